@@ -1,0 +1,50 @@
+# Two commands matter: `make demo` and `make test`. Each does all its own set-up.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+LOCK := requirements/requirements.lock
+STAMP := .venv/.locked
+
+.PHONY: help venv demo dashboard test check format lock system bench clean screenshots
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+venv: $(STAMP) ## Create or refresh .venv from the lock
+
+$(STAMP): $(LOCK)
+	@command -v $(PYTHON) >/dev/null || { echo "Switchgear needs Python 3.11: install it, or say PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing the locked dependencies into .venv (once, about a minute) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r $(LOCK) \
+	  | sed -un 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  installing …/p'; test $${PIPESTATUS[0]} -eq 0
+	@touch $@
+
+demo: venv ## Start the dashboard and the example fleet (Ctrl-C stops both)
+	@exec $(BIN)/python -m examples.demo
+
+dashboard: venv ## Bring the demo's dashboard back after it was killed
+	@exec $(BIN)/python -m examples.demo dashboard
+
+system: ## Install the system packages that the tests need (Debian, as root)
+	@./requirements/system.sh
+
+check: venv ## Lint, types and architecture
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@SWITCHGEAR_DEBUG=1 $(BIN)/mypy breakers dashboard examples tests/typing
+	@$(BIN)/lint-imports
+
+test: venv system check ## Everything that must hold, ending with pytest's summary
+	@$(BIN)/python -m pytest
+
+format: venv ## Format and fix what can be fixed
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: venv ## Resolve requirements/*.in into the lock again
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --python-version 3.11 --universal --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links requirements/dev.in -o $(LOCK)
+
+clean: ## Remove everything that make created
+	@rm -rf .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis
