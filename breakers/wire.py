@@ -211,5 +211,7 @@ class WireError(ValueError):
     """A message that is not of this protocol. Carries the `Refused` to answer with."""
 
     def __init__(self, refused: Refused) -> None:
-        super().__init__(f"{refused.field}: {refused.message}" if refused.field else refused.message)
+        super().__init__(
+            f"{refused.field}: {refused.message}" if refused.field else refused.message
+        )
         self.refused = refused

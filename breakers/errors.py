@@ -1,0 +1,93 @@
+"""What a protected call can raise besides the callee's own errors.
+
+The hot ones have no `__init__`: an open breaker raises thousands a second, and a plain exception
+with positional arguments is what Python makes fastest.
+"""
+
+from __future__ import annotations
+
+
+class BreakerError(Exception):
+    """Base of everything this library raises at call time."""
+
+
+class CircuitBreakerOpen(BreakerError):
+    """The breaker refused the call; the callee was not asked.
+
+    >>> error = CircuitBreakerOpen("posts", 12.5)
+    >>> error.breaker, error.retry_after_s
+    ('posts', 12.5)
+    """
+
+    @property
+    def breaker(self) -> str:
+        """The name of the breaker that refused."""
+        return str(self.args[0]) if self.args else ""
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds until the breaker lets a probe pass; None where nobody can say."""
+        return self.args[1] if len(self.args) > 1 else None
+
+    def __str__(self) -> str:
+        after = self.retry_after_s
+        again = "" if after is None else f"; it lets a probe pass in {after:.1f} s"
+        return f"circuit breaker {self.breaker!r} is {self._how}{again}"
+
+    _how = "open"
+
+
+class CircuitForcedOpen(CircuitBreakerOpen):
+    """An operator holds the breaker open; `retry_after_s` is when the override ends, if it does."""
+
+    _how = "forced open by an operator"
+
+    def __str__(self) -> str:
+        after = self.retry_after_s
+        until = "" if after is None else f" for {after:.0f} s more"
+        return f"circuit breaker {self.breaker!r} is {self._how}{until}"
+
+
+class CallTimeout(BreakerError, TimeoutError):
+    """The call did not answer within its time.
+
+    >>> str(CallTimeout(0.5))
+    'no answer within 0.5 s'
+    """
+
+    @property
+    def timeout(self) -> float | None:
+        """The time the call was given, in seconds."""
+        return self.args[0] if self.args else None
+
+    def __str__(self) -> str:
+        return (
+            "no answer in time" if self.timeout is None else f"no answer within {self.timeout:g} s"
+        )
+
+
+class BulkheadFull(BreakerError):
+    """As many calls as allowed are running already."""
+
+
+class IsolationExhausted(BulkheadFull):
+    """Every isolation thread is held by a call that never returned; no new one is stranded."""
+
+
+class RegistryFull(BreakerError):
+    """The registry holds as many breakers as it may. Are names made from user input?"""
+
+
+class PolicyError(ValueError):
+    """A policy field has a value it cannot have.
+
+    >>> error = PolicyError("retries", 0, "a whole number from 1 to 20")
+    >>> str(error)
+    'retries is 0; it must be a whole number from 1 to 20'
+    """
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        super().__init__(f"{field} is {value!r}; it must be {allowed}")
+        self.field = field
+        self.value = value
+        self.allowed = allowed

@@ -1,0 +1,108 @@
+"""Runs a call in a worker thread so that its caller is freed in time, whatever the call does.
+
+Python cannot kill a thread. A call that never returns keeps its thread; how many may be held that
+way is bounded, and at the bound the next call is refused instead of stranding one more. Costs a
+hand-over between threads, about 30 µs a call.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+from breakers.errors import CallTimeout, IsolationExhausted
+
+
+class _Job:
+    __slots__ = ("abandoned", "context", "done", "error", "finished", "func", "result")
+
+    def __init__(self, func: Callable[[], Any]) -> None:
+        self.func = func
+        self.context = contextvars.copy_context()
+        self.done = threading.Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.finished = self.abandoned = False
+
+    def run(self) -> None:
+        try:
+            self.result = self.context.run(self.func)
+        except BaseException as error:
+            self.error = error
+
+
+class IsolationPool:
+    """Daemon threads, at most `max_threads`, started as they are needed.
+
+    >>> IsolationPool(2).run(lambda: 41 + 1, timeout=1.0)
+    42
+    """
+
+    def __init__(self, max_threads: int = 64) -> None:
+        if max_threads < 1:
+            raise ValueError(f"max_threads is {max_threads}; it must be at least 1")
+        self.max_threads = max_threads
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._threads = 0
+        self._busy = 0
+        self.stranded = 0
+        """Threads held right now by calls whose caller has gone."""
+
+    def run(self, func: Callable[[], Any], timeout: float) -> Any:
+        """`func()`, or `CallTimeout` after `timeout` seconds.
+
+        Raises:
+            IsolationExhausted: all threads are busy.
+        """
+        job = _Job(func)
+        self._submit(job)
+        if not job.done.wait(timeout):
+            self._abandon(job)
+            raise CallTimeout(timeout)
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def _submit(self, job: _Job) -> None:
+        with self._lock:
+            if self._busy >= self.max_threads:
+                raise IsolationExhausted(
+                    f"all {self.max_threads} isolation threads are busy, {self.stranded} of them "
+                    "with calls that outlived their timeout"
+                )
+            self._busy += 1
+            starts = self._busy > self._threads
+            self._threads += starts
+        self._jobs.put(job)
+        if starts:
+            threading.Thread(target=self._work, name="breakers-isolation", daemon=True).start()
+
+    def _abandon(self, job: _Job) -> None:
+        with self._lock:
+            if job.finished:
+                return
+            job.abandoned = True
+            self.stranded += 1
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            job.run()
+            with self._lock:
+                job.finished = True
+                self._busy -= 1
+                self.stranded -= job.abandoned
+            # Only now, so that a caller that comes straight back finds this thread free.
+            job.done.set()
+
+
+isolation = IsolationPool()
+os.register_at_fork(after_in_child=isolation._reset)

@@ -1,0 +1,74 @@
+"""What a breaker tells about itself: frozen records for listeners, agents and people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from breakers.states import State
+from breakers.windows import WindowFigures
+
+# The names of the wire's counts, in its order.
+OUTCOMES: Final = (
+    "success",
+    "failure",
+    "timeout",
+    "slow",
+    "ignored",
+    "rejected",
+    "bulkhead_full",
+    "retry",
+    "fallback",
+    "cache_hit",
+    "cache_miss",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRecord:
+    """A change of the state in force. `at` is monotonic, `wall` Unix time, both in seconds."""
+
+    id: int
+    breaker: str
+    at: float
+    wall: float
+    before: State
+    after: State
+    cause: str
+    window: WindowFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """An operator's hand: the state it forces and, on the monotonic clock, until when."""
+
+    state: State
+    until: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A breaker at one moment. `state` is the one in force; `counts` are totals since the start."""
+
+    name: str
+    state: State
+    automatic_state: State
+    override: Override | None
+    would_be_open: bool
+    since_s: float
+    cause: str
+    retry_after_s: float | None
+    in_flight: int
+    window: WindowFigures
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What happened at a breaker since the last drain, each call in exactly one drain."""
+
+    counts: dict[str, int]
+    buckets: dict[int, int]
+    sum_s: float
+    transitions: tuple[TransitionRecord, ...]
