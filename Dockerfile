@@ -1,0 +1,18 @@
+# One image for every role of the dashboard and for the example shop; the command chooses the role.
+FROM python:3.11-slim AS base
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /app
+COPY requirements/requirements.lock requirements/
+RUN pip install --no-cache-dir --require-hashes -r requirements/requirements.lock
+COPY manage.py pyproject.toml ./
+COPY breakers breakers
+COPY dashboard dashboard
+COPY examples examples
+COPY static static
+COPY templates templates
+RUN SWITCHGEAR_SECRET_KEY=only-for-the-build python manage.py collectstatic --noinput \
+    && useradd --system --home-dir /app switchgear \
+    && mkdir -p /var/lib/switchgear && chown switchgear /var/lib/switchgear
+USER switchgear
+EXPOSE 8000
+CMD ["python", "-m", "uvicorn", "dashboard.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--ws", "websockets-sansio", "--ws-max-size", "1048577"]
