@@ -14,6 +14,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from breakers.deadline import Deadline
 from breakers.errors import CallTimeout, IsolationExhausted
 
 
@@ -38,7 +39,7 @@ class _Job:
 class IsolationPool:
     """Daemon threads, at most `max_threads`, started as they are needed.
 
-    >>> IsolationPool(2).run(lambda: 41 + 1, timeout=1.0)
+    >>> IsolationPool(2).run(lambda: 41 + 1, Deadline.after(1.0))
     42
     """
 
@@ -56,17 +57,17 @@ class IsolationPool:
         self.stranded = 0
         """Threads held right now by calls whose caller has gone."""
 
-    def run(self, func: Callable[[], Any], timeout: float) -> Any:
-        """`func()`, or `CallTimeout` after `timeout` seconds.
+    def run(self, func: Callable[[], Any], deadline: Deadline) -> Any:
+        """`func()`, or `CallTimeout` once the deadline has passed.
 
         Raises:
             IsolationExhausted: all threads are busy.
         """
         job = _Job(func)
         self._submit(job)
-        if not job.done.wait(timeout):
+        if not job.done.wait(deadline.remaining()):
             self._abandon(job)
-            raise CallTimeout(timeout)
+            raise CallTimeout(deadline.budget)
         if job.error is not None:
             raise job.error
         return job.result

@@ -121,10 +121,10 @@ def call_within(
     if strategy == "cooperative" or (strategy == "auto" and can_interrupt()):
         with timeout(seconds):
             return func(*args, **kwargs)
-    token = _current.set(Deadline.after(seconds))
+    deadline = Deadline.after(seconds)
+    token = _current.set(deadline)
     try:
-        left = min(seconds, Deadline.after(seconds).remaining())
-        result: Any = isolation.run(lambda: func(*args, **kwargs), left)
+        result: Any = isolation.run(lambda: func(*args, **kwargs), deadline)
     finally:
         _current.reset(token)
     return result  # type: ignore[no-any-return]
@@ -146,7 +146,7 @@ async def acall_within(
             return await func(*args, **kwargs)
     except TimeoutError:
         if scope.expired():
-            raise CallTimeout(seconds) from None
+            raise CallTimeout(deadline.budget) from None
         raise
     finally:
         _current.reset(token)
