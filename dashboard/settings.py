@@ -17,7 +17,7 @@ env.prefix = "SWITCHGEAR_"
 
 
 def _seconds(name: str, default: float, low: float, high: float) -> float:
-    value = env.float(name, default=default)
+    value: float = env.float(name, default=default)
     if not low <= value <= high:
         raise ImproperlyConfigured(
             f"SWITCHGEAR_{name} is {value}; it must be from {low} to {high} seconds"
@@ -100,6 +100,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BUS_URL = env.str("BUS_URL", default="memory://")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BEAT_SCHEDULE = {
+    "expire overrides": {"task": "dashboard.control.tasks.expire_overrides", "schedule": 1.0},
+    "prune history": {"task": "dashboard.history.tasks.prune", "schedule": 600.0},
+    "forget old lives": {"task": "dashboard.fleet.tasks.forget_old_lives", "schedule": 3600.0},
+}
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 # How the fleet is watched.

@@ -3,7 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from dashboard.health import healthz, readyz
+
 urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("dashboard.live.urls")),
     path("", include("dashboard.pages.urls")),
 ]

@@ -1,7 +1,19 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_migrate
 
 
 class AccessConfig(AppConfig):
     """People, roles, service tokens and the audit trail."""
 
     name = "dashboard.access"
+
+    def ready(self) -> None:
+        # Permissions of every app exist only after the last one was migrated.
+        post_migrate.connect(_after_migrate, dispatch_uid="access.roles")
+
+
+def _after_migrate(sender: AppConfig, **kwargs: object) -> None:
+    if sender.name == "dashboard.policies":
+        from dashboard.access.roles import keep_roles  # noqa: PLC0415 - models load after apps
+
+        keep_roles(apps)

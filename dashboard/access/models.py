@@ -1,0 +1,53 @@
+"""People, service tokens and the audit trail."""
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class Person(AbstractUser):
+    """Somebody who logs in. Roles are groups, made in `roles.py`."""
+
+    class Meta:
+        verbose_name = "person"
+        verbose_name_plural = "people"
+
+
+class ServiceToken(models.Model):
+    """What an agent shows at the gate. Only its hash is kept; `prefix` is for people."""
+
+    service = models.CharField(max_length=120, db_index=True)
+    name = models.CharField(max_length=80, blank=True, help_text="Where it is used, for people.")
+    prefix = models.CharField(max_length=12, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.SET_NULL, editable=False
+    )
+    revoked = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["service", "created"]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… of {self.service}"
+
+
+class AuditEntry(models.Model):
+    """Who did what to what, and why. Written in the transaction of the act itself."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    person = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL)
+    # The name as it was then: the row outlives the person.
+    by = models.CharField(max_length=150)
+    act = models.CharField(max_length=60)
+    service = models.CharField(max_length=120, blank=True, db_index=True)
+    breaker = models.CharField(max_length=120, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        verbose_name_plural = "audit trail"
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.act} {self.service} {self.breaker}".strip()

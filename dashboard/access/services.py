@@ -1,0 +1,123 @@
+"""Writes of this room: people, tokens, audit entries; and the check of a token."""
+
+import hashlib
+import secrets
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from dashboard.access.models import AuditEntry, Person, ServiceToken
+from dashboard.access.roles import OPERATOR, ROLES
+
+ADMIN = "admin"
+_PREFIX = "swg_"
+
+
+def demand(person: Person, permission: str) -> None:
+    """Raise `PermissionDenied` unless the person may. Every act calls it, whatever its face."""
+    if not (person.is_active and person.has_perm(permission)):
+        raise PermissionDenied(f"{person.get_username()} may not {permission}")
+
+
+def audit(
+    person: Person | None,
+    act: str,
+    *,
+    service: str = "",
+    breaker: str = "",
+    reason: str = "",
+    **detail: Any,
+) -> AuditEntry:
+    """Write an act down, inside the transaction that does it."""
+    return AuditEntry.objects.create(
+        person=person,
+        by=person.get_username() if person else "switchgear",
+        act=act,
+        service=service,
+        breaker=breaker,
+        reason=reason,
+        detail=detail,
+    )
+
+
+def digest(raw: str) -> str:
+    """What is kept of a token."""
+    # The token is 256 random bits: a plain hash is as strong as a slow one, and reports are many.
+    return hashlib.sha256(raw.encode()).hexdigest()
+
+
+@transaction.atomic
+def create_token(
+    service: str, name: str = "", person: Person | None = None, raw: str | None = None
+) -> str:
+    """Make a token for a service's agents and return it; it cannot be read again.
+
+    A given `raw` token is taken as it is, and making it twice changes nothing.
+
+    Raises:
+        ValidationError: no service, or a `raw` token that is too short or belongs to another.
+    """
+    if not service or len(service) > 120:
+        raise ValidationError({"service": "A service has a name of 1 to 120 characters."})
+    if raw is not None and len(raw) < 32:
+        raise ValidationError({"token": "A token has at least 32 characters."})
+    raw = raw or _PREFIX + secrets.token_urlsafe(32)
+    token, made = ServiceToken.objects.get_or_create(
+        digest=digest(raw),
+        defaults={
+            "service": service,
+            "name": name,
+            "prefix": raw[:12],
+            "created_by": person,
+        },
+    )
+    if token.service != service:
+        raise ValidationError({"token": f"This token belongs to {token.service}."})
+    if made:
+        audit(person, "token created", service=service, token=token.prefix, name=name)
+    return raw
+
+
+@transaction.atomic
+def revoke_token(token: ServiceToken, person: Person | None) -> None:
+    """Refuse a token from now on; open sockets notice within seconds."""
+    if ServiceToken.objects.filter(pk=token.pk, revoked=None).update(revoked=timezone.now()):
+        audit(person, "token revoked", service=token.service, token=token.prefix)
+
+
+def authenticate_token(raw: str) -> str | None:
+    """The service whose token this is, or None."""
+    if not 32 <= len(raw) <= 200:
+        return None
+    found = ServiceToken.objects.filter(digest=digest(raw), revoked=None).values_list(
+        "service", flat=True
+    )
+    return found.first()
+
+
+@transaction.atomic
+def keep_person(username: str, role: str, password: str | None = None) -> Person:
+    """Make or change a person: `role` is viewer, operator or admin. None leaves the password.
+
+    Raises:
+        ValidationError: an unknown role or a password that is too weak.
+    """
+    if role not in (*ROLES, ADMIN):
+        raise ValidationError(
+            {"role": f"{role!r} is no role; there are {', '.join(ROLES)}, admin."}
+        )
+    person, _ = Person.objects.get_or_create(username=username)
+    person.is_superuser = role == ADMIN
+    person.is_staff = role in (ADMIN, OPERATOR)
+    if password is not None:
+        validate_password(password, person)
+        person.set_password(password)
+    person.full_clean(exclude=["password"])
+    person.save()
+    person.groups.set(Group.objects.filter(name=role))
+    audit(None, "person kept", username=username, role=role)
+    return person

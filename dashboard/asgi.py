@@ -1,0 +1,64 @@
+"""The composition root of the web process: who answers which connection, and what runs beside.
+
+Agents go to the gate, browsers' sockets to Channels, everything else to Django.
+"""
+
+from __future__ import annotations
+
+import os
+
+import django
+from channels.auth import AuthMiddlewareStack
+from channels.routing import URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+django.setup(set_prefix=False)
+
+from django.urls import path  # noqa: E402 - the rest needs Django to be set up
+
+from dashboard.embedded import embedded  # noqa: E402
+from dashboard.gate.app import Gate  # noqa: E402
+from dashboard.gate.asgi_types import Receive, Scope, Send  # noqa: E402
+from dashboard.live.consumers import LiveConsumer  # noqa: E402
+from dashboard.live.here import mirror  # noqa: E402
+
+_pages = get_asgi_application()
+_sockets = AllowedHostsOriginValidator(
+    AuthMiddlewareStack(URLRouter([path("live/v1", LiveConsumer.as_asgi())]))
+)
+_gate = Gate()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """The whole dashboard."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+    elif _gate.takes(scope):
+        await _gate(scope, receive, send)
+    elif scope["type"] == "websocket":
+        if scope["path"] == "/live/v1":
+            await _sockets(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 4404})
+    else:
+        await _pages(scope, receive, send)
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Start and stop what runs beside the connections, as the server tells."""
+    await receive()
+    try:
+        mirror().start()
+        embedded.start()
+        _gate.start()
+    except Exception as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        raise
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await _gate.stop()
+    await embedded.stop()
+    await mirror().stop()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,66 @@
+"""Operators' overrides, and what each instance answered."""
+
+from django.db import models
+from django.db.models import Q
+
+from dashboard.access.models import Person
+
+FORCED_STATES = [
+    ("forced_open", "Force open"),
+    ("forced_closed", "Force closed"),
+    ("metrics_only", "Metrics only"),
+]
+
+
+class Override(models.Model):
+    """A breaker forced to a state by an operator. Kept for ever; `ended` says when it stopped.
+
+    `instances` None means every instance. At most one override of a breaker stands at a time: a
+    new one ends the one before in the same transaction.
+    """
+
+    id = models.CharField(primary_key=True, max_length=32, editable=False)
+    service = models.CharField(max_length=120)
+    breaker = models.CharField(max_length=120)
+    instances = models.JSONField(null=True, blank=True)
+    state = models.CharField(max_length=20, choices=FORCED_STATES)
+    reason = models.CharField(max_length=500)
+    author = models.ForeignKey(Person, null=True, on_delete=models.SET_NULL, related_name="+")
+    by = models.CharField(max_length=150)
+    revision = models.PositiveBigIntegerField()
+    created = models.DateTimeField(auto_now_add=True)
+    expires = models.DateTimeField()
+    ended = models.DateTimeField(null=True, blank=True)
+    ended_by = models.CharField(max_length=150, blank=True)
+    ended_why = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-created"]
+        permissions = [("operate", "Can force breakers and release them")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["service", "breaker"], condition=Q(ended=None), name="one_standing_override"
+            ),
+        ]
+        indexes = [models.Index(fields=["service", "breaker", "-created"])]
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.breaker} {self.state}"
+
+
+class Ack(models.Model):
+    """What one instance said of one override, the latest time it spoke."""
+
+    override = models.ForeignKey(Override, on_delete=models.CASCADE, related_name="acks")
+    instance = models.CharField(max_length=120)
+    status = models.CharField(max_length=20)
+    reason = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["override", "instance"], name="one_ack_an_instance"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instance}: {self.status}"

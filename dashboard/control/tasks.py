@@ -1,0 +1,11 @@
+"""What the beat runs for this room."""
+
+from celery import shared_task
+
+from dashboard.control import services
+
+
+@shared_task
+def expire_overrides() -> int:
+    """End the overrides whose time is over."""
+    return services.expire_due()

@@ -1,0 +1,84 @@
+"""What one checkpoint stores: everything counted since the one before, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from breakers import wire
+from breakers.histogram import Histogram
+
+BUCKET_S = 10
+CursorKey = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class Delta:
+    """What one breaker of all instances added to one ten-second bucket."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    latencies: Histogram = field(default_factory=Histogram)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTransition:
+    """A transition as an instance reported it; `at` is Unix time on the server's clock."""
+
+    service: str
+    breaker: str
+    instance: str
+    boot: str
+    id: int
+    at: float
+    before: str
+    after: str
+    cause: str
+    window: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Batch:
+    """The rows of a checkpoint. `deltas` is keyed by service, breaker and start of the bucket."""
+
+    deltas: dict[tuple[str, str, int], Delta] = field(default_factory=dict)
+    transitions: list[SeenTransition] = field(default_factory=list)
+    cursors: dict[CursorKey, int] = field(default_factory=dict)
+    declared: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    offset: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.offset)
+
+    def add(
+        self, report: wire.Report, breaker: wire.BreakerReport, counts: dict[str, int], at: float
+    ) -> None:
+        """Add one breaker of a report that came in at Unix time `at`.
+
+        Counts of a long interval (an agent that was offline) go to the bucket of its middle.
+        """
+        middle = at - report.age_s - report.interval_s / 2
+        key = (report.service, breaker.name, int(middle // BUCKET_S) * BUCKET_S)
+        if counts or breaker.histogram.buckets:
+            delta = self.deltas.setdefault(key, Delta())
+            for name, n in counts.items():
+                delta.counts[name] = delta.counts.get(name, 0) + n
+            delta.latencies.merge(breaker.histogram.buckets, breaker.histogram.sum_s)
+        for each in breaker.transitions:
+            self.transitions.append(
+                SeenTransition(
+                    service=report.service,
+                    breaker=breaker.name,
+                    instance=report.instance.id,
+                    boot=report.boot,
+                    id=each.id,
+                    at=at - report.age_s - each.ago_s,
+                    before=each.from_,
+                    after=each.to,
+                    cause=each.cause,
+                    window={
+                        name: getattr(each.window, name) for name in each.window.__struct_fields__
+                    },
+                )
+            )
+        if breaker.policy is not None:
+            self.declared.setdefault(report.service, {})[breaker.name] = breaker.policy

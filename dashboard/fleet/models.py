@@ -1,0 +1,39 @@
+"""What must outlive the process that watches the fleet."""
+
+from django.db import models
+
+
+class Service(models.Model):
+    """A service that has reported, or that an operator has spoken of.
+
+    `revision` numbers its desired state: whoever changes an override or a policy adds one in the
+    same transaction.
+    """
+
+    name = models.CharField(max_length=120, unique=True)
+    revision = models.PositiveBigIntegerField(default=0)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Cursor(models.Model):
+    """The last report counted of one life of one instance; what is older was counted already."""
+
+    service = models.CharField(max_length=120)
+    instance = models.CharField(max_length=120)
+    boot = models.CharField(max_length=120)
+    seq = models.PositiveBigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["service", "instance", "boot"], name="one_cursor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.instance} at {self.seq}"

@@ -1,0 +1,113 @@
+"""What faces show of the fleet, as plain JSON-ready dictionaries, and what they must be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideInfo:
+    """An operator's override as pages show it. `expires_at` is Unix time."""
+
+    id: str
+    service: str
+    breaker: str
+    instances: list[str] | None
+    state: str
+    reason: str
+    by: str
+    revision: int
+    expires_at: float
+
+
+class InstanceView(TypedDict):
+    """`seen_at` is Unix time of the last report; `stale` after three intervals without one."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    zone: str
+    seen_at: float
+    stale: bool
+    revision: int
+
+
+class BreakerAtInstance(TypedDict):
+    """What one instance says of a breaker. `since_at` is Unix time."""
+
+    id: str
+    state: str
+    since_at: float
+    cause: str
+    in_flight: int
+    would_be_open: bool
+    stale: bool
+
+
+class LastTransition(TypedDict):
+    at: float
+    before: str
+    after: str
+    cause: str
+    instance: str
+
+
+class Refusal(TypedDict):
+    instance: str
+    reason: str
+
+
+class OverrideView(TypedDict):
+    """An override and how far it has got: `applied` of `total` instances confirmed it."""
+
+    id: str
+    state: str
+    reason: str
+    by: str
+    expires_at: float
+    applied: int
+    total: int
+    pending: list[str]
+    refused: list[Refusal]
+
+
+class BreakerView(TypedDict):
+    """A breaker over all its instances. Figures are of the last ten seconds, `rate` of five;
+    None where there was no call. `spark` has calls/s of the last 60 s, oldest first."""
+
+    service: str
+    name: str
+    state: str
+    states: dict[str, int]
+    instances: list[BreakerAtInstance]
+    rate: float
+    error_pct: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    counts: dict[str, int]
+    spark: list[int]
+    spark_err: list[int]
+    last: LastTransition | None
+    override: OverrideView | None
+
+
+class Removed(TypedDict):
+    breakers: list[str]
+    instances: list[str]
+
+
+class Frame(TypedDict):
+    """What changed at one service. `full` ones replace everything known of it."""
+
+    type: str
+    service: str
+    seq: int
+    at: float
+    full: bool
+    interval_s: float
+    breakers: list[BreakerView]
+    instances: list[InstanceView]
+    removed: Removed

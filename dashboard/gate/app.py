@@ -1,0 +1,79 @@
+"""The agents' door as one ASGI application. No Django request passes through it: what is wrapped
+around a report costs more than the report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from asgiref.sync import sync_to_async
+
+from breakers import wire
+from dashboard.access.services import authenticate_token
+from dashboard.bus import Bus, bus
+from dashboard.control.services import record_ack
+from dashboard.gate.asgi_types import Receive, Scope, Send
+from dashboard.gate.auth import Authenticator
+from dashboard.gate.desired import DesiredFeed
+from dashboard.gate.http import PATHS, AgentHttp
+from dashboard.gate.socket import AgentSocket
+
+logger = logging.getLogger("switchgear.gate")
+SOCKET: Final = "/agent/v1"
+
+
+class _AckKeeper:
+    """Passes messages on to the bus, and keeps each acknowledgement as a row on the way."""
+
+    def __init__(self, inner: Bus) -> None:
+        self._inner = inner
+
+    async def append(self, service: str, message: wire.FromAgent) -> asyncio.Future[None]:
+        if isinstance(message, wire.Ack):
+            await sync_to_async(record_ack)(service, message)
+        return await self._inner.append(service, message)
+
+
+class Gate:
+    """Routes agents to their socket or to HTTP; contains every failure within its connection."""
+
+    def __init__(self) -> None:
+        self._bus = bus()
+        self._authenticator = Authenticator(authenticate_token)
+        self._feed = DesiredFeed(self._bus)
+        self._inbox = _AckKeeper(self._bus)
+        self._http = AgentHttp(self._inbox, self._authenticator, self._feed)
+        self._following: asyncio.Task[None] | None = None
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether a connection is an agent's."""
+        path = scope["path"]
+        return path in PATHS if scope["type"] == "http" else path == SOCKET
+
+    def start(self) -> None:
+        """Begin to follow changes of desired states."""
+        self._following = asyncio.create_task(self._feed.run(), name="gate")
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._following is not None:
+            self._following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._following
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if scope["type"] == "http":
+                await self._http.serve(scope, receive, send)
+            else:
+                socket = AgentSocket(self._inbox, self._authenticator, self._feed, receive, send)
+                await socket.serve(scope)
+        except Exception:
+            logger.exception("an agent's connection failed")
+            if scope["type"] == "websocket":
+                with contextlib.suppress(Exception):
+                    await send({"type": "websocket.close", "code": 1011})
+            else:
+                raise

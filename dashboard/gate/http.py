@@ -1,0 +1,121 @@
+"""Reports and acknowledgements over plain HTTP, for agents that get no WebSocket through."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import Final
+
+from breakers import wire
+from breakers.codec import CODECS, Codec
+from dashboard.gate.asgi_types import Receive, Scope, Send
+from dashboard.gate.auth import Authenticator, bearer
+from dashboard.gate.desired import DesiredFeed
+from dashboard.gate.inbox import Inbox, take
+from dashboard.gate.refusals import STATUS, answer, refusal
+
+REPORTS: Final = "/api/v1/reports"
+ACKS: Final = "/api/v1/acks"
+PATHS: Final = (REPORTS, ACKS)
+_SAFE_WITHIN_S: Final = 15.0
+_GZIP: Final = 31
+
+
+class AgentHttp:
+    """`POST /api/v1/reports` answers with the desired state once the report is safe;
+    `POST /api/v1/acks` answers with nothing."""
+
+    def __init__(self, inbox: Inbox, authenticator: Authenticator, feed: DesiredFeed) -> None:
+        self._inbox = inbox
+        self._authenticator = authenticator
+        self._feed = feed
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; a bad one with a JSON body that names the field."""
+        try:
+            await self._serve(scope, receive, send)
+        except wire.WireError as error:
+            refused = error.refused
+            extra = [(b"retry-after", b"2")] if refused.code == "busy" else []
+            if refused.code == "method":
+                extra = [(b"allow", b"POST")]
+            await _respond(send, STATUS[refused.code], answer(refused), wire.CONTENT_JSON, extra)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            raise wire.WireError(refusal("method", f"{scope['method']} is not taken; use POST"))
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        service = await self._authenticator.service_of(bearer(scope["headers"]))
+        if service is None:
+            raise wire.WireError(
+                refusal("unauthenticated", "no valid bearer token", "Authorization")
+            )
+        codec = _codec(headers.get(b"content-type", ""))
+        body = await _body(receive, headers.get(b"content-encoding", ""))
+        message = take(codec, body, service)
+        if scope["path"] == ACKS:
+            await self._inbox.append(service, message)
+            await _respond(send, 204, b"", codec.content_type, [])
+            return
+        if not isinstance(message, wire.Report):
+            raise wire.WireError(refusal("invalid", "an acknowledgement goes to " + ACKS, "$.type"))
+        try:
+            async with asyncio.timeout(_SAFE_WITHIN_S):
+                await (await self._inbox.append(service, message))
+        except TimeoutError:
+            raise wire.WireError(refusal("busy", "not stored yet; send it again")) from None
+        desired = codec.encode(await self._feed.get(service))
+        received = [(b"switchgear-received", str(message.seq).encode())]
+        await _respond(send, 200, desired, codec.content_type, received)
+
+
+def _codec(content_type: str) -> Codec:
+    wanted = content_type.partition(";")[0].strip().lower()
+    for codec in CODECS:
+        if codec.content_type == wanted:
+            return codec
+    known = ", ".join(codec.content_type for codec in CODECS)
+    raise wire.WireError(
+        refusal("content_type", f"{wanted[:60]!r} is not taken; {known} are", "Content-Type")
+    )
+
+
+async def _body(receive: Receive, encoding: str) -> bytes:
+    """The body, unpacked; whatever would exceed the limit is refused before it is in memory."""
+    if encoding.lower() not in ("", "identity", "gzip"):
+        raise wire.WireError(
+            refusal("encoding", f"{encoding[:40]!r} is not taken; gzip is", "Content-Encoding")
+        )
+    unpack = zlib.decompressobj(_GZIP) if encoding.lower() == "gzip" else None
+    body = bytearray()
+    more = True
+    while more:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise wire.WireError(refusal("malformed", "the request ended early"))
+        chunk = event.get("body", b"")
+        if unpack is not None and chunk:
+            try:
+                chunk = unpack.decompress(chunk, wire.MAX_MESSAGE_BYTES + 1 - len(body))
+            except zlib.error as error:
+                raise wire.WireError(refusal("malformed", f"bad gzip: {error}")) from None
+        body += chunk
+        if len(body) > wire.MAX_MESSAGE_BYTES:
+            raise wire.WireError(
+                refusal("too_large", f"at most {wire.MAX_MESSAGE_BYTES} bytes are taken")
+            )
+        more = event.get("more_body", False)
+    return bytes(body)
+
+
+async def _respond(
+    send: Send, status: int, body: bytes, content_type: str, extra: list[tuple[bytes, bytes]]
+) -> None:
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,159 @@
+"""One agent's WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from functools import partial
+from typing import Final
+
+from breakers import wire
+from breakers.codec import CODECS, Codec
+from dashboard.gate.asgi_types import Receive, Scope, Send
+from dashboard.gate.auth import TTL_S, Authenticator, bearer
+from dashboard.gate.desired import DesiredFeed
+from dashboard.gate.inbox import Inbox, take
+from dashboard.gate.refusals import CLOSE_CODES, STATUS, answer, refusal
+
+logger = logging.getLogger("switchgear.gate")
+
+_UNAUTHENTICATED: Final = refusal("unauthenticated", "no valid bearer token", "Authorization")
+
+
+class AgentSocket:
+    """Reads reports and acknowledgements, writes desired states and receipts.
+
+    One task reads, one writes. The writer sleeps until there is a new desired state or a report
+    has become safe, and says only the latest of each: a slow agent gets no backlog.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        authenticator: Authenticator,
+        feed: DesiredFeed,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._inbox = inbox
+        self._authenticator = authenticator
+        self._feed = feed
+        self._receive = receive
+        self._send = send
+        self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._safe: dict[str, int] = {}
+        self._codec: Codec = CODECS[0]
+        self._service = ""
+        self._token = ""
+
+    async def serve(self, scope: Scope) -> None:
+        """Talk to the agent until either side leaves."""
+        await self._receive()
+        self._token = bearer(scope["headers"])
+        service = await self._authenticator.service_of(self._token)
+        if service is None:
+            await self._deny(scope, _UNAUTHENTICATED)
+            return
+        codec = next((c for c in CODECS if c.subprotocol in scope["subprotocols"]), None)
+        if codec is None:
+            known = ", ".join(c.subprotocol for c in CODECS)
+            wrong = refusal(
+                "unknown_version", f"no known subprotocol; known: {known}", "Sec-WebSocket-Protocol"
+            )
+            await self._deny(scope, wrong)
+            return
+        self._codec, self._service = codec, service
+        await self._send({"type": "websocket.accept", "subprotocol": codec.subprotocol})
+        self._feed.listen(service, self._changed)
+        writer = asyncio.create_task(self._write())
+        try:
+            await self._read()
+        finally:
+            self._feed.forget(service, self._changed)
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+
+    async def _deny(self, scope: Scope, refused: wire.Refused) -> None:
+        if "websocket.http.response" in scope.get("extensions", {}):
+            status, body = STATUS[refused.code], answer(refused)
+            await self._send(
+                {
+                    "type": "websocket.http.response.start",
+                    "status": status,
+                    "headers": [(b"content-type", b"application/json")],
+                }
+            )
+            await self._send({"type": "websocket.http.response.body", "body": body})
+        else:
+            await self._send({"type": "websocket.close", "code": CLOSE_CODES[refused.code]})
+
+    async def _read(self) -> None:
+        while True:
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            data = event.get("bytes")
+            if data is None:
+                data = event["text"].encode()
+            try:
+                message = take(self._codec, data, self._service)
+            except wire.WireError as error:
+                await self._refuse(error.refused)
+                return
+            safe = await self._inbox.append(self._service, message)
+            if isinstance(message, wire.Report):
+                safe.add_done_callback(partial(self._is_safe, message.boot, message.seq))
+
+    def _is_safe(self, boot: str, seq: int, safe: asyncio.Future[None]) -> None:
+        self._safe[boot] = max(seq, self._safe.get(boot, 0))
+        self._wake.set()
+
+    async def _refuse(self, refused: wire.Refused) -> None:
+        with contextlib.suppress(Exception):
+            await self._say(refused)
+            await self._send(
+                {
+                    "type": "websocket.close",
+                    "code": CLOSE_CODES[refused.code],
+                    "reason": f"{refused.field} {refused.message}"[:100],
+                }
+            )
+
+    async def _say(self, message: wire.FromServer) -> None:
+        data = self._codec.encode(message)
+        if self._codec.is_text:
+            await self._send({"type": "websocket.send", "text": data.decode()})
+        else:
+            await self._send({"type": "websocket.send", "bytes": data})
+
+    async def _write(self) -> None:
+        changed = asyncio.create_task(self._tell_desired())
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                safe, self._safe = self._safe, {}
+                for boot, seq in safe.items():
+                    await self._say(wire.Received(boot=boot, seq=seq))
+        finally:
+            changed.cancel()
+
+    async def _tell_desired(self) -> None:
+        """The desired state at once, at each change, and now and then a look whether a change was
+        missed or the token has been revoked."""
+        told = -1
+        while True:
+            desired = await self._feed.get(self._service)
+            if desired.revision != told:
+                await self._say(desired)
+                told = desired.revision
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TTL_S):
+                    await self._changed.wait()
+            self._changed.clear()
+            if await self._authenticator.service_of(self._token) != self._service:
+                await self._refuse(refusal("unauthenticated", "the token was revoked"))
+                return

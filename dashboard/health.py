@@ -1,0 +1,46 @@
+"""Whether the process is alive, and whether it is fit to serve. Asked by machines: no session."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+
+from dashboard.bus import bus
+from dashboard.embedded import embedded
+
+_TICKS_ALLOWED: Final = 20
+
+
+@login_not_required
+async def healthz(request: HttpRequest) -> JsonResponse:
+    """200 while the process answers at all."""
+    return JsonResponse({"status": "ok"})
+
+
+@login_not_required
+async def readyz(request: HttpRequest) -> JsonResponse:
+    """200 while the database answers and the fleet worker ticks, else 503 with what does not."""
+    worker = embedded.worker
+    late = time.monotonic() - worker.last_tick if worker else float("inf")
+    checks = {
+        "database": await sync_to_async(_database)(),
+        "fleet": "ok" if late < settings.TICK_S * _TICKS_ALLOWED else "the fleet does not tick",
+    }
+    ready = all(check == "ok" for check in checks.values())
+    body = {"status": "ok" if ready else "unfit", "checks": checks, "log_depth": bus().depth()}
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"[:200]
+    return "ok"

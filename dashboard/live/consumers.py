@@ -1,0 +1,90 @@
+"""One browser's WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Final
+
+import msgspec
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from dashboard.live.here import mirror
+
+LOGIN_NEEDED: Final = 4401
+MALFORMED: Final = 4400
+# So many frames may wait for a slow browser; past that it gets a fresh snapshot instead of them.
+_BACKLOG: Final = 64
+_MAX_TEXT: Final = 16_384
+
+
+class _Wish(msgspec.Struct):
+    services: list[str]
+
+
+class _Subscribe(msgspec.Struct):
+    subscribe: _Wish
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """`{"subscribe": {"services": ["*"]}}` brings a snapshot and then frames. Asking again, with
+    the same or other services, brings a fresh snapshot."""
+
+    async def connect(self) -> None:
+        self._wanted: frozenset[str] | None = frozenset()
+        self._waiting: deque[bytes] = deque()
+        self._snapshot_due = False
+        self._wake = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+        await self.accept()
+        if not self.scope["user"].is_authenticated:
+            await self.close(LOGIN_NEEDED, "log in first")
+            return
+        mirror().listen(self._take)
+        self._writer = asyncio.create_task(self._write())
+
+    async def disconnect(self, code: int) -> None:
+        mirror().forget(self._take)
+        if self._writer is not None:
+            self._writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writer
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        try:
+            if text_data is None or len(text_data) > _MAX_TEXT:
+                raise msgspec.DecodeError("text of at most 16 KiB is taken")
+            wish = msgspec.json.decode(text_data, type=_Subscribe).subscribe
+        except (msgspec.DecodeError, RecursionError) as error:
+            body = {"type": "error", "code": "malformed", "message": str(error)}
+            await self.send(text_data=msgspec.json.encode(body).decode())
+            await self.close(MALFORMED)
+            return
+        self._wanted = None if "*" in wish.services else frozenset(wish.services)
+        self._snapshot_due = True
+        self._wake.set()
+
+    def _take(self, service: str, payload: bytes) -> None:
+        if self._wanted is not None and service not in self._wanted:
+            return
+        if len(self._waiting) >= _BACKLOG:
+            self._snapshot_due = True
+        if not self._snapshot_due:
+            self._waiting.append(payload)
+            self._wake.set()
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._snapshot_due:
+                # What waits is older than the snapshot.
+                self._waiting.clear()
+                self._snapshot_due = False
+                await self._say(msgspec.json.encode(mirror().snapshot(self._wanted)))
+            while self._waiting and not self._snapshot_due:
+                await self._say(self._waiting.popleft())
+
+    async def _say(self, payload: bytes) -> None:
+        await self.send(text_data=payload.decode())

@@ -1,0 +1,87 @@
+"""Writes of this room. A policy is saved as a whole: the fields that replace what code declares."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from breakers.errors import PolicyError
+from breakers.policy import Policy
+from dashboard.access.models import Person
+from dashboard.access.roles import CHANGE_POLICIES
+from dashboard.access.services import audit, demand
+from dashboard.fleet.services import bump_revision
+from dashboard.policies.models import BreakerPolicy, PolicyVersion
+
+
+def save(
+    person: Person, service: str, breaker: str, fields: Mapping[str, Any], reason: str = ""
+) -> PolicyVersion:
+    """Put a policy in force; an empty one goes back to what code declares.
+
+    Raises:
+        PermissionDenied: the person may not change policies.
+        ValidationError: at the field that is wrong, or when nothing would change.
+    """
+    demand(person, CHANGE_POLICIES)
+    with transaction.atomic():
+        head, _ = BreakerPolicy.objects.get_or_create(service=service, breaker=breaker)
+        head = BreakerPolicy.objects.select_for_update().get(pk=head.pk)
+        wanted = check(fields, head.declared)
+        diff = {
+            name: {"before": head.fields.get(name), "after": wanted.get(name)}
+            for name in sorted({*head.fields, *wanted})
+            if head.fields.get(name, ...) != wanted.get(name, ...)
+        }
+        if not diff:
+            raise ValidationError("Nothing has changed: this is the policy in force.")
+        head.fields = wanted
+        head.number += 1
+        head.save(update_fields=["fields", "number"])
+        version = PolicyVersion.objects.create(
+            policy=head,
+            number=head.number,
+            fields=wanted,
+            diff=diff,
+            author=person,
+            by=person.get_username(),
+            reason=reason.strip()[:500],
+        )
+        bump_revision(service)
+        audit(person, "policy", service=service, breaker=breaker, reason=version.reason, diff=diff)
+    return version
+
+
+def roll_back(person: Person, version: PolicyVersion) -> PolicyVersion:
+    """Put an older version in force again, as a new version."""
+    head = version.policy
+    reason = f"back to version {version.number}"
+    return save(person, head.service, head.breaker, version.fields, reason)
+
+
+def check(fields: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as they will be sent, or `ValidationError` at the field that is wrong.
+
+    They must hold together with what the code declares, since that is what they are laid over.
+    """
+    try:
+        base = Policy().replace(declared)
+    except PolicyError:
+        # Another version of the library may declare what ours does not know: agents decide.
+        base = Policy()
+    try:
+        policy = base.replace(fields)
+    except PolicyError as error:
+        raise ValidationError(
+            {error.field: f"{error.value!r}: it must be {error.allowed}."}
+        ) from None
+    return {name: getattr(policy, name) for name in fields}
+
+
+def note_declared(service: str, declared: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep what the code of each breaker declares, so that the forms can show it."""
+    for breaker, fields in declared.items():
+        BreakerPolicy.objects.update_or_create(
+            service=service, breaker=breaker, defaults={"declared": dict(fields)}
+        )
