@@ -1,0 +1,1 @@
+"""`make demo`: the dashboard and the shop side by side, with nothing to set up."""

@@ -1,0 +1,44 @@
+"""Prepares the dashboard of a demo in one process: starting Django once is what costs the time.
+
+`python -m examples.demo.prepare PORT STEP…`, in the environment of that demo's dashboard.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import django
+from django.core.management import call_command
+
+from examples import tether
+from examples.demo.state import PEOPLE, SERVICES, State
+
+
+def database(state: State) -> None:
+    """Bring the tables, the people and the services' tokens up to date."""
+    call_command("migrate", interactive=False, verbosity=0)
+    for person in PEOPLE:
+        call_command("create_person", person, role=person, password_file=state.password(person))
+    for service in SERVICES:
+        call_command("create_token", service, name="demo", value_file=state.token(service))
+
+
+def static(state: State) -> None:
+    """Collect the static files under hashed names."""
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+_STEPS = {"database": database, "static": static}
+
+
+def main() -> None:
+    """Do the steps that the command line names."""
+    tether.hold_on_to_parent()
+    state = State(int(sys.argv[1]))
+    django.setup()
+    for step in sys.argv[2:]:
+        _STEPS[step](state)
+
+
+if __name__ == "__main__":
+    main()

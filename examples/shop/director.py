@@ -1,0 +1,198 @@
+"""The director: plays the incident on the fleet, and the page that shows it.
+
+What should be is applied again and again while the incident runs, so that a dependency that died
+and was started again is as bad as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from examples.shop.assignment import DEPENDENCIES, SERVICES
+from examples.shop.http import Answer, App, Handler, Request, problem
+from examples.shop.incident import SCRIPT, Incident
+
+_PAGE = Path(__file__).parent / "page"
+_FILES = {
+    "/": ("page.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+}
+_SAFETY = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_LOCAL = {"127.0.0.1", "localhost"}
+
+
+class Director:
+    """Plays `incident` on the processes at `peers` (base addresses by kind).
+
+    `processes` tells what the supervisor knows about each process; `dashboard` is where the link
+    on the page leads, if anywhere.
+    """
+
+    def __init__(
+        self,
+        peers: Mapping[str, list[str]],
+        incident: Incident,
+        processes: Callable[[], Iterable[Mapping[str, Any]]],
+        dashboard: str = "",
+    ) -> None:
+        self.incident = incident
+        self._peers = peers
+        self._processes = processes
+        # In a container it may be ws://…, which no browser can follow.
+        self._dashboard = dashboard if dashboard.startswith("http") else ""
+        self._client = httpx.AsyncClient(trust_env=False, timeout=2.0)
+        self._changed = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._seen: tuple[float, dict[str, Any]] = (0.0, {})
+
+    def app(self) -> App:
+        """Its HTTP face, open to this machine's own browser only."""
+        app = App(self._directing, guard=refuse_strangers)
+        for path, (name, content_type) in _FILES.items():
+            app.add("GET", path, _file(name, content_type))
+        app.add("GET", "/status", self.status)
+        app.add("POST", "/incident/start", self.start)
+        app.add("POST", "/incident/stop", self.stop)
+        return app
+
+    async def start(self, request: Request) -> Answer:
+        """Start the incident."""
+        self.incident.start()
+        self._changed.set()
+        return Answer(self._where())
+
+    async def stop(self, request: Request) -> Answer:
+        """Stop the incident."""
+        self.incident.stop()
+        self._changed.set()
+        return Answer(self._where())
+
+    async def status(self, request: Request) -> Answer:
+        """The incident, the dependencies, what users get, each breaker and each process."""
+        async with self._looking:
+            at, seen = self._seen
+            if time.monotonic() - at > 0.5:
+                seen = await self._look()
+                self._seen = (time.monotonic(), seen)
+        return Answer(
+            {"incident": self._where(), "dashboard": self._dashboard, **seen}, headers=_SAFETY
+        )
+
+    # -- Applying --------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _directing(self) -> AsyncIterator[None]:
+        async with self._client:
+            playing = asyncio.create_task(self._play())
+            yield
+            playing.cancel()
+
+    async def _play(self) -> None:
+        while True:
+            await self._apply()
+            # At rest nothing is applied: a dependency's behaviour is then free to be set by hand.
+            patience = 0.5 if self.incident.running else None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), patience)
+            self._changed.clear()
+
+    async def _apply(self) -> None:
+        puts = [
+            self._put(f"{base}/behaviour", behaviour)
+            for kind, behaviour in self.incident.behaviours().items()
+            for base in self._peers.get(kind, ())
+        ]
+        volume = {"factor": self.incident.volume}
+        puts += [self._put(f"{base}/volume", volume) for base in self._peers.get("load", ())]
+        await asyncio.gather(*puts)
+
+    async def _put(self, url: str, content: Any) -> None:
+        # A process that does not answer is being started again, and the next round reaches it.
+        with contextlib.suppress(httpx.HTTPError):
+            await self._client.put(url, content=msgspec.json.encode(content))
+
+    # -- Looking ---------------------------------------------------------------------------------
+
+    def _where(self) -> dict[str, Any]:
+        incident = self.incident
+        return {
+            "running": incident.running,
+            "elapsed_s": round(incident.elapsed_s, 1),
+            "phase": incident.phase,
+            "script": [{"at_s": p.at_s, "title": p.title, "story": p.story} for p in SCRIPT],
+        }
+
+    async def _look(self) -> dict[str, Any]:
+        dependencies, services, load = await asyncio.gather(
+            self._ask(DEPENDENCIES, "behaviour"),
+            self._ask(SERVICES, "breakers"),
+            self._ask(("load",), "stats"),
+        )
+        return {
+            "dependencies": [found for _, found in dependencies if found],
+            "breakers": merge(services),
+            "load": load[0][1] if load else None,
+            "processes": list(self._processes()),
+        }
+
+    async def _ask(self, kinds: Iterable[str], path: str) -> list[tuple[str, Any]]:
+        asked = [(kind, base) for kind in kinds for base in self._peers.get(kind, ())]
+        found = await asyncio.gather(*(self._get(f"{base}/{path}") for _, base in asked))
+        return [(kind, one) for (kind, _), one in zip(asked, found, strict=True)]
+
+    async def _get(self, url: str) -> Any:
+        try:
+            return (await self._client.get(url)).json()
+        except (httpx.HTTPError, ValueError):
+            return None
+
+
+def merge(services: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
+    """The breakers of every instance as one line a service and breaker.
+
+    >>> merge([("web", [{"name": "api", "state": "open"}]), ("web", None)])
+    [{'service': 'web', 'name': 'api', 'states': {'open': 1}}]
+    """
+    lines: dict[tuple[str, str], dict[str, int]] = {}
+    for service, breakers in services:
+        for breaker in breakers or ():
+            states = lines.setdefault((service, breaker["name"]), {})
+            states[breaker["state"]] = states.get(breaker["state"], 0) + 1
+    return [{"service": s, "name": n, "states": states} for (s, n), states in lines.items()]
+
+
+def refuse_strangers(headers: Mapping[str, str]) -> Answer | None:
+    """Refuse other sites' pages, and names that only resolve to this machine (DNS rebinding)."""
+    host = headers.get("host", "")
+    if urlsplit(f"//{host}").hostname not in _LOCAL:
+        return problem(403, "only this machine is served, by its name localhost or 127.0.0.1")
+    origin = headers.get("origin")
+    if origin is not None and origin != f"http://{host}":
+        return problem(403, "another site's page has no say here")
+    return None
+
+
+def _file(name: str, content_type: str) -> Handler:
+    async def handler(request: Request) -> Answer:
+        content = (_PAGE / name).read_bytes()
+        return Answer(content, headers=_SAFETY, content_type=content_type)
+
+    return handler
