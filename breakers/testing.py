@@ -1,6 +1,17 @@
-"""For your own tests: a clock that you turn by hand."""
+"""For your own tests: a clock that you turn by hand, and a dashboard that does what you say.
+
+`FakeDashboard` needs the `agent` extra; the clock needs nothing.
+"""
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from breakers.agent.fake_dashboard import FakeDashboard
+
+__all__ = ["FakeClock", "FakeDashboard"]
 
 
 class FakeClock:
@@ -34,3 +45,10 @@ class FakeClock:
     def set_wall(self, wall: float) -> None:
         """Step the wall clock, as NTP or an administrator does."""
         self._wall = wall
+
+
+def __getattr__(name: str) -> Any:
+    """Load the dashboard, and with it the agent's dependencies, only for those who ask for it."""
+    if name == "FakeDashboard":
+        return importlib.import_module("breakers.agent.fake_dashboard").FakeDashboard
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,8 @@ Three messages carry the system: a `Report` goes up, a `Desired` comes down, an 
 `Received` and `Refused` are the dashboard's answers to a report. All are tagged by `type`, so a
 socket carries any of them, as MessagePack or as JSON.
 
-Durations travel, never clock readings: `ago_s` and `age_s` count back from the moment of sending.
+Durations travel, never clock readings. A report's `age_s` counts back from the moment it is sent
+to the end of its interval; what it tells (`since_s`, `ago_s`) counts back from that end.
 Unknown fields are ignored; unknown versions are refused with the versions known.
 
 This module needs msgspec (the `agent` extra); the core of `breakers` never imports it.
@@ -102,7 +103,7 @@ class Histogram(Struct, omit_defaults=True):
 class BreakerReport(Struct, omit_defaults=True):
     """One breaker in a report. `state` is the state in force, an operator's override included.
 
-    `policy` is what the code declares: sent in the first report of a boot and when it changes.
+    `policy` is what the code declares: sent in the first report of a connection and when it changes.
     """
 
     name: Name
@@ -120,7 +121,8 @@ class BreakerReport(Struct, omit_defaults=True):
 class Report(Struct, tag_field="type", tag="report"):
     """What one instance saw during `interval_s` seconds that ended `age_s` seconds ago.
 
-    `boot` names the life of the process and `seq` counts its reports from 1, so that the dashboard
+    A report that is sent again is the same but for `age_s` and `revision`, which are of the moment
+    of sending. One without breakers says that nothing changed. `boot` names the life of the process and `seq` counts its reports from 1, so that the dashboard
     counts each report once. `revision` is the desired state this instance has applied.
     """
 

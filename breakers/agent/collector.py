@@ -1,0 +1,128 @@
+"""Drains the registry's breakers into slices: only what changed, or everything when asked."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from breakers import wire
+from breakers.agent.slices import Slice, pack
+
+if TYPE_CHECKING:
+    from breakers.breaker import CircuitBreaker
+    from breakers.records import Drained, Snapshot, TransitionRecord
+    from breakers.windows import WindowFigures
+
+logger = logging.getLogger("breakers.agent")
+_REPORTABLE: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,120}")
+# Beyond this the names are not remembered, and such breakers are looked at anew each time.
+_MAX_REFUSED_NAMES: Final = 1000
+
+_Seen = tuple[str, str, int, bool]
+
+
+class Collector:
+    """Looks at each breaker once an interval. Used by the agent's thread alone."""
+
+    def __init__(
+        self, breakers: Callable[[], Iterable[CircuitBreaker]], now: Callable[[], float]
+    ) -> None:
+        self._breakers = breakers
+        self._now = now
+        self._start = now()
+        self._seen: dict[str, _Seen] = {}
+        self._declared: dict[str, object] = {}
+        self._unreportable: set[str] = set()
+
+    def tell_all_again(self) -> None:
+        """Have the next slice name every breaker with its state and policy: for someone new."""
+        self._seen.clear()
+        self._declared.clear()
+
+    def collect(self) -> Slice:
+        """What happened since the last time."""
+        breakers = list(self._breakers())
+        reports = [report for each in breakers if (report := self._report(each)) is not None]
+        if len(self._seen) > len(breakers):
+            self._forget_all_but({each.name for each in breakers})
+        start, self._start = self._start, self._now()
+        return pack(start, self._start, reports)
+
+    def _report(self, breaker: CircuitBreaker) -> wire.BreakerReport | None:
+        name = breaker.name
+        if name in self._unreportable or not self._is_reportable(name):
+            return None
+        # In this order, so that the state is never older than the transitions told with it.
+        drained = breaker.drain()
+        shot = breaker.snapshot()
+        seen = (shot.state, shot.cause, shot.in_flight, shot.would_be_open)
+        declared = breaker.declared
+        is_new_policy = self._declared.get(name) is not declared
+        happened = drained.counts or drained.transitions or is_new_policy
+        if not happened and self._seen.get(name) == seen:
+            return None
+        self._seen[name] = seen
+        self._declared[name] = declared
+        policy = declared.as_dict() if is_new_policy else None
+        return _breaker_report(shot, drained, policy, self._now())
+
+    def _forget_all_but(self, names: set[str]) -> None:
+        self._seen = {name: seen for name, seen in self._seen.items() if name in names}
+        self._declared = {name: policy for name, policy in self._declared.items() if name in names}
+
+    def _is_reportable(self, name: str) -> bool:
+        if _REPORTABLE.fullmatch(name):
+            return True
+        if len(self._unreportable) < _MAX_REFUSED_NAMES:
+            self._unreportable.add(name)
+            logger.warning(
+                "breaker %a is not reported: its name must be 1 to 120 printable characters",
+                name[:140],
+            )
+        return False
+
+
+def _breaker_report(
+    shot: Snapshot, drained: Drained, policy: dict[str, object] | None, now: float
+) -> wire.BreakerReport:
+    return wire.BreakerReport(
+        name=shot.name,
+        state=shot.state.value,
+        since_s=max(0.0, shot.since_s),
+        cause=_text(shot.cause),
+        counts=wire.Counts(**drained.counts),
+        histogram=wire.Histogram(drained.buckets, max(0.0, drained.sum_s)),
+        in_flight=shot.in_flight,
+        would_be_open=shot.would_be_open,
+        policy=policy,
+        transitions=[_transition(each, now) for each in drained.transitions],
+    )
+
+
+def _transition(record: TransitionRecord, now: float) -> wire.Transition:
+    return wire.Transition(
+        id=record.id,
+        ago_s=max(0.0, now - record.at),
+        from_=record.before.value,
+        to=record.after.value,
+        cause=_text(record.cause),
+        window=_window(record.window),
+    )
+
+
+def _window(figures: WindowFigures) -> wire.Window:
+    calls = figures.calls
+    return wire.Window(
+        calls=calls,
+        failures=figures.failures,
+        slow=figures.slow,
+        consecutive_failures=figures.consecutive_failures,
+        failure_rate=figures.failures / calls if calls else 0.0,
+        slow_rate=figures.slow / calls if calls else 0.0,
+    )
+
+
+def _text(text: str) -> str:
+    return text[:500].encode("utf-8", "replace").decode()

@@ -1,0 +1,194 @@
+"""What the agent needs to know, from arguments and the environment; checked before it starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from breakers.errors import BreakerError
+
+SOCKET_PATH: Final = "/agent/v1"
+MIN_INTERVAL_S: Final = 0.25
+MAX_INTERVAL_S: Final = 300.0
+TRANSPORTS: Final = ("auto", "websocket", "http")
+FORMATS: Final = ("msgpack", "json")
+
+_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,120}")
+
+
+class AgentConfigError(BreakerError, ValueError):
+    """The agent cannot start as it is configured; the message names the parameter to change."""
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """The agent's settings; durations are seconds, sizes bytes. `read_config` makes it.
+
+    `base` is the dashboard's address as http or https, without a trailing slash. `instance` may
+    hold `{pid}`; None names the process by host and process id.
+    """
+
+    base: str
+    token: str
+    service: str
+    instance: str | None = None
+    version: str = ""
+    zone: str = ""
+    state_dir: Path | None = None
+    transport: str = "auto"
+    format: str = "msgpack"
+    interval_s: float = 1.0
+    buffer_bytes: int = 4 * 1024 * 1024
+    timeout_s: float = 5.0
+    ping_s: float = 10.0
+    reconnect_max_s: float = 3.0
+    flush_s: float = 1.0
+    ssl_context: ssl.SSLContext | None = None
+
+    @property
+    def socket_url(self) -> str:
+        """Where the WebSocket is opened."""
+        return "ws" + self.base.removeprefix("http") + SOCKET_PATH
+
+    def instance_of(self, pid: int, parent: int | None = None) -> str:
+        """This process's name, which no other process of the service has.
+
+        A child after fork puts its process id behind a fixed name, lest it share its parent's.
+        """
+        if self.instance is None:
+            return f"{socket.gethostname()[:100]}-{pid}"
+        if "{pid}" in self.instance:
+            return self.instance.replace("{pid}", str(pid))
+        return self.instance if parent is None else f"{self.instance}-{pid}"
+
+
+def read_config(
+    *,
+    url: str | None = None,
+    token: str | None = None,
+    service: str | None = None,
+    instance: str | None = None,
+    state_dir: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    **rest: object,
+) -> AgentConfig | None:
+    """The settings from arguments, and where those are None from SWITCHGEAR_* variables.
+
+    None if no dashboard is configured. A token may come from the file SWITCHGEAR_TOKEN_FILE names.
+
+    Raises:
+        AgentConfigError: something is missing or wrong; the message names it.
+    """
+    url = _given(url, environ, "URL")
+    if url is None:
+        return None
+    directory = _given(None if state_dir is None else os.fspath(state_dir), environ, "STATE_DIR")
+    config = AgentConfig(
+        base=_base(url),
+        token=_token(token, environ),
+        service=_name("service", _given(service, environ, "SERVICE"), required=True) or "",
+        instance=_name("instance", _given(instance, environ, "INSTANCE"), required=False),
+        state_dir=None if directory is None else _directory(Path(directory)),
+        **rest,  # type: ignore[arg-type]  # start() has typed them
+    )
+    _check(config)
+    return config
+
+
+def _given(value: str | None, environ: Mapping[str, str], name: str) -> str | None:
+    return value if value is not None else environ.get(f"SWITCHGEAR_{name}", "").strip() or None
+
+
+def _base(url: str) -> str:
+    def wrong(why: str) -> AgentConfigError:
+        return AgentConfigError(
+            f"SWITCHGEAR_URL (url) is {url!r}: {why}; "
+            "give the dashboard's address, such as wss://switchgear.example.com"
+        )
+
+    try:
+        parts: SplitResult = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    if parts.scheme not in _SCHEMES:
+        raise wrong(f"its scheme must be one of {', '.join(_SCHEMES)}")
+    if not parts.hostname:
+        raise wrong("it names no host")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise wrong("it must hold neither user, password, query nor fragment")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    path = parts.path.rstrip("/").removesuffix(SOCKET_PATH).rstrip("/")
+    return f"{_SCHEMES[parts.scheme]}://{host}{f':{port}' if port is not None else ''}{path}"
+
+
+def _token(token: str | None, environ: Mapping[str, str]) -> str:
+    token = _given(token, environ, "TOKEN")
+    file = environ.get("SWITCHGEAR_TOKEN_FILE")
+    if token is None and file:
+        try:
+            token = Path(file).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise AgentConfigError(f"SWITCHGEAR_TOKEN_FILE is {file!r}: {error}") from None
+    if not token:
+        raise AgentConfigError(
+            "SWITCHGEAR_TOKEN (token) is not set: SWITCHGEAR_URL is, and the dashboard takes "
+            "reports only with the token of the service"
+        )
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise AgentConfigError("SWITCHGEAR_TOKEN (token) holds characters that no token has")
+    return token
+
+
+def _name(parameter: str, value: str | None, required: bool) -> str | None:
+    variable = f"SWITCHGEAR_{parameter.upper()} ({parameter})"
+    if value is None and required:
+        raise AgentConfigError(f"{variable} is not set: name the service that this process is of")
+    if value is not None and not (_NAME.fullmatch(value) and value.isprintable()):
+        raise AgentConfigError(
+            f"{variable} is {value[:140]!r}; it must be 1 to 120 printable characters"
+        )
+    return value
+
+
+def _directory(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AgentConfigError(
+            f"SWITCHGEAR_STATE_DIR (state_dir) is {str(path)!r}: {error.strerror}; "
+            "name a directory that this process may write to"
+        ) from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise AgentConfigError(
+            f"SWITCHGEAR_STATE_DIR (state_dir) is {str(path)!r}: this process may not write there"
+        )
+    return path
+
+
+def _check(config: AgentConfig) -> None:
+    bounds: dict[str, tuple[float, float]] = {
+        "interval_s": (MIN_INTERVAL_S, MAX_INTERVAL_S),
+        "buffer_bytes": (64 * 1024, 1024**3),
+        "timeout_s": (0.1, 60.0),
+        "ping_s": (1.0, 300.0),
+        "reconnect_max_s": (0.1, 300.0),
+        "flush_s": (0.0, 30.0),
+    }
+    for name, (low, high) in bounds.items():
+        value = getattr(config, name)
+        if not low <= value <= high:
+            raise AgentConfigError(f"{name} is {value!r}; it must be from {low:g} to {high:g}")
+    for name, choices in (("transport", TRANSPORTS), ("format", FORMATS)):
+        if getattr(config, name) not in choices:
+            raise AgentConfigError(
+                f"{name} is {getattr(config, name)!r}; it must be one of {', '.join(choices)}"
+            )
