@@ -23,6 +23,7 @@ from dashboard.gate.app import Gate  # noqa: E402
 from dashboard.gate.asgi_types import Receive, Scope, Send  # noqa: E402
 from dashboard.live.consumers import LiveConsumer  # noqa: E402
 from dashboard.live.here import mirror  # noqa: E402
+from dashboard.pages import mirrored  # noqa: E402
 
 _pages = get_asgi_application()
 _sockets = AllowedHostsOriginValidator(
@@ -51,6 +52,7 @@ async def _live(receive: Receive, send: Send) -> None:
     await receive()
     try:
         mirror().start()
+        mirrored.use(mirror())
         embedded.start()
         _gate.start()
     except Exception as error:

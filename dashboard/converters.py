@@ -1,0 +1,21 @@
+"""Names in addresses. Agents may name a service or breaker anything, a slash included: the name is
+quoted once more than the address itself is, so that what a server unquotes is still one segment."""
+
+from urllib.parse import quote, unquote
+
+from django.urls import register_converter
+
+
+class NameConverter:
+    """`<name:service>` in a route."""
+
+    regex = "[^/]+"
+
+    def to_python(self, value: str) -> str:
+        return unquote(value)
+
+    def to_url(self, value: str) -> str:
+        return quote(value, safe="")
+
+
+register_converter(NameConverter, "name")

@@ -1,0 +1,53 @@
+"""The pages' first view, read from the mirror that the live sockets are fed from.
+
+A page and the live room are both faces and may not import each other; the composition root hands
+the mirror over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from dashboard.fleet.views import BreakerView
+
+
+class Mirrored(Protocol):
+    """What pages ask of the mirror."""
+
+    def snapshot(self, wanted: Iterable[str] | None = None) -> dict[str, Any]: ...
+
+    def breaker(self, service: str, name: str) -> BreakerView | None: ...
+
+
+class _Empty:
+    def snapshot(self, wanted: Iterable[str] | None = None) -> dict[str, Any]:
+        return {"type": "snapshot", "at": 0.0, "services": []}
+
+    def breaker(self, service: str, name: str) -> BreakerView | None:
+        return None
+
+
+_mirror: Mirrored = _Empty()
+
+
+def use(mirror: Mirrored) -> None:
+    """Read from this mirror from now on."""
+    global _mirror
+    _mirror = mirror
+
+
+def snapshot(service: str | None = None) -> dict[str, Any]:
+    """Everything known now, of one service or of all."""
+    return _mirror.snapshot(None if service is None else [service])
+
+
+def breaker_view(service: str, breaker: str) -> BreakerView | None:
+    """The latest of one breaker."""
+    return _mirror.breaker(service, breaker)
+
+
+def known_breakers(service: str) -> set[str]:
+    """The breakers that instances of a service report."""
+    found = _mirror.snapshot([service])["services"]
+    return {each["name"] for each in found[0]["breakers"]} if found else set()

@@ -1,0 +1,58 @@
+/** Small helpers. Names and causes come from agents: everything is written as text, never HTML. */
+
+/** Set text only where it differs, so that nothing is laid out for nothing.
+ * @param {Element} element @param {string} text */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** @param {Element} element @param {string} name @param {string} value */
+export function setAttr(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+/** The parts of an element by their data-f. @param {ParentNode} root */
+export function parts(root) {
+  /** @type {Record<string, HTMLElement>} */
+  const found = {};
+  for (const each of root.querySelectorAll("[data-f]")) {
+    const part = /** @type {HTMLElement} */ (each);
+    found[part.dataset.f ?? ""] = part;
+  }
+  return found;
+}
+
+/** @param {string} tag @param {string} text @param {string} [className] */
+export function make(tag, text, className = "") {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  if (className) element.className = className;
+  return element;
+}
+
+/** @param {string} id @returns {DocumentFragment} */
+export function cloneTemplate(id) {
+  const template = /** @type {HTMLTemplateElement} */ (document.getElementById(id));
+  return /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+}
+
+/** The address of a breaker's page; a name is quoted twice, see dashboard/converters.py.
+ * @param {string} service @param {string} name */
+export function breakerUrl(service, name) {
+  const quote = (/** @type {string} */ text) =>
+    encodeURIComponent(encodeURIComponent(text).replace(/[!'()*]/g, escape));
+  return `/services/${quote(service)}/breakers/${quote(name)}`;
+}
+
+/** Show a state as shape, word and colour. @param {HTMLElement} badge @param {string} state
+ * @param {string} text */
+export function showState(badge, state, text) {
+  if (badge.dataset.state !== state) {
+    badge.dataset.state = state;
+    const use = badge.querySelector("use");
+    const known = document.getElementById(`i-${state}`) ? state : "stale";
+    use?.setAttribute("href", `#i-${known}`);
+  }
+  const label = badge.querySelector("b");
+  if (label) setText(label, text);
+}

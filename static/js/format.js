@@ -1,0 +1,74 @@
+/** How states, figures and times are written. */
+
+/** Worst first. @type {string[]} */
+export const SEVERITY = [
+  "open",
+  "forced_open",
+  "half_open",
+  "stale",
+  "metrics_only",
+  "forced_closed",
+  "closed",
+];
+
+/** @type {Record<string, string>} */
+export const WORDS = {
+  closed: "Closed",
+  open: "Open",
+  half_open: "Half-open",
+  forced_open: "Forced open",
+  forced_closed: "Forced closed",
+  metrics_only: "Metrics only",
+  stale: "Stale",
+};
+
+/** @param {string} state */
+export const word = (state) => WORDS[state] ?? state;
+
+/** @param {string} state */
+export const rank = (state) => {
+  const at = SEVERITY.indexOf(state);
+  return at < 0 ? SEVERITY.length : at;
+};
+
+/** @param {number | null} ms */
+export function latency(ms) {
+  if (ms === null) return "–";
+  if (ms >= 10_000) return `${(ms / 1000).toFixed(0)} s`;
+  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
+  return `${ms >= 10 ? ms.toFixed(0) : ms.toFixed(1)} ms`;
+}
+
+/** @param {number} rate */
+export const rate = (rate) => (rate >= 100 ? rate.toFixed(0) : rate.toFixed(1));
+
+/** @param {number | null} percent */
+export function percent(percent) {
+  if (percent === null) return "–";
+  if (percent > 0 && percent < 0.1) return "<0.1%";
+  return `${percent >= 10 || percent === 0 ? percent.toFixed(0) : percent.toFixed(1)}%`;
+}
+
+/** A span of time, short. @param {number} seconds */
+export function span(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86_400) return `${Math.floor(s / 3600)} h`;
+  return `${Math.floor(s / 86_400)} d`;
+}
+
+/** A countdown. @param {number} seconds */
+export function countdown(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
+  if (s >= 86_400) return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
+  if (s >= 3600) return `${Math.floor(s / 3600)}:${two(Math.floor((s % 3600) / 60))}:${two(s % 60)}`;
+  return `${Math.floor(s / 60)}:${two(s % 60)}`;
+}
+
+/** The viewer's own time of day. @param {number} at Unix seconds */
+export const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour12: false });
+
+/** For a title: the same moment in UTC. @param {number} at Unix seconds */
+export const utc = (at) => `${new Date(at * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;

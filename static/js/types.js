@@ -1,0 +1,24 @@
+/**
+ * What comes over the live socket; see dashboard/fleet/views.py.
+ *
+ * @typedef {{id: string, host: string, pid: number, version: string, zone: string,
+ *   seen_at: number, stale: boolean, revision: number}} InstanceView
+ * @typedef {{id: string, state: string, since_at: number, cause: string, in_flight: number,
+ *   would_be_open: boolean, stale: boolean}} BreakerAtInstance
+ * @typedef {{at: number, before: string, after: string, cause: string, instance: string}} Last
+ * @typedef {{id: string, state: string, reason: string, by: string, expires_at: number,
+ *   applied: number, total: number, pending: string[],
+ *   refused: {instance: string, reason: string}[]}} OverrideView
+ * @typedef {{service: string, name: string, state: string, states: Record<string, number>,
+ *   instances: BreakerAtInstance[], rate: number, error_pct: number | null,
+ *   p50_ms: number | null, p95_ms: number | null, p99_ms: number | null,
+ *   counts: Record<string, number>, spark: number[], spark_err: number[],
+ *   last: Last | null, override: OverrideView | null}} BreakerView
+ * @typedef {{type: "frame", service: string, seq: number, at: number, full: boolean,
+ *   interval_s: number, breakers: BreakerView[], instances: InstanceView[],
+ *   removed: {breakers: string[], instances: string[]}}} Frame
+ * @typedef {{name: string, seq: number, interval_s: number, instances: InstanceView[],
+ *   breakers: BreakerView[]}} ServiceView
+ * @typedef {{type: "snapshot", at: number, services: ServiceView[]}} Snapshot
+ */
+export {};
