@@ -103,7 +103,7 @@ class Histogram(Struct, omit_defaults=True):
 class BreakerReport(Struct, omit_defaults=True):
     """One breaker in a report. `state` is the state in force, an operator's override included.
 
-    `policy` is what the code declares: sent in the first report of a connection and when it changes.
+    `policy` is what the code declares: sent first on each connection, and when it changes.
     """
 
     name: Name
@@ -122,8 +122,9 @@ class Report(Struct, tag_field="type", tag="report"):
     """What one instance saw during `interval_s` seconds that ended `age_s` seconds ago.
 
     A report that is sent again is the same but for `age_s` and `revision`, which are of the moment
-    of sending. One without breakers says that nothing changed. `boot` names the life of the process and `seq` counts its reports from 1, so that the dashboard
-    counts each report once. `revision` is the desired state this instance has applied.
+    of sending. One without breakers says that nothing changed. `boot` names the life of the
+    process and `seq` counts its reports from 1, so that the dashboard counts each report once.
+    `revision` is the desired state this instance has applied.
     """
 
     service: Name

@@ -67,7 +67,7 @@ class Conversation:
         self._refusals = Refusals(outbox, tally)
         self._link: Link | None = None
         self._heard_desired = False
-        self._unsaid: tuple[wire.AckItem, ...] = ()
+        self._owed: list[wire.AckItem] | None = None
         self._due = now() + interval_s
         self._last_collected = now()
 
@@ -170,10 +170,10 @@ class Conversation:
     def _acknowledge(self, items: list[wire.AckItem]) -> None:
         """Answer the desired state in force; later, if reports are sent one by one just now."""
         link = self._link
-        if link is None:
+        if link is None or self._refusals.is_muted(self.applier.revision):
             return
         if not self._refusals.may_acknowledge(self.applier.revision):
-            self._unsaid = (*self._unsaid, *items)[-wire.MAX_BREAKERS :]
+            self._owed = [*(self._owed or ()), *items][-wire.MAX_BREAKERS :]
             return
         for i in range(0, max(1, len(items)), _ITEMS_AN_ACK):
             ack = wire.Ack(
@@ -186,9 +186,10 @@ class Conversation:
                 self._hear(answer)
 
     def _say_late_items(self) -> None:
-        unsaid, self._unsaid = self._unsaid, ()
-        if items := [*unsaid, *self.applier.take_late()]:
-            self._acknowledge(items)
+        late = self.applier.take_late()
+        owed, self._owed = self._owed, None
+        if owed is not None or late:
+            self._acknowledge([*(owed or ()), *late])
 
     # -- Hearing ---------------------------------------------------------------------------------
 
@@ -223,7 +224,7 @@ class Conversation:
         for item in items:
             if item.status == "refused":
                 logger.warning("%s of breaker %r refused: %s", item.kind, item.breaker, item.reason)
-        self._unsaid = ()
+        self._owed = None
         if self._keep is not None:
             self._keep(desired)
         self._acknowledge(items)

@@ -41,9 +41,13 @@ class Refusals:
         """How many reports may be under way."""
         return 1 if self._one_by_one_until else usual
 
+    def is_muted(self, revision: int) -> bool:
+        """Whether the dashboard refuses the acknowledgement of that revision."""
+        return revision == self._muted
+
     def may_acknowledge(self, revision: int) -> bool:
         """Whether an acknowledgement may be sent; if so, it is taken as sent."""
-        if self._one_by_one_until or revision == self._muted:
+        if self._one_by_one_until:
             return False
         self._acknowledged = revision
         return True

@@ -76,6 +76,7 @@ class Runner:
         self._backoff = Backoff(config.reconnect_max_s)
         self._http_until = 0.0
         self._stop_by: float | None = None
+        self._flushed = False
         self._thread = threading.Thread(target=self._run, name="breakers-agent", daemon=True)
 
     def start(self) -> None:
@@ -126,16 +127,23 @@ class Runner:
 
     def _run(self) -> None:
         while self._stop_by is None:
-            wait_s = 0.0
-            try:
-                self._talk()
-            except LinkLost as lost:
-                wait_s = self._wait_after(lost)
-            except Exception:
-                wait_s = self._wait_after_error()
-            finally:
-                self._hang_up()
-            self._idle(wait_s)
+            self._idle(self._talk_until_lost())
+        if not self._flushed:
+            # Stopped between two links: one last attempt. Who asked to stop waits no longer than
+            # they said, whatever becomes of it.
+            self._talk_until_lost()
+
+    def _talk_until_lost(self) -> float:
+        """Speak over one link; how long to wait before the next, in seconds."""
+        try:
+            self._talk()
+        except LinkLost as lost:
+            return self._wait_after(lost)
+        except Exception:
+            return self._wait_after_error()
+        finally:
+            self._hang_up()
+        return 0.0
 
     def _talk(self) -> None:
         """Speak over one link until it is lost, is to be changed, or the agent stops."""
@@ -148,6 +156,7 @@ class Runner:
                 return
             self._listen(link, self.conversation.due_in())
             self.conversation.tick()
+        self._flushed = True
         self.conversation.flush()
         while len(self.outbox) and (left := self._stop_by - time.monotonic()) > 0:
             self._listen(link, left)
