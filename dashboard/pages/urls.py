@@ -7,6 +7,7 @@ from dashboard.pages import views
 
 urlpatterns = [
     path("", views.wall, name="wall"),
+    path("favicon.ico", login_not_required(views.icon), name="icon"),
     path("login", login_not_required(views.Login.as_view()), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("services/<name:service>/breakers/<name:breaker>", views.breaker, name="breaker"),

@@ -9,6 +9,7 @@ from django.contrib.auth.views import LoginView
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.http import require_GET, require_http_methods
 
 from dashboard.access.models import Person
@@ -152,6 +153,11 @@ def _done(form: ReleaseForm, person: Person, service: str, breaker: str, chosen:
             form.add_error(field if field in form.fields else None, messages)
         return False
     return True
+
+
+def icon(request: HttpRequest) -> HttpResponse:
+    """What browsers ask for on pages that name no icon, such as the admin's."""
+    return redirect(static("img/mark.svg"))
 
 
 class Login(LoginView):

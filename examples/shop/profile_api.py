@@ -59,7 +59,7 @@ class ProfileService:
             timeout=0.5,
             retries=2,
             retry_delay=0.05,
-            cache_ttl=3,
+            cache_ttl=0.5,
             circuit_breaker=CircuitBreaker(name="posts", **POLICY),
         )
         self._social = CallOptions(

@@ -1,0 +1,129 @@
+"""The running demo, and real browsers that look at it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.examples.running import Running, eventually, http, running
+
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_unseen = count(10_000_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+@dataclass
+class Demo:
+    """`make demo`, as its output and its files describe it."""
+
+    process: Running
+    url: str
+    state: Path
+    passwords: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def port(self) -> str:
+        return self.url.rpartition(":")[2]
+
+    def shop(self) -> dict[str, Any]:
+        """Where the shop's processes listen."""
+        found: dict[str, Any] = json.loads((self.state / "shop.json").read_text())
+        return found
+
+    def incident(self, what: str) -> None:
+        """Start or stop the incident at the director's own HTTP face."""
+        http.post(f"{self.shop()['director']}/incident/{what}").raise_for_status()
+
+    def profiles(self) -> list[dict[str, Any]]:
+        """A profile from each instance of the shop's API, as its callers get it; of users that
+        nobody asked for before, since posts are cached."""
+        return [
+            http.get(f"{url}/profile/{next(_unseen)}").json()
+            for url in self.shop()["peers"]["profile-api"]
+        ]
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    home = tmp_path_factory.mktemp("demo")
+    with running("examples.demo", "--port", "8600", DEMO_DIR=str(home)) as process:
+        url = process.line(r"Dashboard\s+(http://\S+)", within_s=60)[1]
+        port = url.rpartition(":")[2]
+        demo = Demo(process, url, home / port)
+        for person in ("operator", "viewer", "admin"):
+            demo.passwords[person] = (demo.state / f"{person}.password").read_text().strip()
+        yield demo
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    assert chromium, "the end-to-end tests need chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """Somebody's browser window, and what its console complained of."""
+
+    page: Page
+    complaints: list[str]
+
+
+def visit(browser: Browser, demo: Demo, person: str, **options: Any) -> Visit:
+    """A fresh window in which `person` has logged in."""
+    options.setdefault("viewport", {"width": 1440, "height": 900})
+    context: BrowserContext = browser.new_context(**options)
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(demo.url)
+    page.get_by_label("Name").fill(person)
+    page.get_by_label("Password").fill(demo.passwords[person])
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{demo.url}/")
+    return Visit(page, complaints)
+
+
+@pytest.fixture
+def operator(browser: Browser, demo: Demo) -> Iterator[Visit]:
+    opened = visit(browser, demo, "operator")
+    yield opened
+    opened.page.context.close()
+
+
+@pytest.fixture
+def viewer(browser: Browser, demo: Demo) -> Iterator[Visit]:
+    opened = visit(browser, demo, "viewer")
+    yield opened
+    opened.page.context.close()
+
+
+__all__ = ["Demo", "Visit", "eventually", "visit"]
