@@ -1,0 +1,42 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+
+from dashboard.access.models import Person
+from dashboard.access.roles import OPERATOR, VIEWER
+
+
+@pytest.fixture(scope="session")
+def static_files() -> None:
+    """Pages name static files by their hashes: collect them once, where the settings say."""
+    if not (settings.STATIC_ROOT / "staticfiles.json").exists():
+        call_command("collectstatic", interactive=False, verbosity=0)
+
+
+@pytest.fixture
+def person(db: None) -> Callable[[str], Person]:
+    """Make somebody with a role, who has no password."""
+
+    def make(role: str) -> Person:
+        made = Person.objects.create(username=role, is_staff=role != VIEWER)
+        made.groups.set(Group.objects.filter(name=role))
+        return made
+
+    return make
+
+
+@pytest.fixture
+def operator(person: Callable[[str], Person]) -> Person:
+    return person(OPERATOR)
+
+
+@pytest.fixture
+def viewer(person: Callable[[str], Person]) -> Person:
+    return person(VIEWER)
