@@ -16,6 +16,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 django.setup(set_prefix=False)
 
+from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402 - the rest needs Django to be set up
 
 from dashboard.embedded import embedded  # noqa: E402
@@ -53,7 +54,8 @@ async def _live(receive: Receive, send: Send) -> None:
     try:
         mirror().start()
         mirrored.use(mirror())
-        embedded.start()
+        if settings.EMBEDDED:
+            embedded.start()
         _gate.start()
     except Exception as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -25,16 +25,24 @@ async def healthz(request: HttpRequest) -> JsonResponse:
 
 @login_not_required
 async def readyz(request: HttpRequest) -> JsonResponse:
-    """200 while the database answers and the fleet worker ticks, else 503 with what does not."""
-    worker = embedded.worker
-    late = time.monotonic() - worker.last_tick if worker else float("inf")
-    checks = {
-        "database": await sync_to_async(_database)(),
-        "fleet": "ok" if late < settings.TICK_S * _TICKS_ALLOWED else "the fleet does not tick",
-    }
+    """200 while database and bus answer and an embedded fleet ticks, else 503 with what fails."""
+    checks = {"database": await sync_to_async(_database)(), "bus": await _bus()}
+    if settings.EMBEDDED:
+        worker = embedded.worker
+        late = time.monotonic() - worker.last_tick if worker else float("inf")
+        is_late = late > settings.TICK_S * _TICKS_ALLOWED
+        checks["fleet"] = "the fleet does not tick" if is_late else "ok"
     ready = all(check == "ok" for check in checks.values())
     body = {"status": "ok" if ready else "unfit", "checks": checks, "log_depth": bus().depth()}
     return JsonResponse(body, status=200 if ready else 503)
+
+
+async def _bus() -> str:
+    try:
+        await bus().check()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"[:200]
+    return "ok"
 
 
 def _database() -> str:

@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "csp",
+    "dashboard",
     "dashboard.access",
     "dashboard.fleet",
     "dashboard.history",
@@ -99,13 +100,26 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BUS_URL = env.str("BUS_URL", default="memory://")
+if not BUS_URL.startswith(("memory://", "redis://", "rediss://", "unix://")):
+    raise ImproperlyConfigured(
+        f"SWITCHGEAR_BUS_URL is {BUS_URL!r}; it must be memory:// or a redis:// address"
+    )
+# One process that does everything, or one for each role.
+EMBEDDED = BUS_URL.startswith("memory://")
+if not EMBEDDED:
+    CELERY_BROKER_URL = BUS_URL
+    CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {
     "expire overrides": {"task": "dashboard.control.tasks.expire_overrides", "schedule": 1.0},
     "prune history": {"task": "dashboard.history.tasks.prune", "schedule": 600.0},
     "forget old lives": {"task": "dashboard.fleet.tasks.forget_old_lives", "schedule": 3600.0},
 }
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+CHANNEL_LAYERS: dict[str, Any] = {
+    "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    if EMBEDDED
+    else {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [BUS_URL]}}
+}
 
 # How the fleet is watched.
 REPORT_INTERVAL_S = _seconds("REPORT_INTERVAL", 1.0, 0.25, 300.0)

@@ -5,52 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from functools import partial
 
 from breakers import wire
 from dashboard.bus.protocol import Record, Subscription
-
-
-class MemorySubscription:
-    """A bounded queue that drops its oldest payload when its reader is too slow."""
-
-    def __init__(self, bus: MemoryBus, topic: str, limit: int) -> None:
-        self._bus, self._topic = bus, topic
-        self._loop = asyncio.get_running_loop()
-        self._payloads: deque[bytes] = deque(maxlen=limit)
-        self._wake = asyncio.Event()
-        self._missed = 0
-        self._closed = False
-
-    def deliver(self, payload: bytes) -> None:
-        """Take a payload, from any thread. A loop that has closed listens no more."""
-        try:
-            self._loop.call_soon_threadsafe(self._put, payload)
-        except RuntimeError:
-            self._bus.forget(self._topic, self)
-
-    def _put(self, payload: bytes) -> None:
-        if len(self._payloads) == self._payloads.maxlen:
-            self._missed += 1
-        self._payloads.append(payload)
-        self._wake.set()
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while not self._closed:
-            while self._payloads:
-                yield self._payloads.popleft()
-            self._wake.clear()
-            if not self._payloads and not self._closed:
-                await self._wake.wait()
-
-    def take_missed(self) -> int:
-        missed, self._missed = self._missed, 0
-        return missed
-
-    def close(self) -> None:
-        self._closed = True
-        self._wake.set()
-        self._bus.forget(self._topic, self)
+from dashboard.bus.queue import QueueSubscription
 
 
 class MemoryBus:
@@ -65,7 +24,7 @@ class MemoryBus:
         self._readable = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
-        self._topics: dict[str, list[MemorySubscription]] = {}
+        self._topics: dict[str, list[QueueSubscription]] = {}
         self._lock = threading.Lock()
 
     async def append(self, service: str, message: wire.FromAgent) -> asyncio.Future[None]:
@@ -95,6 +54,9 @@ class MemoryBus:
     def depth(self) -> int:
         return len(self._unsafe)
 
+    async def check(self) -> None:
+        """Memory is always there."""
+
     def publish(self, topic: str, payload: bytes) -> None:
         with self._lock:
             listening = tuple(self._topics.get(topic, ()))
@@ -102,13 +64,12 @@ class MemoryBus:
             subscription.deliver(payload)
 
     def subscribe(self, topic: str) -> Subscription:
-        subscription = MemorySubscription(self, topic, self._topic_limit)
+        subscription = QueueSubscription(self._topic_limit, partial(self._forget, topic))
         with self._lock:
             self._topics.setdefault(topic, []).append(subscription)
         return subscription
 
-    def forget(self, topic: str, subscription: MemorySubscription) -> None:
-        """Stop delivering to a subscription."""
+    def _forget(self, topic: str, subscription: QueueSubscription) -> None:
         with self._lock:
             listening = self._topics.get(topic, [])
             if subscription in listening:

@@ -52,3 +52,6 @@ class Bus(Protocol):
 
     def depth(self) -> int:
         """How many messages are in the log and not yet safe."""
+
+    async def check(self) -> None:
+        """Raise where the bus cannot carry anything just now."""

@@ -1,0 +1,32 @@
+import asyncio
+import signal
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from dashboard.composition import make_worker
+
+
+class Command(BaseCommand):
+    help = "Run the fleet worker: consume reports, keep the fleet's state, emit frames."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.EMBEDDED:
+            raise CommandError(
+                "With SWITCHGEAR_BUS_URL=memory:// the web process runs the fleet worker itself; "
+                "give a redis:// address to run it on its own."
+            )
+        asyncio.run(_run())
+
+
+async def _run() -> None:
+    """Until SIGTERM or SIGINT, then a last checkpoint."""
+    worker = asyncio.create_task(make_worker().run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.cancel)
+    try:
+        await worker
+    except asyncio.CancelledError:
+        return
