@@ -32,7 +32,7 @@ system: ## Install the system packages that the tests need (Debian, as root)
 check: venv ## Lint, types and architecture
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@SWITCHGEAR_DEBUG=1 $(BIN)/mypy breakers dashboard examples tests/typing
+	@SWITCHGEAR_DEBUG=1 $(BIN)/mypy breakers dashboard examples
 	@$(BIN)/lint-imports
 
 test: venv system check ## Everything that must hold, ending with pytest's summary
