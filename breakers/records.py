@@ -22,6 +22,8 @@ OUTCOMES: Final = (
     "cache_hit",
     "cache_miss",
 )
+# Those that only a call through the breaker can have.
+CALL_OUTCOMES: Final = frozenset({"success", "failure", "timeout", "ignored", "slow", "rejected"})
 
 
 @dataclass(frozen=True, slots=True)

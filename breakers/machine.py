@@ -1,0 +1,351 @@
+"""The state machine of a breaker: outcomes in, states out.
+
+Where calls pass freely, a success is only appended to its generation's `Entry`. Everything else
+(window, counters, histogram) is folded in later, in batches, under the lock: when enough are
+pending, when the window's time bucket ends, and before anything that is not a plain success, so
+that the order in which a failure meets the successes before it stays exact. Appends and slice
+deletions of a list are atomic, with the interpreter lock and with free-threaded Python's per-list
+locks alike.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from math import inf
+from typing import Final
+
+from breakers import wrapping
+from breakers.clock import Clock
+from breakers.histogram import Histogram
+from breakers.policy import Policy
+from breakers.records import OUTCOMES, Override, TransitionRecord
+from breakers.states import State, check_transition
+from breakers.tally import Tally
+from breakers.windows import FAILED, SLOW, WindowFigures, make_window
+
+Listener = Callable[[TransitionRecord], None]
+
+_BATCH: Final = 64
+_MAX_KEPT_TRANSITIONS: Final = 64
+
+
+class Entry:
+    """The ticket of a call that was let in: one a generation where calls pass, one a probe.
+
+    `plain_below` is the latency under which a success needs no closer look; -1 where all do.
+    """
+
+    __slots__ = ("batch", "edge", "lease", "pending", "plain_below")
+
+    def __init__(self, plain_below: float, edge: float, batch: int, lease: float = 0.0) -> None:
+        self.pending: list[float] = []
+        self.plain_below = plain_below
+        self.edge = edge
+        self.batch = batch
+        self.lease = lease
+
+
+class Machine:
+    """What `CircuitBreaker` stands on. Methods with an underscore expect the lock to be held,
+    but for `_flush`, `_record` and `_deliver`, which take it or must not have it."""
+
+    def __init__(
+        self,
+        name: str,
+        policy: Policy,
+        clock: Clock,
+        random: Callable[[], float],
+        always_look: bool,
+    ) -> None:
+        self.name = name
+        self.declared = self.policy = policy
+        self.policy_version = 0
+        self._remote: dict[str, object] = {}
+        self._clock, self._now, self._random = clock, clock.monotonic, random
+        self._always_look = always_look
+        self._listeners: list[Listener] = []
+        self._override: Override | None = None
+        self._transition_ids = count(1)
+        self._begin_life(State.CLOSED)
+
+    def _begin_life(self, state: State) -> None:
+        """Fresh locks and counters: at construction, and in a child after fork."""
+        self._lock = threading.Lock()
+        self._delivery = threading.Lock()
+        self._undelivered: deque[TransitionRecord] = deque()
+        self._kept: deque[TransitionRecord] = deque(maxlen=_MAX_KEPT_TRANSITIONS)
+        self._totals = dict.fromkeys(OUTCOMES, 0)
+        self._counts = dict.fromkeys(OUTCOMES, 0)
+        self._histogram = Histogram()
+        self._starts, self._refusals = Tally(), Tally()
+        self._started = self._starts.add
+        self._refused = self._refusals.add
+        self._in_flight = 0
+        self._refusing_until = -inf
+        self._probes: set[Entry] = set()
+        self._probe_successes = 0
+        self._trips = 0
+        self._consecutive = 0
+        self._open_until = inf
+        self._cause = ""
+        now = self._now()
+        self._since = now
+        self._state = state
+        self._window = make_window(self.policy, now)
+        self._entry: Entry | None = None
+        self._new_generation(now)
+
+    @property
+    def state(self) -> State:
+        """The state in force, an override included."""
+        return self._state if self._override is None else self._override.state
+
+    @property
+    def automatic_state(self) -> State:
+        """The state under any override."""
+        return self._state
+
+    # -- Outcomes --------------------------------------------------------------------------------
+
+    def _permit(self, now: float) -> Entry | None:
+        if self._state is not State.HALF_OPEN or self._override is not None:
+            return None
+        policy = self.policy
+        if len(self._probes) >= policy.half_open_max_calls:
+            # A probe that never returned: its permit comes back when its lease is over.
+            self._probes = {probe for probe in self._probes if probe.lease > now}
+            if len(self._probes) >= policy.half_open_max_calls:
+                return None
+        probe = Entry(plain_below=-1.0, edge=inf, batch=1, lease=now + policy.half_open_lease)
+        self._probes.add(probe)
+        return probe
+
+    def _flush(self, entry: Entry, now: float) -> None:
+        with self._lock:
+            self._settle(now)
+            if entry is not self._entry:
+                self._fold(entry, now)
+        self._deliver()
+
+    def _record(self, entry: Entry, now: float, elapsed: float, outcome: str | None) -> None:
+        """Count one outcome; None is a cancelled call, which says nothing and frees its permit."""
+        with self._lock:
+            self._settle(now)
+            self._fold(entry, now)
+            self._in_flight -= 1
+            current = entry is self._entry or entry in self._probes
+            is_probe = entry in self._probes
+            self._probes.discard(entry)
+            if outcome is not None:
+                slow_from = self.policy.slow_call_duration
+                slow = slow_from is not None and elapsed >= slow_from and outcome != "ignored"
+                self._counts[outcome] += 1
+                self._counts["slow"] += slow
+                self._histogram.record(elapsed)
+                if current and outcome != "ignored":
+                    self._judge(outcome != "success", slow, is_probe, now)
+        self._deliver()
+
+    def _judge(self, failed: bool, slow: bool, is_probe: bool, now: float) -> None:
+        """Let an outcome of the present generation move the automatic state."""
+        if is_probe or self._state is State.HALF_OPEN:
+            bad_slow = slow and self.policy.slow_call_rate_threshold is not None
+            self._judge_probe(
+                failed or bad_slow, "probe failed" if failed else "probe was slow", now
+            )
+        elif self._state is State.CLOSED:
+            self._consecutive = self._consecutive + 1 if failed else 0
+            self._window.record(failed * FAILED | slow * SLOW, now)
+            if cause := self._reason_to_trip():
+                self._trip(cause, now)
+            elif self._entry is not None:
+                self._entry.batch = self._batch()
+
+    def _judge_probe(self, failed: bool, cause: str, now: float) -> None:
+        if failed:
+            self._trip(cause, now)
+            return
+        self._probe_successes += 1
+        if self._probe_successes >= self.policy.success_threshold:
+            self._trips = 0
+            self._go(State.CLOSED, f"{self._probe_successes} probes succeeded", now)
+
+    def _reason_to_trip(self) -> str:
+        """Why the window says open, in words; empty where it does not."""
+        policy, window = self.policy, self._window
+        override = self._override
+        if override is not None and override.state is State.FORCED_CLOSED:
+            return ""
+        if policy.failure_threshold is not None and self._consecutive >= policy.failure_threshold:
+            return f"{self._consecutive} failures in a row"
+        if window.calls < policy.minimum_calls or not window.calls:
+            return ""
+        if (limit := policy.failure_rate_threshold) is not None:
+            rate = window.failures / window.calls
+            if rate >= limit:
+                return f"{rate:.0%} of {window.calls} calls failed"
+        if (limit := policy.slow_call_rate_threshold) is not None:
+            rate = window.slow / window.calls
+            if rate >= limit:
+                return f"{rate:.0%} of {window.calls} calls were slow"
+        return ""
+
+    def _batch(self) -> int:
+        """How many successes may wait: none while one of them could complete `minimum_calls`."""
+        override = self._override
+        if override is not None and self._state is not State.CLOSED:
+            return 1
+        window = self._window
+        if (window.failures or window.slow) and window.calls < self.policy.minimum_calls:
+            return min(_BATCH, self.policy.minimum_calls - window.calls)
+        return _BATCH
+
+    # -- Folding, under the lock -----------------------------------------------------------------
+
+    def _settle(self, now: float) -> None:
+        """Bring everything up to date: pending successes, time that has run out."""
+        entry = self._entry
+        if entry is not None:
+            self._fold(entry, now)
+        override = self._override
+        if override is not None and now >= override.until:
+            self._lift(f"{override.state} expired", now)
+        if self._state is State.OPEN and now >= self._open_until:
+            self._go(State.HALF_OPEN, "the open time is over", now)
+        if entry is not None and entry is self._entry:
+            self._window.advance(now)
+            entry.edge = self._edge()
+
+    def _fold(self, entry: Entry, now: float) -> None:
+        """Count an entry's pending successes, and in the window too if it is of this generation."""
+        n = len(entry.pending)
+        if not n:
+            return
+        batch = entry.pending[:n]
+        del entry.pending[:n]
+        self._in_flight -= n
+        self._counts["success"] += n
+        self._histogram.record_many(batch)
+        if entry is not self._entry:
+            return
+        if self._state is State.CLOSED:
+            self._consecutive = 0
+            self._window.record_successes(n, now)
+            if cause := self._reason_to_trip():
+                self._trip(cause, now)
+        elif self._state is State.HALF_OPEN:
+            for _ in range(n):
+                if self._state is State.HALF_OPEN:
+                    self._judge_probe(failed=False, cause="", now=now)
+
+    def _fold_tallies(self) -> None:
+        self._in_flight += self._starts.take()
+        self._counts["rejected"] += self._refusals.take()
+
+    # -- Changing state, under the lock ----------------------------------------------------------
+
+    def _trip(self, cause: str, now: float) -> None:
+        policy = self.policy
+        grown = policy.timeout_duration * policy.open_backoff_factor ** min(self._trips, 64)
+        longest = max(policy.timeout_duration, policy.open_duration_max)
+        duration = min(grown, longest) * (1.0 - policy.open_jitter * self._random())
+        self._trips += 1
+        self._open_until = now + duration
+        self._go(State.OPEN, cause, now)
+
+    def _go(self, after: State, cause: str, now: float, reset: bool = False) -> None:
+        if not reset:
+            check_transition(self._state, after)
+        shown, figures = self.state, self._figures()
+        self._state = after
+        self._probes = set()
+        self._probe_successes = 0
+        self._consecutive = 0
+        if after is not State.OPEN:
+            self._open_until = inf
+        self._window = make_window(self.policy, now)
+        self._new_generation(now)
+        self._announce(shown, cause, figures, now)
+
+    def _announce(self, before: State, cause: str, figures: WindowFigures, now: float) -> None:
+        """Tell listeners and the agent, if the state in force has changed."""
+        if self.state is before:
+            return
+        self._since, self._cause = now, cause
+        record = TransitionRecord(
+            next(self._transition_ids),
+            self.name,
+            now,
+            self._clock.wall(),
+            before,
+            self.state,
+            cause,
+            figures,
+        )
+        self._kept.append(record)
+        if self._listeners:
+            self._undelivered.append(record)
+
+    def _new_generation(self, now: float) -> None:
+        """Outcomes of calls that began before this moment no longer move the state."""
+        override = self._override
+        refuses = override is None and self._state is State.OPEN
+        self._refusing_until = self._open_until if refuses else -inf
+        if override is None:
+            passes = self._state is State.CLOSED
+        else:
+            passes = override.state is not State.FORCED_OPEN
+        if not passes:
+            self._entry = None
+            return
+        slow = self.policy.slow_call_duration
+        plain_below = -1.0 if self._always_look else (inf if slow is None else slow)
+        self._entry = Entry(plain_below, self._edge(), self._batch())
+
+    def _edge(self) -> float:
+        """Until when successes may wait to be folded in."""
+        edge = self._window.edge
+        if self._override is not None:
+            edge = min(edge, self._override.until, self._open_until)
+        return edge
+
+    def _figures(self) -> WindowFigures:
+        window = self._window
+        return WindowFigures(window.calls, window.failures, window.slow, self._consecutive)
+
+    def _deliver(self) -> None:
+        """Hand transitions to the listeners: in order, outside the lock, one thread at a time."""
+        while self._undelivered and self._delivery.acquire(blocking=False):
+            try:
+                while self._undelivered:
+                    record = self._undelivered.popleft()
+                    for listener in tuple(self._listeners):
+                        wrapping.notify(listener, record)
+            finally:
+                self._delivery.release()
+
+    def _lift(self, cause: str, now: float) -> None:
+        lifted, before, figures = self._override, self.state, self._figures()
+        self._override = None
+        if lifted is not None and lifted.state is State.FORCED_OPEN:
+            self._state = State.HALF_OPEN
+            self._open_until = inf
+        self._probes = set()
+        self._probe_successes = 0
+        self._consecutive = 0
+        self._window = make_window(self.policy, now)
+        self._new_generation(now)
+        self._announce(before, cause, figures, now)
+
+    def _adopt(self, policy: Policy) -> None:
+        now = self._now()
+        self._settle(now)
+        before, self.policy = self.policy, policy
+        self.policy_version += 1
+        if (before.window_type, before.window_size) != (policy.window_type, policy.window_size):
+            self._window = make_window(policy, now)
+        if self._entry is not None:
+            self._new_generation(now)
