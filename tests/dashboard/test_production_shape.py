@@ -3,48 +3,25 @@ their own on a real Redis and a real PostgreSQL, and a real agent that reports t
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from breakers import CircuitBreaker, CircuitForcedOpen, Registry
 from breakers.agent import start
-from tests.examples.running import ROOT, Running, eventually, http, running
+from tests.dashboard.process import Dashboard
+from tests.examples.running import Running, eventually, http, running
 from tests.servers import free_port, postgres_server, redis_server
 
 TOKEN = "swg_" + "t" * 40
 
 
 @dataclass
-class Shape:
-    url: str
-    env: dict[str, str]
+class Shape(Dashboard):
     fleet: Running
-
-    def manage(self, *arguments: str) -> str:
-        """What a management command prints."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.env,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def python(self, code: str) -> Any:
-        """What a line of code in the dashboard's shell prints, as JSON."""
-        printed = self.manage("shell", "--no-imports", "-c", f"import json\n{code}")
-        return json.loads(printed.strip().splitlines()[-1])
 
     def counted(self) -> int:
         """All the successes in history."""
@@ -65,9 +42,8 @@ def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
             "SWITCHGEAR_SECRET_KEY": "for this test only, fifty characters or more of it",
             "SWITCHGEAR_STATIC_ROOT": str(directory / "static"),
         }
-        env = {**os.environ, **own}
         port = free_port()
-        shape = Shape(f"http://127.0.0.1:{port}", env, None)  # type: ignore[arg-type]
+        shape = Shape(f"http://127.0.0.1:{port}", own, None)  # type: ignore[arg-type]
         shape.manage("migrate", "-v0")
         (directory / "token").write_text(TOKEN)
         shape.manage("create_token", "shop", "--value-file", str(directory / "token"))
@@ -126,8 +102,7 @@ def test_a_killed_fleet_worker_loses_and_repeats_nothing(shape: Shape) -> None:
         shape.fleet.kill_everything()
         for _ in range(50):
             users.call(int)
-        own = {k: v for k, v in shape.env.items() if k.startswith("SWITCHGEAR_")}
-        with running("manage", "fleet", **own):
+        with running("manage", "fleet", **shape.own):
             eventually(lambda: shape.counted() == before + 100, 20)
     finally:
         agent.stop()

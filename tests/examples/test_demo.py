@@ -118,7 +118,7 @@ def test_a_dashboard_that_is_up_is_left_alone(demo: Demo) -> None:
     assert demo.process.named("examples.demo.serve") == before
 
 
-def test_the_second_start_is_quick_and_ctrl_c_stops_everything(demo: Demo) -> None:
+def test_the_second_start_prepares_nothing_and_ctrl_c_stops_everything(demo: Demo) -> None:
     demo.process.process.send_signal(signal.SIGINT)
     eventually(lambda: not demo.process.processes(), 8.0, demo.process.processes)
     assert demo.process.process.wait() == 0
@@ -126,8 +126,7 @@ def test_the_second_start_is_quick_and_ctrl_c_stops_everything(demo: Demo) -> No
 
     env = {"DEMO_DIR": str(demo.home)}
     with running("examples.demo", "--port", str(demo.port), **env) as again:
-        took = float(again.line(r"dashboard is up after ([\d.]+) s", UP_S)[1])
-        assert took < 5.0
+        again.line(r"dashboard is up after ([\d.]+) s", UP_S)
         again.line("Ctrl-C stops everything")
         assert not any("Preparing" in line for line in again.lines)
         # Not even a kill that nobody can catch leaves anything behind.

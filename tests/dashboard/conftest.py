@@ -1,0 +1,21 @@
+"""A running dashboard for the tests of its doors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.dashboard.process import Dashboard, embedded_dashboard
+
+
+@pytest.fixture(scope="session")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with embedded_dashboard(tmp_path_factory.mktemp("dashboard")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def token(dashboard: Dashboard) -> str:
+    """Of the service named shop."""
+    return dashboard.token("shop")
