@@ -13,10 +13,12 @@ This module needs msgspec (the `agent` extra); the core of `breakers` never impo
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+
+from breakers.histogram import HIGHEST, LOWEST
 
 VERSION: Final = 1
 VERSIONS: Final = (1,)
@@ -33,8 +35,12 @@ MAX_TRANSITIONS: Final = 64
 Name = Annotated[
     str, Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$", description="A name.")
 ]
-Text = Annotated[str, Meta(max_length=500)]
-Count = Annotated[int, Meta(ge=0, le=2**53)]
+# Without NUL, which a text of PostgreSQL cannot hold.
+Text = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$")]
+# So much that no report comes near, and so little that sums of many fit into 64 bits.
+Count = Annotated[int, Meta(ge=0, le=2**40)]
+StateName = Literal["closed", "open", "half_open", "forced_open", "forced_closed", "metrics_only"]
+BucketIndex = Annotated[int, Meta(ge=LOWEST, le=HIGHEST)]
 # Bounded on both sides, so that neither NaN nor infinity passes.
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -87,8 +93,8 @@ class Transition(Struct, frozen=True, rename={"from_": "from"}):
 
     id: Count
     ago_s: Seconds
-    from_: Name
-    to: Name
+    from_: StateName
+    to: StateName
     cause: Text
     window: Window = Window()
 
@@ -96,7 +102,7 @@ class Transition(Struct, frozen=True, rename={"from_": "from"}):
 class Histogram(Struct, omit_defaults=True):
     """Latencies as a sparse sketch of `breakers.histogram`: bucket index to count."""
 
-    buckets: Annotated[dict[int, Count], Meta(max_length=1024)] = {}
+    buckets: Annotated[dict[BucketIndex, Count], Meta(max_length=1024)] = {}
     sum_s: Seconds = 0.0
 
 
@@ -107,7 +113,7 @@ class BreakerReport(Struct, omit_defaults=True):
     """
 
     name: Name
-    state: Name
+    state: StateName
     since_s: Seconds = 0.0
     cause: Text = ""
     counts: Counts = msgspec.field(default_factory=Counts)
@@ -130,7 +136,7 @@ class Report(Struct, tag_field="type", tag="report"):
     service: Name
     instance: Instance
     boot: Name
-    seq: Annotated[int, Meta(ge=1)]
+    seq: Annotated[int, Meta(ge=1, le=2**53)]
     interval_s: Annotated[float, Meta(gt=0, le=86_400)]
     breakers: Annotated[list[BreakerReport], Meta(max_length=MAX_BREAKERS)] = []
     age_s: Seconds = 0.0

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from breakers import wire
+from breakers.errors import PolicyError
 from breakers.histogram import Histogram
+from breakers.policy import FIELDS
 
 BUCKET_S = 10
 CursorKey = tuple[str, str, str]
+
+
+def _sound(policy: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a declared policy that this version knows, with values they can have."""
+    sound = {}
+    for name, spec in FIELDS.items():
+        if name in policy:
+            with suppress(PolicyError):
+                sound[name] = spec.check(policy[name])
+    return sound
 
 
 @dataclass(slots=True)
@@ -81,4 +94,4 @@ class Batch:
                 )
             )
         if breaker.policy is not None:
-            self.declared.setdefault(report.service, {})[breaker.name] = breaker.policy
+            self.declared.setdefault(report.service, {})[breaker.name] = _sound(breaker.policy)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakers import wire
+from breakers import State, wire
 from breakers.codec import CODECS, JSON, MSGPACK, Codec
 
 names = st.text(
@@ -17,15 +17,16 @@ names = st.text(
     min_size=1,
     max_size=120,
 )
-numbers = st.integers(0, 2**53)
+numbers = st.integers(0, 2**40)
+states = st.sampled_from([state.value for state in State])
 seconds = st.floats(0, 1e9)
 counts = st.builds(wire.Counts, **dict.fromkeys(wire.Counts.__struct_fields__, numbers))
 breakers = st.builds(
     wire.BreakerReport,
     name=names,
-    state=names,
+    state=states,
     since_s=seconds,
-    cause=st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
+    cause=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50),
     counts=counts,
     histogram=st.builds(
         wire.Histogram,
@@ -34,7 +35,7 @@ breakers = st.builds(
     ),
     transitions=st.lists(
         st.builds(
-            wire.Transition, id=numbers, ago_s=seconds, from_=names, to=names, cause=st.just("x")
+            wire.Transition, id=numbers, ago_s=seconds, from_=states, to=states, cause=st.just("x")
         ),
         max_size=3,
     ),

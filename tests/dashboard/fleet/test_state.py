@@ -1,0 +1,321 @@
+"""What the fleet is doing now, as reports say it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from breakers import wire
+from breakers.codec import MSGPACK
+from dashboard.fleet.batch import Batch
+from dashboard.fleet.state import FORGET_AFTER_S, MAX_BREAKERS, FleetState
+from dashboard.fleet.views import BreakerView, OverrideInfo
+
+NOW = 1_000_000.0
+
+
+def report(
+    instance: str = "one",
+    seq: int = 1,
+    state: str = "closed",
+    counts: wire.Counts | None = None,
+    **more: Any,
+) -> wire.Report:
+    breaker = wire.BreakerReport(
+        name=more.pop("breaker", "posts"),
+        state=state,
+        counts=counts or wire.Counts(),
+        histogram=more.pop("histogram", wire.Histogram()),
+        transitions=more.pop("transitions", []),
+    )
+    fields = {"boot": "b", "interval_s": 1.0, **more}
+    return wire.Report(
+        service="shop", instance=wire.Instance(id=instance), seq=seq, breakers=[breaker], **fields
+    )
+
+
+class Fleet:
+    """A state, fed by hand."""
+
+    def __init__(self) -> None:
+        self.state = FleetState()
+        self.batch = Batch()
+
+    def fold(self, message: wire.FromAgent, at: float = NOW) -> None:
+        self.state.fold(message, at, self.batch)
+
+    def posts(self, at: float = NOW) -> BreakerView:
+        (frame,) = self.state.full_frames(at)
+        (view,) = (each for each in frame["breakers"] if each["name"] == "posts")
+        return view
+
+
+class TestStates:
+    def test_the_worst_instance_speaks_for_the_breaker(self) -> None:
+        fleet = Fleet()
+        for n, state in enumerate(("closed", "half_open", "open", "closed")):
+            fleet.fold(report(f"i{n}", state=state))
+        view = fleet.posts()
+        assert view["state"] == "open"
+        assert view["states"] == {"closed": 2, "half_open": 1, "open": 1}
+
+    def test_silence_for_three_intervals_is_stale_without_any_report(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report())
+        fleet.state.frames(NOW)
+        fleet.state.advance(NOW + 3.0)
+        assert fleet.posts(NOW + 3.0)["state"] == "closed"
+        fleet.state.advance(NOW + 3.1)
+        assert [each["stale"] for each in fleet.state.frames(NOW + 3.1)[0]["instances"]] == [True]
+        assert fleet.posts(NOW + 3.1)["state"] == "stale"
+
+    def test_a_stale_instance_does_not_speak_for_those_that_live(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report("dead", state="open"))
+        fleet.fold(report("alive"), NOW + 5)
+        fleet.state.advance(NOW + 5)
+        view = fleet.posts(NOW + 5)
+        assert view["state"] == "closed"
+        assert view["states"] == {"closed": 1, "stale": 1}
+
+    def test_who_comes_back_is_stale_no_more(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report())
+        fleet.state.advance(NOW + 60)
+        fleet.fold(report(seq=2), NOW + 60)
+        assert fleet.posts(NOW + 60)["state"] == "closed"
+
+    def test_who_is_gone_for_long_is_forgotten_and_said_to_be_removed(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report("gone"))
+        fleet.fold(report("here", breaker="users"))
+        fleet.state.frames(NOW)
+        later = NOW + FORGET_AFTER_S + 1
+        fleet.fold(report("here", seq=2, breaker="users"), later)
+        fleet.state.advance(later)
+        (frame,) = fleet.state.frames(later)
+        assert frame["removed"] == {"breakers": ["posts"], "instances": ["gone"]}
+
+    def test_an_old_slice_of_an_agent_that_was_offline_does_not_turn_back_the_state(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report(seq=2, state="closed"))
+        fleet.fold(report(seq=3, state="open", age_s=120.0))
+        assert fleet.posts()["state"] == "closed"
+
+    def test_more_breakers_than_fit_are_turned_away_and_counted(self) -> None:
+        fleet = Fleet()
+        for n in range(MAX_BREAKERS + 5):
+            fleet.fold(report(seq=n + 1, breaker=f"b{n}"))
+        assert fleet.state.services["shop"].turned_away == 5
+
+
+class TestFigures:
+    def test_rate_errors_and_percentiles_are_of_the_last_seconds(self) -> None:
+        fleet = Fleet()
+        counts = wire.Counts(success=8, failure=1, rejected=1)
+        sketch = wire.Histogram(buckets={-30: 9}, sum_s=0.9)
+        for second in range(10):
+            fleet.fold(report(seq=second + 1, counts=counts, histogram=sketch), NOW - 10 + second)
+        view = fleet.posts()
+        assert view["rate"] == 10.0
+        assert view["error_pct"] == 20.0
+        assert view["p50_ms"] is not None
+        assert 74 < view["p50_ms"] < 82
+        assert view["spark"][-10:] == [10] * 10
+        assert view["spark_err"][-10:] == [2] * 10
+
+    def test_without_calls_there_is_no_share_of_errors(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report())
+        view = fleet.posts()
+        assert (view["error_pct"], view["p99_ms"], view["rate"]) == (None, None, 0.0)
+
+    def test_figures_fade_though_nothing_is_reported(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report(counts=wire.Counts(success=50)))
+        assert fleet.posts(NOW + 2)["rate"] == 10.0
+        assert fleet.posts(NOW + 30)["rate"] == 0.0
+
+    def test_the_last_transition_says_where_and_why(self) -> None:
+        fleet = Fleet()
+        tripped = wire.Transition(1, 0.5, "closed", "open", "5 failures in a row")
+        fleet.fold(report("two", state="open", transitions=[tripped]))
+        last = fleet.posts()["last"]
+        assert last == {
+            "at": NOW - 0.5,
+            "before": "closed",
+            "after": "open",
+            "cause": "5 failures in a row",
+            "instance": "two",
+        }
+
+
+class TestFrames:
+    def test_only_what_changed_is_in_a_frame(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report("one"))
+        fleet.fold(report("two", breaker="users"))
+        assert len(fleet.state.frames(NOW)[0]["breakers"]) == 2
+        assert fleet.state.frames(NOW) == []
+        fleet.fold(report("two", seq=2, breaker="users"))
+        (frame,) = fleet.state.frames(NOW)
+        assert [each["name"] for each in frame["breakers"]] == ["users"]
+        assert [each["id"] for each in frame["instances"]] == ["two"]
+
+    def test_frames_of_a_service_are_numbered_without_gaps(self) -> None:
+        fleet = Fleet()
+        seqs = []
+        for seq in range(1, 6):
+            fleet.fold(report(seq=seq))
+            seqs += [frame["seq"] for frame in fleet.state.frames(NOW)]
+        seqs += [frame["seq"] for frame in fleet.state.full_frames(NOW)]
+        assert seqs == [1, 2, 3, 4, 5, 6]
+
+
+class TestOverrides:
+    info = OverrideInfo(
+        "x", "shop", "posts", None, "forced_open", "a drill", "ops", revision=5, expires_at=NOW + 60
+    )
+
+    def progress(self, fleet: Fleet) -> tuple[int, int]:
+        override = fleet.posts()["override"]
+        assert override is not None
+        return override["applied"], override["total"]
+
+    def test_an_instance_has_applied_it_when_it_says_so_and_does_so(self) -> None:
+        fleet = Fleet()
+        for name in ("one", "two"):
+            fleet.fold(report(name, revision=4))
+        fleet.state.set_overrides([self.info])
+        assert self.progress(fleet) == (0, 2)
+        ack = wire.Ack(service="shop", instance="one", revision=5)
+        fleet.fold(ack)
+        assert self.progress(fleet) == (0, 2), "said, not yet done"
+        fleet.fold(report("one", seq=2, state="forced_open", revision=5))
+        assert self.progress(fleet) == (1, 2)
+        fleet.fold(report("two", seq=2, state="forced_open", revision=6))
+        assert self.progress(fleet) == (2, 2)
+
+    def test_a_refusal_is_shown_with_its_reason(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report("one"))
+        fleet.state.set_overrides([self.info])
+        item = wire.AckItem("override", "posts", "refused", "x", "unknown state")
+        fleet.fold(wire.Ack(service="shop", instance="one", revision=5, items=[item]))
+        override = fleet.posts()["override"]
+        assert override is not None
+        assert override["refused"] == [{"instance": "one", "reason": "unknown state"}]
+        assert override["pending"] == []
+
+    def test_only_the_instances_it_names_are_waited_for(self) -> None:
+        fleet = Fleet()
+        for name in ("one", "two"):
+            fleet.fold(report(name))
+        some = OverrideInfo(**{**_fields(self.info), "instances": ["two"]})
+        fleet.state.set_overrides([some])
+        assert self.progress(fleet) == (0, 1)
+
+    def test_nobody_waits_for_the_dead(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report("dead"))
+        fleet.fold(report("alive"), NOW + 10)
+        fleet.state.advance(NOW + 10)
+        fleet.state.set_overrides([self.info])
+        override = fleet.posts(NOW + 10)["override"]
+        assert override is not None
+        assert override["total"] == 1
+
+    def test_lifting_it_is_a_change(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report())
+        fleet.state.set_overrides([self.info])
+        fleet.state.frames(NOW)
+        fleet.state.set_overrides([])
+        (frame,) = fleet.state.frames(NOW)
+        assert frame["breakers"][0]["override"] is None
+
+
+def _fields(info: OverrideInfo) -> dict[str, Any]:
+    return {name: getattr(info, name) for name in info.__dataclass_fields__}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    reports=st.lists(
+        st.tuples(
+            st.sampled_from(["one", "two", "three"]),
+            st.integers(0, 50),
+            st.integers(0, 50),
+            st.floats(0, 500),
+        ),
+        max_size=30,
+    ),
+    seed=st.integers(0, 2**16),
+)
+def test_counts_are_the_same_however_often_each_report_comes(
+    reports: list[tuple[str, int, int, float]], seed: int
+) -> None:
+    """Every report once or more, in its instance's order, as a connection delivers them."""
+    chance = random.Random(seed)
+    fleet = Fleet()
+    seqs: dict[str, int] = {}
+    expected = {"success": 0, "failure": 0}
+    sent: list[wire.Report] = []
+    for instance, success, failure, age in reports:
+        seqs[instance] = seqs.get(instance, 0) + 1
+        counts = wire.Counts(success=success, failure=failure)
+        sent.append(report(instance, seqs[instance], counts=counts, age_s=age))
+        expected["success"] += success
+        expected["failure"] += failure
+        fleet.fold(sent[-1])
+        while chance.random() < 0.4:
+            fleet.fold(chance.choice(sent))
+    for name, total in expected.items():
+        counted = sum(delta.counts.get(name, 0) for delta in fleet.batch.deltas.values())
+        assert counted == total
+    assert fleet.batch.cursors == {("shop", name, "b"): seq for name, seq in seqs.items()}
+
+
+breaker_reports = st.builds(
+    wire.BreakerReport,
+    name=st.text(
+        st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1, max_size=9
+    ),
+    state=st.sampled_from(["closed", "open", "half_open", "forced_open"]),
+    since_s=st.floats(0, 1e9),
+    counts=st.builds(wire.Counts, success=st.integers(0, 2**40), slow=st.integers(0, 2**40)),
+    histogram=st.builds(
+        wire.Histogram,
+        buckets=st.dictionaries(st.integers(-10_000, 10_000), st.integers(0, 2**40)),
+        sum_s=st.floats(0, 1e9),
+    ),
+    in_flight=st.integers(0, 2**40),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(breaker_reports, max_size=5), st.floats(0, 1e9), st.floats(0.001, 86_400))
+def test_whatever_the_gate_takes_the_fleet_can_show(
+    breakers: list[wire.BreakerReport], age_s: float, interval_s: float
+) -> None:
+    sent = wire.Report(
+        service="shop",
+        instance=wire.Instance(id="one"),
+        boot="b",
+        seq=1,
+        interval_s=interval_s,
+        age_s=age_s,
+        breakers=breakers,
+    )
+    try:
+        taken = MSGPACK.from_agent(MSGPACK.encode(sent))
+    except wire.WireError:
+        return
+    fleet = Fleet()
+    fleet.fold(taken)
+    fleet.state.advance(NOW + 1)
+    msgspec.json.encode(fleet.state.full_frames(NOW + 1))
