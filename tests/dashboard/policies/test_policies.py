@@ -1,0 +1,124 @@
+"""Policies: checked like the library checks them, kept as versions, in force at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied, ValidationError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from breakers.errors import PolicyError
+from breakers.policy import FIELDS, Policy
+from dashboard.access.models import AuditEntry, Person
+from dashboard.fleet.services import revision
+from dashboard.policies import queries, services
+from dashboard.policies.forms import PolicyForm
+from dashboard.policies.models import BreakerPolicy, PolicyVersion
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_policy_is_a_version_with_who_why_and_what_changed(operator: Person) -> None:
+    services.save(operator, "shop", "posts", {"timeout": 0.5}, "too slow")
+    version = services.save(operator, "shop", "posts", {"timeout": 0.2, "retries": 1}, "still")
+    assert (version.number, version.by, version.reason) == (2, "operator", "still")
+    assert version.diff == {
+        "retries": {"before": None, "after": 1},
+        "timeout": {"before": 0.5, "after": 0.2},
+    }
+    assert AuditEntry.objects.filter(act="policy").count() == 2
+    assert revision("shop") == 2
+
+
+def test_the_newest_is_in_force(operator: Person) -> None:
+    services.save(operator, "shop", "posts", {"timeout": 0.5})
+    services.save(operator, "shop", "posts", {"timeout": 0.2})
+    (item,) = queries.in_force("shop")
+    assert (item.breaker, item.fields) == ("posts", {"timeout": 0.2})
+    assert queries.in_force("bank") == []
+
+
+def test_an_empty_one_goes_back_to_code(operator: Person) -> None:
+    services.save(operator, "shop", "posts", {"timeout": 0.5})
+    services.save(operator, "shop", "posts", {})
+    assert queries.in_force("shop") == []
+
+
+def test_what_changes_nothing_is_no_version(operator: Person) -> None:
+    services.save(operator, "shop", "posts", {"timeout": 0.5})
+    with pytest.raises(ValidationError, match="Nothing has changed"):
+        services.save(operator, "shop", "posts", {"timeout": 0.5})
+    assert PolicyVersion.objects.count() == 1
+    assert revision("shop") == 1
+
+
+def test_rolling_back_is_a_new_version(operator: Person) -> None:
+    first = services.save(operator, "shop", "posts", {"timeout": 0.5})
+    services.save(operator, "shop", "posts", {"timeout": 0.2})
+    third = services.roll_back(operator, first)
+    assert (third.number, third.fields, third.reason) == (
+        3,
+        {"timeout": 0.5},
+        "back to version 1",
+    )
+
+
+def test_a_viewer_may_not(viewer: Person) -> None:
+    with pytest.raises(PermissionDenied):
+        services.save(viewer, "shop", "posts", {"timeout": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"timeout": 0}, "timeout"),
+        ({"retries": 0}, "retries"),
+        ({"success_threshold": 1.5}, "success_threshold"),
+        ({"colour": "red"}, "colour"),
+        ({"slow_call_rate_threshold": 0.5}, "slow_call_duration"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field_and_nothing_is_saved(
+    operator: Person, fields: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ValidationError) as error:
+        services.save(operator, "shop", "posts", fields)
+    assert field in error.value.message_dict
+    assert not BreakerPolicy.objects.exists()
+
+
+def test_it_must_hold_together_with_what_code_declares(operator: Person) -> None:
+    services.note_declared("shop", {"posts": {"slow_call_duration": 1.0}})
+    services.save(operator, "shop", "posts", {"slow_call_rate_threshold": 0.5})
+
+
+def test_what_code_declares_is_kept_and_explained(operator: Person) -> None:
+    services.note_declared("shop", {"posts": {"timeout": 0.5}})
+    services.note_declared("shop", {"posts": {"timeout": 0.7}})
+    services.save(operator, "shop", "posts", {"retries": 1})
+    rows = {row["spec"].name: row for row in queries.explained("shop", "posts")}
+    assert (rows["timeout"]["value"], rows["timeout"]["source"]) == (0.7, "code")
+    assert (rows["retries"]["value"], rows["retries"]["source"]) == (1, "dashboard")
+    assert rows["retries"]["declared"] == 3
+
+
+class TestForm(TestCase):
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.dictionaries(
+            st.sampled_from(sorted(FIELDS)),
+            st.one_of(st.integers(-2, 200), st.floats(-1, 5000), st.sampled_from(["count", "x"])),
+            max_size=4,
+        )
+    )
+    def test_it_takes_what_the_library_takes_and_nothing_else(self, fields: dict[str, Any]) -> None:
+        form = PolicyForm({"service": "shop", "breaker": "posts", **fields})
+        expected = True
+        try:
+            Policy().replace(fields)
+        except PolicyError:
+            expected = False
+        assert form.is_valid() is expected, form.errors
