@@ -252,6 +252,7 @@ def _after_fork() -> None:
     for breaker in list(_live):
         until = breaker._open_until
         breaker._begin_life(breaker._state)
+        breaker.retry_budget = RetryBudget(breaker.retry_budget.ratio, breaker.retry_budget.burst)
         breaker._open_until = until
         breaker._new_generation(breaker._now())
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Token
 from types import TracebackType
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from breakers.caching import MISS, Cache, pack, unpack
 from breakers.clock import SYSTEM_CLOCK
 from breakers.deadline import Deadline, _current, current_deadline
-from breakers.errors import CircuitBreakerOpen, IsolationExhausted
+from breakers.errors import BulkheadFull, CallTimeout, CircuitBreakerOpen
 from breakers.options import CallOptions
 from breakers.retries import full_jitter, retry_after
 from breakers.timeouts import acall_within, call_within
@@ -23,6 +24,9 @@ from breakers.timeouts import acall_within, call_within
 P = ParamSpec("P")
 R = TypeVar("R")
 logger = logging.getLogger("breakers")
+
+LONGEST_PAUSE_S: Final = 60.0
+_COMPLAIN_EVERY_S: Final = 60.0
 
 
 class Metrics(Protocol):
@@ -41,6 +45,7 @@ class ResilientCaller:
             `acall`. One that fails is a miss, never the call's failure.
         metrics: anything with `increment(name)` and `histogram(name, value)`. It is told
             cache.hit, cache.miss, call.duration (seconds), call.success and call.failure.
+        sleep, asleep, random: for tests: how to wait between attempts, and what jitters it.
 
     >>> caller = ResilientCaller()
     >>> caller.call(lambda n: 2 * n, CallOptions(timeout=1.0), 21)
@@ -49,11 +54,18 @@ class ResilientCaller:
     0
     """
 
-    def __init__(self, cache: Cache | None = None, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        cache: Cache | None = None,
+        metrics: Metrics | None = None,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+        asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        random: Callable[[], float] = random.random,
+    ) -> None:
         self.cache = cache
         self.metrics = metrics
-        self._sleep = time.sleep
-        self._asleep = asyncio.sleep
+        self._sleep, self._asleep, self._random = sleep, asleep, random
 
     def call(
         self, func: Callable[P, R], options: CallOptions, /, *args: P.args, **kwargs: P.kwargs
@@ -116,11 +128,12 @@ class ResilientCaller:
     def _attempts(
         self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
     ) -> Any:
-        timeout, attempts, delay = options.in_force()
+        declared, attempts, delay = options.in_force()
         breaker = options.circuit_breaker
         if breaker is not None:
             breaker.retry_budget.deposit()
         for attempt in range(1, attempts + 1):
+            timeout = _bound(declared)
             try:
                 if timeout is None:
                     if breaker is None:
@@ -139,11 +152,12 @@ class ResilientCaller:
     async def _aattempts(
         self, func: Callable[..., Awaitable[Any]], options: CallOptions, args: Any, kwargs: Any
     ) -> Any:
-        timeout, attempts, delay = options.in_force()
+        declared, attempts, delay = options.in_force()
         breaker = options.circuit_breaker
         if breaker is not None:
             breaker.retry_budget.deposit()
         for attempt in range(1, attempts + 1):
+            timeout = _bound(declared)
             try:
                 if timeout is None:
                     if breaker is None:
@@ -165,10 +179,13 @@ class ResilientCaller:
         """Seconds to wait before the next attempt; None where there must be none."""
         if attempt >= attempts or not isinstance(error, options.retry_on):
             return None
-        if isinstance(error, CircuitBreakerOpen | IsolationExhausted):
+        if isinstance(error, CircuitBreakerOpen | BulkheadFull):
             return None
         asked = retry_after(error)
-        pause = full_jitter(attempt, delay) if asked is None else asked
+        pause = full_jitter(attempt, delay, uniform=self._random) if asked is None else asked
+        if pause > LONGEST_PAUSE_S:
+            # Who asks for so much time does not want to be asked again by this call.
+            return None
         deadline = current_deadline()
         if deadline is not None and pause >= deadline.remaining():
             return None
@@ -250,6 +267,21 @@ async def _afirst_that_answers(fallbacks: Any, args: Any, kwargs: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
+def _bound(timeout: float | None) -> float | None:
+    """The time of the next attempt: its own, or what a deadline leaves where it has none.
+
+    Raises:
+        CallTimeout: the deadline has passed; the callee is not asked.
+    """
+    deadline = current_deadline()
+    if deadline is None:
+        return timeout
+    left = deadline.remaining()
+    if left <= 0:
+        raise CallTimeout(deadline.budget)
+    return left if timeout is None else timeout
+
+
 class _Total:
     """The deadline of a whole call; it is checked between attempts and bounds each one."""
 
@@ -278,8 +310,11 @@ def _total(options: CallOptions) -> AbstractContextManager[None]:
     return _unbounded if options.deadline is None else _Total(options.deadline)
 
 
+_complained: dict[str, float] = {}
+
+
 class _harmless:  # noqa: N801 - reads as a word
-    """Swallow the error of a cache or metrics backend, and say so in the log."""
+    """Swallow the error of a cache or metrics backend, and say so in the log once a minute."""
 
     __slots__ = ("_what",)
 
@@ -296,6 +331,9 @@ class _harmless:  # noqa: N801 - reads as a word
         trace: TracebackType | None,
     ) -> bool:
         if isinstance(error, Exception):
-            logger.warning("the %s backend failed; the call goes on: %s", self._what, error)
+            now = SYSTEM_CLOCK.monotonic()
+            if now - _complained.get(self._what, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
+                _complained[self._what] = now
+                logger.warning("the %s backend fails; calls go on: %r", self._what, error)
             return True
         return False

@@ -82,9 +82,16 @@ class IsolationPool:
             self._busy += 1
             starts = self._busy > self._threads
             self._threads += starts
-        self._jobs.put(job)
         if starts:
-            threading.Thread(target=self._work, name="breakers-isolation", daemon=True).start()
+            worker = threading.Thread(target=self._work, name="breakers-isolation", daemon=True)
+            try:
+                worker.start()
+            except RuntimeError as error:
+                with self._lock:
+                    self._busy -= 1
+                    self._threads -= 1
+                raise IsolationExhausted(f"no isolation thread could be started: {error}") from None
+        self._jobs.put(job)
 
     def _abandon(self, job: _Job) -> None:
         with self._lock:

@@ -64,6 +64,7 @@ class Machine:
         self.declared = self.policy = policy
         self.policy_version = 0
         self._remote: dict[str, object] = {}
+        self._calls_declared = False
         self._clock, self._now, self._random = clock, clock.monotonic, random
         self._always_look = always_look
         self._listeners: list[Listener] = []

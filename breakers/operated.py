@@ -55,14 +55,14 @@ class Operated(Machine):
         self._deliver()
 
     def declare(self, **fields: object) -> None:
-        """Add what code says elsewhere about this breaker's calls, such as their timeout."""
-        if all(getattr(self.declared, name, None) == value for name, value in fields.items()):
+        """Say what code asks of this breaker's calls, such as their timeout, so that it can be
+        shown. Of several kinds of call through one breaker, the first speaks for it."""
+        if self._calls_declared:
             return
         with self._lock:
-            declared = self.declared.replace(fields)
-            if declared != self.declared:
-                self.declared = declared
-                self._adopt(declared.replace(self._remote))
+            self._calls_declared = True
+            self.declared = self.declared.replace(fields)
+            self.policy = self.declared.replace(self._remote)
 
     @property
     def remote(self) -> Mapping[str, object]:

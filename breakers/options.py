@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from breakers.breaker import CircuitBreaker
 from breakers.errors import PolicyError
-from breakers.policy import FIELDS
+from breakers.policy import FIELDS, FieldSpec
 from breakers.timeouts import STRATEGIES, Strategy
 
 Fallback = Callable[..., Any]
+
+_YEAR: Final = 31_536_000.0
+_CACHE_TTL: Final = FieldSpec(
+    "cache_ttl", float, 300.0, "How long answers are kept", "call", 0.001, _YEAR, "s"
+)
+_DEADLINE: Final = FieldSpec(
+    "deadline", float, None, "Time for the whole call", "call", 0.001, 86_400.0, "s", True
+)
 
 
 @dataclass(frozen=True)
@@ -56,17 +64,14 @@ to switch it off
 
     def __post_init__(self) -> None:
         for name in ("timeout", "retries", "retry_delay"):
-            FIELDS[name].check(getattr(self, name))
-        if not 0 < self.cache_ttl <= 31_536_000:
-            raise PolicyError("cache_ttl", self.cache_ttl, "above 0 and at most a year, in seconds")
-        if self.deadline is not None and not 0 < self.deadline <= 86_400:
-            raise PolicyError("deadline", self.deadline, "above 0 and at most a day, in seconds")
+            object.__setattr__(self, name, FIELDS[name].check(getattr(self, name)))
+        _CACHE_TTL.check(self.cache_ttl)
+        _DEADLINE.check(self.deadline)
         if self.strategy not in STRATEGIES:
             raise PolicyError("strategy", self.strategy, "one of " + ", ".join(STRATEGIES))
-        fallbacks = self.fallbacks
-        for each in fallbacks:
+        for each in self.fallbacks or (None,) * (self.fallback is not None):
             if not callable(each):
-                raise PolicyError("fallback", each, "a function, or several")
+                raise PolicyError("fallback", self.fallback, "a function, or several")
         if self.circuit_breaker is not None:
             self.circuit_breaker.declare(
                 timeout=self.timeout, retries=self.retries, retry_delay=self.retry_delay

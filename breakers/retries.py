@@ -5,7 +5,11 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
+
+from breakers.clock import SYSTEM_CLOCK
+from breakers.tally import Tally
 
 
 def full_jitter(
@@ -31,7 +35,7 @@ class RetryBudget:
     (True, False)
     """
 
-    __slots__ = ("_lock", "_tokens", "burst", "ratio")
+    __slots__ = ("_calls", "_lock", "_tokens", "burst", "deposit", "ratio")
 
     def __init__(self, ratio: float = 0.2, burst: float = 10.0) -> None:
         if not 0 <= ratio <= 1:
@@ -42,15 +46,15 @@ class RetryBudget:
         self.burst = burst
         self._tokens = burst
         self._lock = threading.Lock()
-
-    def deposit(self) -> None:
+        self._calls = Tally()
+        self.deposit = self._calls.add
         """A call has begun."""
-        # Unlocked: a deposit lost to a race makes the budget stricter, never looser.
-        self._tokens = min(self.burst, self._tokens + self.ratio)
 
     def withdraw(self) -> bool:
         """Whether one retry may be made."""
         with self._lock:
+            earned = self.ratio * self._calls.take()
+            self._tokens = min(self.burst, self._tokens + earned)
             if self._tokens < 1:
                 return False
             self._tokens -= 1
@@ -61,10 +65,12 @@ def retry_after(error: Exception) -> float | None:
     """What the callee asked for: `error.retry_after` in seconds, or the Retry-After header of an
     HTTP error that carries its response. None where it did not say."""
     said: Any = getattr(error, "retry_after", None)
-    if said is None:
-        headers = getattr(getattr(error, "response", None), "headers", None) or {}
-        said = headers.get("Retry-After")
     try:
+        if said is None:
+            said = error.response.headers.get("Retry-After")  # type: ignore[attr-defined]
+        if isinstance(said, str) and not said.strip().isdigit():
+            # The header may also be a date; that is the one place where a wall clock is right.
+            return max(0.0, parsedate_to_datetime(said).timestamp() - SYSTEM_CLOCK.wall())
         return None if said is None else max(0.0, float(said))
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         return None

@@ -33,6 +33,9 @@ _can_interrupt: Final = hasattr(signal, "setitimer")
 class timeout:  # noqa: N801 - the article's name, used like a function
     """Bound a block: `CallTimeout` once `seconds` have passed. Nests; the earliest deadline wins.
 
+    A block that ends late raises too, whatever it swallowed. An alarm that somebody else has set
+    rings on time and is handed back with what is left of it.
+
     >>> with timeout(1.0):
     ...     pass
     """
@@ -42,31 +45,57 @@ class timeout:  # noqa: N801 - the article's name, used like a function
         "_armed_at",
         "_deadline",
         "_handler",
-        "_outer_timer",
+        "_outer",
+        "_rang",
         "_token",
         "seconds",
     )
+    _token: Token[Deadline | None]
 
     def __init__(self, seconds: float) -> None:
         if not seconds > 0:
             raise ValueError(f"seconds is {seconds!r}; it must be above 0")
         self.seconds = seconds
-        self._token: Token[Deadline | None] | None = None
 
     def __enter__(self) -> Deadline:
-        self._deadline = Deadline.after(self.seconds)
-        self._token = _current.set(self._deadline)
+        self._deadline = deadline = Deadline.after(self.seconds)
+        self._rang = False
         self._armed = can_interrupt()
+        self._token = _current.set(deadline)
         if self._armed:
             self._handler = signal.signal(signal.SIGALRM, self._ring)
-            self._outer_timer = signal.setitimer(
-                signal.ITIMER_REAL, max(self._deadline.remaining(), 1e-6)
-            )[0]
+            self._outer = signal.setitimer(signal.ITIMER_REAL, 0)
             self._armed_at = SYSTEM_CLOCK.monotonic()
-        return self._deadline
+            self._arm()
+        if self._rang:
+            # It rang on the way in, when there was no block to interrupt yet.
+            self._disarm()
+            raise CallTimeout(deadline.budget)
+        return deadline
+
+    def _arm(self) -> None:
+        """Ring at the deadline, or before that for an alarm that was there first."""
+        ours = max(self._deadline.at - SYSTEM_CLOCK.monotonic(), 1e-6)
+        theirs = self._theirs()
+        signal.setitimer(signal.ITIMER_REAL, ours if theirs is None else min(ours, theirs))
+
+    def _theirs(self) -> float | None:
+        """When the alarm that was there first is due, in seconds; None where there is none."""
+        if not self._outer[0]:
+            return None
+        return max(self._outer[0] - (SYSTEM_CLOCK.monotonic() - self._armed_at), 1e-6)
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
-        raise CallTimeout(self._deadline.budget)
+        if self._deadline.remaining() > 0:
+            handler, delay, interval = self._handler, *self._outer
+            self._outer = (delay + interval, interval) if interval else (0.0, 0.0)
+            self._arm()
+            if callable(handler):
+                handler(number, frame)
+            return
+        self._rang = True
+        if frame is None or frame.f_code not in _OWN:
+            raise CallTimeout(self._deadline.budget)
 
     def __exit__(
         self,
@@ -74,26 +103,33 @@ class timeout:  # noqa: N801 - the article's name, used like a function
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        late = False
-        if self._armed:
-            try:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                self._restore()
-        else:
-            late = self._deadline.remaining() <= 0
-        if self._token is not None:
-            _current.reset(self._token)
+        self._disarm()
+        late = self._rang or self._deadline.remaining() <= 0
         if late and error is None:
             raise CallTimeout(self._deadline.budget)
 
-    def _restore(self) -> None:
-        """Hand the timer back to whoever held it, with what is left of their time."""
-        signal.signal(signal.SIGALRM, self._handler)
-        if self._outer_timer:
-            spent = SYSTEM_CLOCK.monotonic() - self._armed_at
-            signal.setitimer(signal.ITIMER_REAL, max(self._outer_timer - spent, 1e-6))
+    def _disarm(self) -> None:
+        """Hand the timer back to whoever held it."""
+        if self._armed:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._handler)
+            theirs = self._theirs()
+            if theirs is not None:
+                signal.setitimer(signal.ITIMER_REAL, theirs, self._outer[1])
+        _current.reset(self._token)
+
+
+# While these run, a ring is only noted: raised there, it would leave the timer behind.
+_OWN: Final = frozenset(
+    method.__code__
+    for method in (
+        timeout.__enter__,
+        timeout.__exit__,
+        timeout._disarm,
+        timeout._arm,
+        timeout._theirs,
+    )
+)
 
 
 def can_interrupt() -> bool:
@@ -118,12 +154,17 @@ def call_within(
         CallTimeout: the time was up.
         IsolationExhausted: no isolation thread was free.
     """
-    if strategy == "cooperative" or (strategy == "auto" and can_interrupt()):
+    if strategy == "auto" and can_interrupt():
         with timeout(seconds):
             return func(*args, **kwargs)
     deadline = Deadline.after(seconds)
     token = _current.set(deadline)
     try:
+        if strategy == "cooperative":
+            answer = func(*args, **kwargs)
+            if deadline.remaining() <= 0:
+                raise CallTimeout(deadline.budget)
+            return answer
         result: Any = isolation.run(lambda: func(*args, **kwargs), deadline)
     finally:
         _current.reset(token)
