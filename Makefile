@@ -5,7 +5,7 @@ BIN := .venv/bin
 LOCK := requirements/requirements.lock
 STAMP := .venv/.locked
 
-.PHONY: help venv demo dashboard test check format lock system bench clean screenshots
+.PHONY: help venv demo dashboard test check format lock system screenshots clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ lock: venv ## Resolve requirements/*.in into the lock again
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --python-version 3.11 --universal --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links requirements/dev.in -o $(LOCK)
+
+screenshots: venv system ## Write docs/images from a running incident
+	@$(BIN)/python -m tests.e2e.screenshots
 
 clean: ## Remove everything that make created
 	@rm -rf .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis

@@ -77,12 +77,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield demo
 
 
+def chromium() -> str:
+    """Where the system's Chromium is."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    assert found, "the end-to-end tests need chromium: apt-get install chromium"
+    return found
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    assert chromium, "the end-to-end tests need chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGS)
         yield browser
         browser.close()
 
@@ -126,4 +131,4 @@ def viewer(browser: Browser, demo: Demo) -> Iterator[Visit]:
     opened.page.context.close()
 
 
-__all__ = ["Demo", "Visit", "eventually", "visit"]
+__all__ = ["Demo", "Visit", "chromium", "eventually", "visit"]
