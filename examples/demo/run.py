@@ -148,21 +148,11 @@ class Demo:
     # -- Ending ----------------------------------------------------------------------------------
 
     async def _end(self) -> None:
+        """End the shop, then the dashboard: so the last reports arrive, and nobody complains."""
         self._say("Stopping …")
-        children = [child for child in (self._dashboard, self._shop) if child]
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                child.terminate()
-        ends = [asyncio.create_task(child.wait()) for child in children]
-        if ends:
-            _, late = await asyncio.wait(ends, timeout=_END_S)
-            for end in late:
-                end.cancel()
-        for child in children:
-            if child.returncode is None:
-                # It leads a process group of its own.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
+        for child in (self._shop, self._dashboard):
+            if child is not None:
+                await _end(child)
 
     def _card(self) -> str:
         state = self._state
@@ -223,6 +213,17 @@ async def _spawn(
         pass_fds=fds,
         start_new_session=True,
     )
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """End a child: asked first, killed with its process group if it does not listen."""
+    with contextlib.suppress(ProcessLookupError):
+        child.terminate()
+    try:
+        await asyncio.wait_for(child.wait(), _END_S)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 async def _until_healthy(
