@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.utils.module_loading import import_string
 
 logger = logging.getLogger("switchgear.beat")
@@ -24,6 +24,6 @@ async def beat(schedule: Mapping[str, Mapping[str, Any]]) -> None:
         due[name] = time.monotonic() + schedule[name]["schedule"]
         try:
             task = import_string(schedule[name]["task"])
-            await sync_to_async(task)()
+            await database_sync_to_async(task)()
         except Exception:
             logger.exception("the task %s failed", name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import connection
@@ -26,7 +26,7 @@ async def healthz(request: HttpRequest) -> JsonResponse:
 @login_not_required
 async def readyz(request: HttpRequest) -> JsonResponse:
     """200 while database and bus answer and an embedded fleet ticks, else 503 with what fails."""
-    checks = {"database": await sync_to_async(_database)(), "bus": await _bus()}
+    checks = {"database": await database_sync_to_async(_database)(), "bus": await _bus()}
     if settings.EMBEDDED:
         worker = embedded.worker
         late = time.monotonic() - worker.last_tick if worker else float("inf")

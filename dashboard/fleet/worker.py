@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 
 from dashboard.bus import Bus
 from dashboard.fleet.batch import Batch
@@ -68,7 +68,7 @@ class FleetWorker:
 
     async def run(self) -> None:
         """Restore, then consume, tick, checkpoint and listen side by side."""
-        await sync_to_async(self._store.restore)(self.state)
+        await database_sync_to_async(self._store.restore)(self.state)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for part in (self._consume, self._tick, self._checkpoint, self._listen, self._full):
@@ -136,7 +136,7 @@ class FleetWorker:
             return
         while True:
             try:
-                await asyncio.shield(sync_to_async(self._store.absorb)(batch))
+                await asyncio.shield(database_sync_to_async(self._store.absorb)(batch))
                 break
             except Exception:
                 # Nothing is safe until this is stored; agents hold on to it meanwhile.
@@ -154,7 +154,9 @@ class FleetWorker:
 
     async def _refresh_overrides(self) -> None:
         while True:
-            self.state.set_overrides(await sync_to_async(lambda: list(self._overrides()))())
+            self.state.set_overrides(
+                await database_sync_to_async(lambda: list(self._overrides()))()
+            )
             try:
                 async with asyncio.timeout(_OVERRIDES_EVERY_S):
                     await self._refresh.wait()

@@ -8,7 +8,7 @@ import contextlib
 import logging
 from typing import Final
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 
 from breakers import wire
 from dashboard.access.services import authenticate_token
@@ -32,7 +32,7 @@ class _AckKeeper:
 
     async def append(self, service: str, message: wire.FromAgent) -> asyncio.Future[None]:
         if isinstance(message, wire.Ack):
-            await sync_to_async(record_ack)(service, message)
+            await database_sync_to_async(record_ack)(service, message)
         return await self._inner.append(service, message)
 
 

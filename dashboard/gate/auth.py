@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 
 TTL_S: Final = 5.0
 _LIMIT: Final = 10_000
@@ -31,7 +31,7 @@ class Authenticator:
         known = self._known.get(token)
         if known is not None and known[0] > self._now():
             return known[1]
-        service = await sync_to_async(self._lookup)(token)
+        service: str | None = await database_sync_to_async(self._lookup)(token)
         self._known[token] = (self._now() + TTL_S, service)
         self._known.move_to_end(token)
         while len(self._known) > _LIMIT:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from typing import Final
 
 import msgspec
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import transaction
 
@@ -76,7 +76,7 @@ class DesiredFeed:
         async with self._composing[service]:
             kept = self._composed.get(service)
             if kept is None or time.monotonic() - kept[0] > _TTL_S:
-                kept = (time.monotonic(), await sync_to_async(compose)(service))
+                kept = (time.monotonic(), await database_sync_to_async(compose)(service))
                 self._composed[service] = kept
         age = time.monotonic() - kept[0]
         return msgspec.structs.replace(

@@ -8,6 +8,8 @@ import logging
 from functools import partial
 from typing import Final
 
+from django.db import DatabaseError
+
 from breakers import wire
 from breakers.codec import CODECS, Codec
 from dashboard.gate.asgi_types import Receive, Scope, Send
@@ -146,14 +148,19 @@ class AgentSocket:
         missed or the token has been revoked."""
         told = -1
         while True:
-            desired = await self._feed.get(self._service)
-            if desired.revision != told:
-                await self._say(desired)
-                told = desired.revision
+            try:
+                if await self._authenticator.service_of(self._token) != self._service:
+                    await self._refuse(refusal("unauthenticated", "the token was revoked"))
+                    return
+                desired = await self._feed.get(self._service)
+            except DatabaseError:
+                # The agent keeps what it was told last; the next look may find the database back.
+                logger.exception("the desired state of %s cannot be read", self._service)
+            else:
+                if desired.revision != told:
+                    await self._say(desired)
+                    told = desired.revision
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TTL_S):
                     await self._changed.wait()
             self._changed.clear()
-            if await self._authenticator.service_of(self._token) != self._service:
-                await self._refuse(refusal("unauthenticated", "the token was revoked"))
-                return
