@@ -1,11 +1,11 @@
 # Two commands matter: `make demo` and `make test`. Each does all its own set-up.
 SHELL := /bin/bash
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 LOCK := requirements/requirements.lock
 STAMP := .venv/.locked
 
-.PHONY: help venv demo dashboard test check format lock system screenshots clean
+.PHONY: help venv demo dashboard test check bench format lock system screenshots clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -13,7 +13,7 @@ help: ## Show this help
 venv: $(STAMP) ## Create or refresh .venv from the lock
 
 $(STAMP): $(LOCK)
-	@command -v $(PYTHON) >/dev/null || { echo "Switchgear needs Python 3.11: install it, or say PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { echo "Switchgear needs Python 3.11: install it, or say PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing the locked dependencies into .venv (once, about a minute) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r $(LOCK) \
@@ -37,6 +37,9 @@ check: venv ## Lint, types and architecture
 
 test: venv system check ## Everything that must hold, ending with pytest's summary
 	@$(BIN)/python -m pytest
+
+bench: venv ## Measure against the peers
+	@for mode in "" --async --open "--threads 8" --memory; do $(BIN)/python -m benchmarks.calls $$mode || exit; done
 
 format: venv ## Format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

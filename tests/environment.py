@@ -1,8 +1,12 @@
 """The environment of the tests, set before Django reads its settings (a pytest plugin)."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
+_static = tempfile.mkdtemp(prefix="switchgear-static-")
+atexit.register(shutil.rmtree, _static, ignore_errors=True)
 os.environ.setdefault("SWITCHGEAR_SECRET_KEY", "a key for the tests only, fifty characters or more")
-os.environ.setdefault("SWITCHGEAR_STATIC_ROOT", tempfile.mkdtemp(prefix="switchgear-static-"))
+os.environ.setdefault("SWITCHGEAR_STATIC_ROOT", _static)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
