@@ -33,14 +33,17 @@ class FieldSpec:
     @property
     def allowed(self) -> str:
         """The values it may hold, in words."""
+        return self.range + (", or None to switch it off" if self.nullable else "")
+
+    @property
+    def range(self) -> str:
+        """The values it may hold where it is not switched off, in words."""
         if self.choices:
             text = "one of " + ", ".join(self.choices)
         else:
             number = "a whole number" if self.kind is int else "a number"
             text = f"{number} from {self.minimum:g} to {self.maximum:g}"
-        if self.unit:
-            text += f" {self.unit}"
-        return text + (", or None to switch it off" if self.nullable else "")
+        return f"{text} {self.unit}" if self.unit else text
 
     def check(self, value: object) -> int | float | str | None:
         """The value in its proper type, or `PolicyError`."""

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from breakers.errors import PolicyError
-from breakers.policy import Policy
+from breakers.policy import FIELDS, Policy
 from dashboard.access.models import Person
 from dashboard.access.roles import CHANGE_POLICIES
 from dashboard.access.services import audit, demand
@@ -70,13 +70,29 @@ def check(fields: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, A
     except PolicyError:
         # Another version of the library may declare what ours does not know: agents decide.
         base = Policy()
+    wrong: dict[str, str] = {}
+    for name, value in fields.items():
+        try:
+            base.replace({name: value})
+        except PolicyError as error:
+            # A field that is fine by itself and not with the others is found below.
+            if error.field == name:
+                wrong[name] = _complaint(error)
+    if wrong:
+        raise ValidationError(wrong)
     try:
         policy = base.replace(fields)
     except PolicyError as error:
-        raise ValidationError(
-            {error.field: f"{error.value!r}: it must be {error.allowed}."}
-        ) from None
+        raise ValidationError({error.field: _complaint(error)}) from None
     return {name: getattr(policy, name) for name in fields}
+
+
+def _complaint(error: PolicyError) -> str:
+    spec = FIELDS.get(error.field)
+    shown = f"{error.value:g}" if isinstance(error.value, float) else f"{error.value}"
+    if spec is None or error.value is None:
+        return f"It must be {error.allowed}."
+    return f"{shown[:40]} cannot be: it must be {spec.range}."
 
 
 def note_declared(service: str, declared: Mapping[str, Mapping[str, Any]]) -> None:

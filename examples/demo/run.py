@@ -74,11 +74,10 @@ class Demo:
         self._state.down.unlink(missing_ok=True)
         await prepare(self._state, self._say)
         self._dashboard = await self._spawn_dashboard()
-        if self._director is not None:
-            self._shop = await self._spawn_shop(self._director)
         await self._until_dashboard_is_up(self._dashboard)
         self._say(f"The dashboard is up after {time.monotonic() - began:.1f} s.")
         if self._director is not None:
+            self._shop = await self._spawn_shop(self._director)
             await self._until_shop_is_up(address(self._director))
         self._say(self._card())
         await asyncio.gather(self._watch_dashboard(), self._watch_shop())

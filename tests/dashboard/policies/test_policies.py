@@ -90,6 +90,15 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_saved(
     assert not BreakerPolicy.objects.exists()
 
 
+def test_all_that_is_wrong_is_said_at_once(operator: Person) -> None:
+    with pytest.raises(ValidationError) as error:
+        services.save(operator, "shop", "posts", {"timeout": 0.0, "retries": 99})
+    assert error.value.message_dict == {
+        "timeout": ["0 cannot be: it must be a number from 0.001 to 3600 s."],
+        "retries": ["99 cannot be: it must be a whole number from 1 to 20."],
+    }
+
+
 def test_it_must_hold_together_with_what_code_declares(operator: Person) -> None:
     services.note_declared("shop", {"posts": {"slow_call_duration": 1.0}})
     services.save(operator, "shop", "posts", {"slow_call_rate_threshold": 0.5})
