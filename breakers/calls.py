@@ -8,7 +8,6 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import Token
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
@@ -80,10 +79,13 @@ class ResilientCaller:
         key = options.cache_key if self.cache is not None else None
         if key is not None and (kept := self._seen(options, self._ask_cache(key))) is not MISS:
             return kept  # type: ignore[no-any-return]
-        start = SYSTEM_CLOCK.monotonic()
+        start = SYSTEM_CLOCK.monotonic() if self.metrics is not None else 0.0
         try:
-            with _total(options):
+            if options.deadline is None:
                 result = self._attempts(func, options, args, kwargs)
+            else:
+                with _Total(options.deadline):
+                    result = self._attempts(func, options, args, kwargs)
         except Exception as error:
             self._tell_failure(start)
             return self._fall_back(options, error, args, kwargs)  # type: ignore[no-any-return]
@@ -107,10 +109,13 @@ class ResilientCaller:
             kept = self._seen(options, await self._aask_cache(key))
             if kept is not MISS:
                 return kept  # type: ignore[no-any-return]
-        start = SYSTEM_CLOCK.monotonic()
+        start = SYSTEM_CLOCK.monotonic() if self.metrics is not None else 0.0
         try:
-            with _total(options):
+            if options.deadline is None:
                 result = await self._aattempts(func, options, args, kwargs)
+            else:
+                with _Total(options.deadline):
+                    result = await self._aattempts(func, options, args, kwargs)
         except Exception as error:
             self._tell_failure(start)
             fell = self._fall_back(options, error, args, kwargs, is_async=True)
@@ -273,7 +278,7 @@ def _bound(timeout: float | None) -> float | None:
     Raises:
         CallTimeout: the deadline has passed; the callee is not asked.
     """
-    deadline = current_deadline()
+    deadline = _current.get()
     if deadline is None:
         return timeout
     left = deadline.remaining()
@@ -301,13 +306,6 @@ class _Total:
         trace: TracebackType | None,
     ) -> None:
         _current.reset(self._token)
-
-
-_unbounded: AbstractContextManager[None] = nullcontext()
-
-
-def _total(options: CallOptions) -> AbstractContextManager[None]:
-    return _unbounded if options.deadline is None else _Total(options.deadline)
 
 
 _complained: dict[str, float] = {}

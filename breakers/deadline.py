@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from breakers.clock import SYSTEM_CLOCK
 
+_now = SYSTEM_CLOCK.monotonic
+
 
 class Deadline(NamedTuple):
     """A point in time: `at` on the monotonic clock, and the `budget` in seconds that it came from.
@@ -25,13 +27,14 @@ class Deadline(NamedTuple):
     @classmethod
     def after(cls, seconds: float) -> Deadline:
         """The deadline `seconds` from now, or the present one if that comes first."""
-        mine = cls(SYSTEM_CLOCK.monotonic() + seconds, seconds)
+        at = _now() + seconds
         outer = _current.get()
-        return outer if outer is not None and outer.at < mine.at else mine
+        return outer if outer is not None and outer.at < at else cls(at, seconds)
 
     def remaining(self) -> float:
         """Seconds left, never below 0."""
-        return max(0.0, self.at - SYSTEM_CLOCK.monotonic())
+        left = self.at - _now()
+        return left if left > 0.0 else 0.0
 
 
 _current: ContextVar[Deadline | None] = ContextVar("breakers_deadline", default=None)

@@ -87,7 +87,7 @@ to switch it off
     def in_force(self) -> tuple[float | None, int, float]:
         """Timeout, attempts and retry delay, an operator's policy before what is declared here."""
         breaker = self.circuit_breaker
-        if breaker is None or not breaker.remote:
+        if breaker is None or not breaker._remote:
             return self.timeout, self.retries, self.retry_delay
         policy, remote = breaker.policy, breaker.remote
         return (

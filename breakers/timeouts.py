@@ -171,23 +171,56 @@ def call_within(
     return result  # type: ignore[no-any-return]
 
 
+class _Expiry:
+    """What the event loop calls when an attempt's time is up."""
+
+    __slots__ = ("expired", "task")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.expired = False
+
+    def __call__(self) -> None:
+        self.expired = True
+        self.task.cancel()
+
+
 async def acall_within(
     seconds: float, func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
 ) -> R:
     """`await func(*args, **kwargs)` within `seconds`; a cancellation from outside stays one.
 
+    The bookkeeping is that of `asyncio.timeout`, without its states: the task is cancelled by the
+    timer, and the cancellation is ours if, once taken back, no other is left.
+
     Raises:
         CallTimeout: the time was up.
+        RuntimeError: there is no task, as `asyncio.timeout` raises too.
     """
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a timeout needs a task to cancel")
     deadline = Deadline.after(seconds)
     token = _current.set(deadline)
-    scope = asyncio.timeout(deadline.remaining())
+    cancelled_before = task.cancelling()
+    expiry = _Expiry(task)
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(deadline.remaining(), expiry)
     try:
-        async with scope:
-            return await func(*args, **kwargs)
-    except TimeoutError:
-        if scope.expired():
+        result = await func(*args, **kwargs)
+    except asyncio.CancelledError:
+        if expiry.expired and task.uncancel() <= cancelled_before:
             raise CallTimeout(deadline.budget) from None
         raise
+    except BaseException:
+        if expiry.expired:
+            task.uncancel()
+        raise
     finally:
+        timer.cancel()
         _current.reset(token)
+    if expiry.expired:
+        # The callee swallowed the cancellation: its answer is late all the same.
+        task.uncancel()
+        raise CallTimeout(deadline.budget)
+    return result

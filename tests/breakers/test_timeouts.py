@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -15,7 +16,7 @@ import pytest
 from breakers import CallTimeout, IsolationExhausted, current_deadline, timeout
 from breakers.deadline import Deadline
 from breakers.isolation import IsolationPool
-from breakers.timeouts import call_within
+from breakers.timeouts import acall_within, call_within
 
 LONG = 30.0
 
@@ -197,3 +198,66 @@ class TestIsolation:
             with pytest.raises(IsolationExhausted, match="can't start"):
                 pool.run(int, Deadline.after(LONG))
         assert pool.run(int, Deadline.after(LONG)) == 0
+
+
+class TestCoroutines:
+    async def late(self, func: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            await acall_within(0.01, func)
+        finally:
+            assert task.cancelling() == 0, "the cancellation was taken back"
+
+    async def test_a_late_one_is_cut_off(self) -> None:
+        with pytest.raises(CallTimeout) as error:
+            await self.late(lambda: asyncio.sleep(LONG))
+        assert error.value.timeout == 0.01
+
+    async def test_who_swallows_the_cancellation_is_late_all_the_same(self) -> None:
+        async def stubborn() -> str:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(LONG)
+            return "late"
+
+        with pytest.raises(CallTimeout):
+            await self.late(stubborn)
+
+    async def test_an_error_while_being_cut_off_is_the_callees(self) -> None:
+        async def clumsy() -> None:
+            try:
+                await asyncio.sleep(LONG)
+            finally:
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            await self.late(clumsy)
+
+    async def test_somebody_elses_cancellation_wins_over_ours(self) -> None:
+        async def cancelled_meanwhile() -> None:
+            try:
+                await asyncio.sleep(LONG)
+            finally:
+                asyncio.current_task().cancel()  # type: ignore[union-attr]
+
+        task = asyncio.create_task(acall_within(0.01, cancelled_meanwhile))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+
+    async def test_the_earlier_of_nested_deadlines_wins(self) -> None:
+        async def inner() -> None:
+            await acall_within(LONG, asyncio.sleep, LONG)
+
+        with pytest.raises(CallTimeout) as error:
+            await acall_within(0.01, inner)
+        assert error.value.timeout == 0.01
+
+    async def test_the_timer_is_put_away(self) -> None:
+        assert await acall_within(LONG, asyncio.sleep, 0, "answer") == "answer"
+        assert current_deadline() is None
+
+    def test_without_a_task_there_is_nothing_to_cancel(self) -> None:
+        call = acall_within(1.0, asyncio.sleep, 0)
+        with pytest.raises(RuntimeError):
+            call.send(None)
