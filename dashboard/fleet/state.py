@@ -1,4 +1,4 @@
-"""What the fleet is doing now: reports folded into instances and breakers, and views of them.
+"""What the fleet is doing now: reports folded into instances and breakers, frames of what changed.
 
 Pure: no database, no bus, and time only as it is handed in (Unix seconds of the server's clock,
 because views are for people; nothing here decides for a service).
@@ -7,69 +7,18 @@ because views are for people; nothing here decides for a service).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from breakers import wire
 from dashboard.fleet.batch import Batch, CursorKey
-from dashboard.fleet.rings import Ring, error_pct
-from dashboard.fleet.views import (
-    BreakerAtInstance,
-    BreakerView,
-    Frame,
-    InstanceView,
-    LastTransition,
-    OverrideInfo,
-    OverrideView,
-)
+from dashboard.fleet.present import breaker_view, instance_view
+from dashboard.fleet.rings import Ring
+from dashboard.fleet.seen import SeenBreaker, SeenInstance, SeenService
+from dashboard.fleet.views import Frame, LastTransition, OverrideInfo
 
-STALE = "stale"
 FORGET_AFTER_S = 600.0
 MAX_BREAKERS = 1000
 MAX_INSTANCES = 5000
-
-# Worst first: what an on-call engineer must see of a breaker whose instances disagree.
-SEVERITY = ("open", "forced_open", "half_open", "metrics_only", "forced_closed", "closed")
 _LIVE_AGE_S = 10.0
-
-
-@dataclass(slots=True)
-class SeenBreaker:
-    """A breaker as one instance last reported it."""
-
-    state: str
-    since_at: float
-    cause: str
-    in_flight: int
-    would_be_open: bool
-
-
-@dataclass(slots=True)
-class SeenInstance:
-    """An instance as it last reported."""
-
-    info: wire.Instance
-    seen_at: float
-    interval_s: float
-    revision: int
-    stale: bool = False
-    breakers: dict[str, SeenBreaker] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class SeenService:
-    """A service: its instances, the rings of its breakers, and what has changed since a frame."""
-
-    name: str
-    seq: int = 0
-    instances: dict[str, SeenInstance] = field(default_factory=dict)
-    rings: dict[str, Ring] = field(default_factory=dict)
-    last: dict[str, LastTransition] = field(default_factory=dict)
-    refused: dict[tuple[str, str], str] = field(default_factory=dict)
-    dirty_breakers: set[str] = field(default_factory=set)
-    dirty_instances: set[str] = field(default_factory=set)
-    removed_breakers: set[str] = field(default_factory=set)
-    removed_instances: set[str] = field(default_factory=set)
-    turned_away: int = 0
 
 
 class FleetState:
@@ -106,6 +55,9 @@ class FleetState:
             if self._overrides.get(key) != fresh.get(key):
                 self._service(key[0]).dirty_breakers.add(key[1])
         self._overrides = fresh
+        standing = {each.id for each in fresh.values()}
+        for seen in self.services.values():
+            seen.refused = {key: why for key, why in seen.refused.items() if key[0] in standing}
 
     # -- Folding ---------------------------------------------------------------------------------
 
@@ -133,7 +85,7 @@ class FleetState:
             instance.revision = ack.revision
             service.dirty_instances.add(ack.instance)
             service.dirty_breakers |= instance.breakers.keys()
-        service.dirty_breakers &= self._known_breakers(service)
+        service.dirty_breakers &= service.known_breakers()
 
     def _fold_report(self, report: wire.Report, at: float, batch: Batch) -> None:
         service = self._service(report.service)
@@ -176,9 +128,6 @@ class FleetState:
         instance.stale = False
         service.dirty_instances.add(id)
         return instance
-
-    def _known_breakers(self, service: SeenService) -> set[str]:
-        return {name for each in service.instances.values() for name in each.breakers}
 
     def _has_room(self, service: SeenService, breaker: str) -> bool:
         return breaker in service.rings or len(service.rings) < MAX_BREAKERS
@@ -256,7 +205,7 @@ class FleetState:
         gone = service.instances.pop(id)
         service.removed_instances.add(id)
         service.dirty_instances.discard(id)
-        left = self._known_breakers(service)
+        left = service.known_breakers()
         for name in gone.breakers:
             if name in left:
                 service.dirty_breakers.add(name)
@@ -281,9 +230,7 @@ class FleetState:
     def full_frames(self, at: float) -> list[Frame]:
         """One frame for each service with everything known of it."""
         return [
-            self._frame(
-                service, at, self._known_breakers(service), set(service.instances), full=True
-            )
+            self._frame(service, at, service.known_breakers(), set(service.instances), full=True)
             for service in self.services.values()
         ]
 
@@ -296,7 +243,7 @@ class FleetState:
         full: bool,
     ) -> Frame:
         service.seq += 1
-        known = self._known_breakers(service)
+        known = service.known_breakers()
         frame: Frame = {
             "type": "frame",
             "service": service.name,
@@ -304,9 +251,12 @@ class FleetState:
             "at": at,
             "full": full,
             "interval_s": self._interval_s,
-            "breakers": [self._breaker(service, name, at) for name in sorted(breakers & known)],
+            "breakers": [
+                breaker_view(service, name, at, self._overrides.get((service.name, name)))
+                for name in sorted(breakers & known)
+            ],
             "instances": [
-                _instance_view(service.instances[id])
+                instance_view(service.instances[id])
                 for id in sorted(instances)
                 if id in service.instances
             ],
@@ -320,98 +270,3 @@ class FleetState:
         service.removed_breakers = set()
         service.removed_instances = set()
         return frame
-
-    def _breaker(self, service: SeenService, name: str, at: float) -> BreakerView:
-        seen = [
-            _at_instance(id, instance.breakers[name], instance.stale)
-            for id, instance in sorted(service.instances.items())
-            if name in instance.breakers
-        ]
-        states: dict[str, int] = {}
-        for each in seen:
-            shown = STALE if each["stale"] else each["state"]
-            states[shown] = states.get(shown, 0) + 1
-        ring = service.rings.setdefault(name, Ring())
-        second = int(at)
-        counts, latencies = ring.recent(second)
-        spark, spark_err = ring.spark(second)
-        override = self._overrides.get((service.name, name))
-        return {
-            "service": service.name,
-            "name": name,
-            "state": next((state for state in SEVERITY if state in states), STALE),
-            "states": states,
-            "instances": seen,
-            "rate": round(ring.rate(second), 1),
-            "error_pct": error_pct(counts),
-            "p50_ms": _ms(latencies.quantile(0.5)),
-            "p95_ms": _ms(latencies.quantile(0.95)),
-            "p99_ms": _ms(latencies.quantile(0.99)),
-            "counts": counts,
-            "spark": spark,
-            "spark_err": spark_err,
-            "last": service.last.get(name),
-            "override": self._override(service, name, override) if override else None,
-        }
-
-    def _override(self, service: SeenService, name: str, info: OverrideInfo) -> OverrideView:
-        """How far an override has got. An instance has applied it when it has taken over that
-        revision or a later one and reports the very state: what it does, not only what it says."""
-        meant = {
-            id: instance
-            for id, instance in service.instances.items()
-            if not instance.stale
-            and name in instance.breakers
-            and (info.instances is None or id in info.instances)
-        }
-        applied = {
-            id
-            for id, instance in meant.items()
-            if instance.revision >= info.revision and instance.breakers[name].state == info.state
-        }
-        refused = {
-            id: reason
-            for (override, id), reason in service.refused.items()
-            if override == info.id and id in meant
-        }
-        return {
-            "id": info.id,
-            "state": info.state,
-            "reason": info.reason,
-            "by": info.by,
-            "expires_at": info.expires_at,
-            "applied": len(applied),
-            "total": len(meant),
-            "pending": sorted(meant.keys() - applied - refused.keys()),
-            "refused": [{"instance": id, "reason": why} for id, why in sorted(refused.items())],
-        }
-
-
-def _at_instance(id: str, seen: SeenBreaker, stale: bool) -> BreakerAtInstance:
-    return {
-        "id": id,
-        "state": seen.state,
-        "since_at": round(seen.since_at, 1),
-        "cause": seen.cause,
-        "in_flight": seen.in_flight,
-        "would_be_open": seen.would_be_open,
-        "stale": stale,
-    }
-
-
-def _instance_view(instance: SeenInstance) -> InstanceView:
-    info = instance.info
-    return {
-        "id": info.id,
-        "host": info.host,
-        "pid": info.pid,
-        "version": info.version,
-        "zone": info.zone,
-        "seen_at": round(instance.seen_at, 2),
-        "stale": instance.stale,
-        "revision": instance.revision,
-    }
-
-
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 1)
