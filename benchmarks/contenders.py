@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import aiobreaker
@@ -39,7 +40,7 @@ class Contenders:
             for _ in range(n):
                 call()
 
-        self._put(name, loop, is_peer)
+        self.put(name, loop, is_peer)
 
     def add_async(
         self, name: str, call: Callable[[], Awaitable[Any]], is_peer: bool = False
@@ -51,9 +52,10 @@ class Contenders:
             for _ in range(n):
                 await call()
 
-        self._put(name, lambda n: runner.run(main(n)), is_peer)
+        self.put(name, lambda n: runner.run(main(n)), is_peer)
 
-    def _put(self, name: str, loop: Loop, is_peer: bool) -> None:
+    def put(self, name: str, loop: Loop, is_peer: bool) -> None:
+        """A contender that brings its own loop."""
         self.loops[name] = loop
         if is_peer:
             self.peers.add(name)
@@ -103,22 +105,22 @@ def synchronous() -> Contenders:
     them = Contenders()
     them.add("floor", floor)
     ours = _ours()
-    them.add("switchgear", lambda: ours.call(work))
+    them.add("switchgear", partial(ours.call, work))
     caller = ResilientCaller()
     whole = CallOptions(
         timeout=1.0, circuit_breaker=_ours(), fallback=lambda: 0, strategy="cooperative"
     )
-    them.add("switchgear ResilientCaller", lambda: caller.call(work, whole))
+    them.add("switchgear ResilientCaller", partial(caller.call, work, whole))
     naive = NaiveBreaker(failure_threshold=NEVER)
-    them.add("naive class", lambda: naive.call(work))
+    them.add("naive class", partial(naive.call, work))
     py = pybreaker.CircuitBreaker(fail_max=NEVER)
-    them.add("pybreaker", lambda: py.call(work), is_peer=True)
+    them.add("pybreaker", partial(py.call, work), is_peer=True)
     circuit = circuitbreaker.CircuitBreaker(failure_threshold=NEVER)
-    them.add("circuitbreaker", lambda: circuit.call(work), is_peer=True)
+    them.add("circuitbreaker", partial(circuit.call, work), is_peer=True)
     wrapped = purgatory.SyncCircuitBreakerFactory(default_threshold=NEVER)("floor")(work)
     them.add("purgatory", wrapped, is_peer=True)
     lock = interlock.CircuitBreaker(name="floor")
-    them.add("interlock", lambda: lock.call_sync(work), is_peer=True)
+    them.add("interlock", partial(lock.call_sync, work), is_peer=True)
     them.add("tenacity", tenacity.retry(stop=tenacity.stop_after_attempt(3))(work), is_peer=True)
     them.add("stamina", stamina.retry(on=Exception, attempts=3)(work), is_peer=True)
     return them
@@ -129,18 +131,18 @@ def asynchronous() -> Contenders:
     them = Contenders()
     them.add_async("floor", afloor)
     ours = _ours()
-    them.add_async("switchgear", lambda: ours.acall(awork))
+    them.add_async("switchgear", partial(ours.acall, awork))
     caller = ResilientCaller()
     whole = CallOptions(timeout=1.0, circuit_breaker=_ours(), fallback=lambda: 0)
-    them.add_async("switchgear ResilientCaller", lambda: caller.acall(awork, whole))
+    them.add_async("switchgear ResilientCaller", partial(caller.acall, awork, whole))
     circuit = circuitbreaker.CircuitBreaker(failure_threshold=NEVER)
     them.add_async("circuitbreaker", circuit(awork), is_peer=True)
     aio = aiobreaker.CircuitBreaker(fail_max=NEVER, timeout_duration=timedelta(seconds=60))
-    them.add_async("aiobreaker", lambda: aio.call_async(awork), is_peer=True)
+    them.add_async("aiobreaker", partial(aio.call_async, awork), is_peer=True)
     consecutive = hyx.circuitbreaker.consecutive_breaker(failure_threshold=NEVER)
     them.add_async("hyx", consecutive(awork), is_peer=True)
     lock = interlock.CircuitBreaker(name="floor")
-    them.add_async("interlock", lambda: lock.call_async(awork), is_peer=True)
+    them.add_async("interlock", partial(lock.call_async, awork), is_peer=True)
 
     async def guarded() -> int:
         async with await factory.get_breaker("floor"):
@@ -153,47 +155,44 @@ def asynchronous() -> Contenders:
 
 
 def refusing() -> Contenders:
-    """A call that an open breaker refuses."""
+    """A call that an open breaker refuses, raised and caught in the loop itself."""
     them = Contenders()
 
-    def bare() -> None:
-        try:
-            raise RuntimeError("open")
-        except RuntimeError:
-            pass
-
-    def refused(call: Callable[[], Any]) -> Callable[[], None]:
-        def attempt() -> None:
+    def bare(n: int) -> None:
+        for _ in range(n):
             try:
-                call()
-            except Exception:
-                return
-            raise AssertionError("was let in")
-
-        return attempt
+                raise RuntimeError("open")
+            except RuntimeError:
+                pass
 
     def broken() -> None:
         raise ValueError
 
-    def trip(call: Callable[[], Any]) -> None:
+    def contend(name: str, call: Callable[[Any], Any], is_peer: bool = True) -> None:
         for _ in range(3):
             try:
-                call()
+                call(broken)
             except Exception:
                 continue
 
-    def contend(name: str, call: Callable[[Any], Any], is_peer: bool = True) -> None:
-        trip(lambda: call(broken))
-        them.add(name, refused(lambda: call(work)), is_peer)
+        def loop(n: int) -> None:
+            for _ in range(n):
+                try:
+                    call(work)
+                except Exception:
+                    continue
+                raise AssertionError("was let in")
 
-    them.add("floor", bare)
+        them.put(name, loop, is_peer)
+
+    them.put("floor", bare, is_peer=False)
     contend("switchgear", CircuitBreaker(failure_threshold=1).call, is_peer=False)
     contend("naive class", NaiveBreaker(failure_threshold=1).call, is_peer=False)
     contend("pybreaker", pybreaker.CircuitBreaker(fail_max=1, reset_timeout=3600).call)
     contend("circuitbreaker", _circuitbreaker())
     lock = interlock.CircuitBreaker(name="open")
     lock.force_open()
-    them.add("interlock", refused(lambda: lock.call_sync(work)), is_peer=True)
+    contend("interlock", lock.call_sync)
     return them
 
 
