@@ -53,19 +53,21 @@ class RedisBus:
         self._offset = 0
         self._uncommitted: deque[tuple[int, str, bytes]] = deque()
         self._pending_from: dict[str, Any] | None = None
-        self._depth = 0
+        self._depths: dict[str, int] = {}
+        self._unpublished: deque[tuple[str, bytes]] = deque(maxlen=topic_limit)
+        self._publishing: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def append(self, service: str, message: wire.FromAgent) -> asyncio.Future[None]:
         log = _log(zlib.crc32(service.encode()) % PARTITIONS)
-        while self._depth >= self._capacity:
+        while self._depths.get(log, 0) >= self._capacity:
             await asyncio.sleep(_RETRY_S)
-            self._depth = await self._redis.xlen(log)
+            self._depths[log] = await self._redis.xlen(log)
         # Never trimmed here: what nobody has committed must not fall off the other end.
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.xadd(log, {"m": MSGPACK.encode(message)})
             pipe.xlen(log)
-            _, self._depth = await pipe.execute()
+            _, self._depths[log] = await pipe.execute()
         safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         safe.set_result(None)
         return safe
@@ -120,14 +122,21 @@ class RedisBus:
             self._spawn(self._settle(done))
 
     async def _settle(self, done: dict[str, list[bytes]]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for log, ids in done.items():
-                pipe.xack(log, _GROUP, *ids)
-                pipe.xdel(log, *ids)
-            await pipe.execute()
+        """Until Redis has taken it: what stays behind would fill the log, and be read once more."""
+        while True:
+            try:
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for log, ids in done.items():
+                        pipe.xack(log, _GROUP, *ids)
+                        pipe.xdel(log, *ids)
+                    await pipe.execute()
+                return
+            except RedisError:
+                logger.exception("Redis did not take a commit; trying again")
+                await asyncio.sleep(_RETRY_S)
 
     def depth(self) -> int:
-        return self._depth
+        return sum(self._depths.values())
 
     async def check(self) -> None:
         await self._redis.ping()
@@ -142,9 +151,17 @@ class RedisBus:
                 # Whoever listens also looks by itself now and then.
                 logger.exception("a message to %s was not told", topic)
         else:
-            self._spawn(self._redis.publish(_topic(topic), payload))
+            # One sender in the loop: each publish on a connection of its own could overtake.
+            self._unpublished.append((_topic(topic), payload))
+            if self._publishing is None or self._publishing.done():
+                self._publishing = self._spawn(self._publish_all())
 
-    def _spawn(self, work: Any) -> None:
+    async def _publish_all(self) -> None:
+        while self._unpublished:
+            topic, payload = self._unpublished.popleft()
+            await self._redis.publish(topic, payload)
+
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
         async def run() -> None:
             try:
                 await work
@@ -154,6 +171,7 @@ class RedisBus:
         task = asyncio.create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def subscribe(self, topic: str) -> Subscription:
         stop = asyncio.Event()

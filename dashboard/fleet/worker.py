@@ -29,6 +29,8 @@ WANTED = "frames.wanted"
 _READ = 2000
 _FULL_EVERY_S = 10.0
 _OVERRIDES_EVERY_S = 5.0
+_RETRY_S = 1.0
+_LAST_TRIES = 5
 
 
 class Store(Protocol):
@@ -64,6 +66,8 @@ class FleetWorker:
         self._checkpoint_s = checkpoint_s
         self._wall = wall
         self._batch = Batch()
+        self._storing: Batch | None = None
+        self._write: asyncio.Future[None] | None = None
         self._refresh = asyncio.Event()
 
     async def run(self) -> None:
@@ -75,7 +79,7 @@ class FleetWorker:
                     tasks.create_task(self._forever(part), name=f"fleet{part.__name__}")
                 tasks.create_task(self._forever(self._refresh_overrides))
         finally:
-            await self.checkpoint()
+            await self._last_checkpoint()
 
     async def _forever(self, part: Callable[[], object]) -> None:
         """A failure of a part is logged and the part begins again: the fleet is still there."""
@@ -130,19 +134,45 @@ class FleetWorker:
             await self.checkpoint()
 
     async def checkpoint(self) -> None:
-        """Store what was counted since the last time, and call it safe."""
-        batch, self._batch = self._batch, Batch()
-        if not batch:
-            return
+        """Store what was counted since the last time, and call it safe. Tries until it is stored:
+        nothing is safe before, and agents hold on to it meanwhile."""
         while True:
-            try:
-                await asyncio.shield(database_sync_to_async(self._store.absorb)(batch))
-                break
-            except Exception:
-                # Nothing is safe until this is stored; agents hold on to it meanwhile.
-                logger.exception("a checkpoint could not be stored; trying again")
-                await asyncio.sleep(1.0)
-        self._bus.commit(batch.offset)
+            if await self._store_once():
+                return
+            await asyncio.sleep(_RETRY_S)
+
+    async def _store_once(self) -> bool:
+        """Store one batch; whether that worked, or there was nothing to store.
+
+        The batch and its write stay on the worker until their end is known. Whoever is cancelled
+        here leaves both behind for the next call to go on with: a later batch must not be stored,
+        and its offset committed, over the head of one that may yet fail.
+        """
+        if self._storing is None:
+            if not self._batch:
+                return True
+            self._storing, self._batch = self._batch, Batch()
+        if self._write is None:
+            absorb = database_sync_to_async(self._store.absorb)
+            self._write = asyncio.ensure_future(absorb(self._storing))
+        await asyncio.wait({self._write})
+        write, self._write = self._write, None
+        if (error := write.exception()) is not None:
+            logger.error("a checkpoint could not be stored", exc_info=error)
+            return False
+        self._bus.commit(self._storing.offset)
+        self._storing = None
+        return True
+
+    async def _last_checkpoint(self) -> None:
+        """Store what is left, but do not hold up the end for a database that is gone: what was not
+        called safe is sent again, or read again, after the next start."""
+        for _ in range(_LAST_TRIES):
+            if await self._store_once() and not self._batch:
+                return
+            if self._storing is not None:
+                await asyncio.sleep(_RETRY_S)
+        logger.error("the last checkpoint could not be stored; agents will send it again")
 
     async def _listen(self) -> None:
         changes = self._bus.subscribe(DESIRED)

@@ -128,6 +128,15 @@ class TestTopics:
         await one.until(b"hello")
         await two.until(b"hello")
 
+    async def test_what_is_told_in_a_row_is_heard_in_that_order(self, bus: Bus) -> None:
+        listener = await listening(bus, "frames")
+        for n in range(200):
+            bus.publish("frames", b"%03d" % n)
+            if n % 3 == 2:
+                await asyncio.sleep(0.002)
+        await listener.until(b"199")
+        assert listener.heard == sorted(listener.heard)
+
     async def test_topics_do_not_mix(self, bus: Bus) -> None:
         frames, desired = await listening(bus, "frames"), await listening(bus, "desired")
         bus.publish("desired", b"shop")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -95,3 +96,78 @@ async def test_a_database_that_fails_is_waited_for_and_nothing_is_safe_meanwhile
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+class Gated(DatabaseStore):
+    """Lets the test decide when a write ends and how."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+        self.failures = failures
+        self.writes = 0
+
+    def absorb(self, batch: Batch) -> None:
+        self.writes += 1
+        self.entered.set()
+        assert self.go_on.wait(10)
+        if self.writes <= self.failures:
+            raise OSError("the disk is full")
+        super().absorb(batch)
+
+
+async def stopped(running: asyncio.Task[None]) -> None:
+    if not running.cancelling():
+        running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(20):
+            await running
+
+
+@pytest.mark.parametrize("failures", [0, 1], ids=["it succeeds", "it fails"])
+async def test_stopping_during_a_write_stores_it_once_before_calling_anything_safe(
+    failures: int,
+) -> None:
+    bus, store = MemoryBus(), Gated(failures)
+    running = asyncio.create_task(worker(bus, store).run())
+    first = await bus.append("shop", report(1))
+    while not store.entered.is_set():
+        await asyncio.sleep(0.005)
+    second = await bus.append("shop", report(2))
+    await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.sleep(0.05)
+    assert not first.done()
+    store.go_on.set()
+    await stopped(running)
+    assert first.done()
+    assert second.done()
+    assert await stored() == 20
+
+
+async def test_stopping_between_two_tries_loses_nothing() -> None:
+    bus, store = MemoryBus(), Gated(failures=1)
+    store.go_on.set()
+    running = asyncio.create_task(worker(bus, store).run())
+    first = await bus.append("shop", report(1))
+    while store.writes == 0:
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.1)
+    second = await bus.append("shop", report(2))
+    await asyncio.sleep(0.05)
+    await stopped(running)
+    assert first.done()
+    assert second.done()
+    assert await stored() == 20
+
+
+async def test_stopping_without_a_database_ends_and_calls_nothing_safe() -> None:
+    bus, store = MemoryBus(), Gated(failures=1000)
+    store.go_on.set()
+    running = asyncio.create_task(worker(bus, store).run())
+    unsafe = await bus.append("shop", report(1))
+    while store.writes == 0:
+        await asyncio.sleep(0.005)
+    await stopped(running)
+    assert not unsafe.done(), "agents send it again"
+    assert await stored() == 0
