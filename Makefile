@@ -4,13 +4,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 LOCK := requirements/requirements.lock
 STAMP := .venv/.locked
+HOT := breakers/.hot
 
 .PHONY: help venv demo dashboard test check bench format lock system screenshots clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-venv: $(STAMP) ## Create or refresh .venv from the lock
+venv: $(STAMP) $(HOT) ## Create or refresh .venv from the lock
 
 $(STAMP): $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { echo "Switchgear needs Python 3.11: install it, or say PYTHON=/path/to/python3.11"; exit 1; }
@@ -18,6 +19,11 @@ $(STAMP): $(LOCK)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r $(LOCK) \
 	  | sed -un 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  installing …/p'; test $${PIPESTATUS[0]} -eq 0
+	@touch $@
+
+$(HOT): breakers/_hot.c setup.py $(STAMP)
+	@$(BIN)/python setup.py --quiet build_ext --inplace >/dev/null 2>&1 || true
+	@$(BIN)/python -c 'from breakers import hot; print("The breakers are compiled." if hot.COMPILED else "No C compiler: the breakers run as plain Python.")'
 	@touch $@
 
 demo: venv ## Start the dashboard and the example fleet (Ctrl-C stops both)

@@ -1,7 +1,8 @@
-"""The circuit breaker: the ways in.
+"""The circuit breaker: how it is made, decorates and guards blocks, and judges what came back.
 
-Where calls pass freely, a success costs two clock readings, a list append and a counter; a refusal
-costs one reading and a counter. No lock is held while the callee runs.
+The ways in (`call`, `acall`, `enter`, `leave`) are the gate's, see breakers/gate.py: where calls
+pass freely, a success costs two clock readings and two counters, a refusal one of each. No lock is
+held while the callee runs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
 from math import inf
 from types import TracebackType
@@ -18,7 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 from breakers import wrapping
 from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.errors import CircuitBreakerOpen, CircuitForcedOpen
-from breakers.machine import Entry
+from breakers.hot import Entry
 from breakers.operated import Operated
 from breakers.outcomes import ErrorRule, classify, error_rule
 from breakers.policy import Policy
@@ -84,71 +85,6 @@ class CircuitBreaker(Operated):
         if name and registry is not None:
             registry.add(self)
 
-    def call(self, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call `func` if the breaker lets it.
-
-        Raises:
-            CircuitBreakerOpen: the breaker refused, `CircuitForcedOpen` if an operator did.
-            Exception: whatever `func` raises.
-        """
-        now = self._now
-        entry = self._entry
-        if entry is None:
-            # A refusal is the hot path of an outage: no further frame, no lock.
-            left = self._refusing_until - now()
-            if left > 0:
-                self._refused()
-                raise CircuitBreakerOpen(self.name, left)
-            entry = self._admit()
-        self._started()
-        start = now()
-        try:
-            result = func(*args, **kwargs)
-        except BaseException as error:
-            self._failed(entry, now(), start, error)
-            raise
-        end = now()
-        elapsed = end - start
-        if elapsed < entry.plain_below:
-            pending = entry.pending
-            pending.append(elapsed)
-            if len(pending) >= entry.batch or end >= entry.edge or entry is not self._entry:
-                self._flush(entry, end)
-        else:
-            self._returned(entry, end, elapsed, result)
-        return result
-
-    async def acall(
-        self, func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R:
-        """`call` for a coroutine function. A cancelled call is neither success nor failure."""
-        now = self._now
-        entry = self._entry
-        if entry is None:
-            # A refusal is the hot path of an outage: no further frame, no lock.
-            left = self._refusing_until - now()
-            if left > 0:
-                self._refused()
-                raise CircuitBreakerOpen(self.name, left)
-            entry = self._admit()
-        self._started()
-        start = now()
-        try:
-            result = await func(*args, **kwargs)
-        except BaseException as error:
-            self._failed(entry, now(), start, error)
-            raise
-        end = now()
-        elapsed = end - start
-        if elapsed < entry.plain_below:
-            pending = entry.pending
-            pending.append(elapsed)
-            if len(pending) >= entry.batch or end >= entry.edge or entry is not self._entry:
-                self._flush(entry, end)
-        else:
-            self._returned(entry, end, elapsed, result)
-        return result
-
     def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function, coroutine function, generator or async generator.
 
@@ -190,26 +126,6 @@ class CircuitBreaker(Operated):
         trace: TracebackType | None,
     ) -> None:
         self.__exit__(kind, error, trace)
-
-    def enter(self) -> tuple[Entry, float]:
-        """Ask for a permit; give what it returns back to `leave`. For integrations.
-
-        Raises:
-            CircuitBreakerOpen: the breaker refused.
-        """
-        entry = self._entry or self._admit()
-        self._started()
-        return entry, self._now()
-
-    def leave(
-        self, entry: Entry, start: float, error: BaseException | None = None, result: Any = None
-    ) -> None:
-        """Say how the call that `enter` let in went."""
-        end = self._now()
-        if error is not None:
-            self._failed(entry, end, start, error)
-        else:
-            self._returned(entry, end, end - start, result)
 
     def _admit(self) -> Entry:
         """Where calls do not pass freely: a probe's permit, or a refusal."""

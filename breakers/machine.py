@@ -1,11 +1,9 @@
 """The state machine of a breaker: outcomes in, states out.
 
-Where calls pass freely, a success is only appended to its generation's `Entry`. Everything else
-(window, counters, histogram) is folded in later, in batches, under the lock: when enough are
-pending, when the window's time bucket ends, and before anything that is not a plain success, so
-that the order in which a failure meets the successes before it stays exact. Appends and slice
-deletions of a list are atomic, with the interpreter lock and with free-threaded Python's per-list
-locks alike.
+Where calls pass freely, a success only waits in its generation's `Entry` (breakers/gate.py).
+Everything else (window, counters, histogram) is folded in later, in batches, under the lock: when
+enough wait, when the window's time bucket ends, and before anything that is not a plain success, so
+that the order in which a failure meets the successes before it stays exact.
 """
 
 from __future__ import annotations
@@ -20,10 +18,10 @@ from typing import Final
 from breakers import wrapping
 from breakers.clock import Clock
 from breakers.histogram import Histogram
+from breakers.hot import Entry, Gate
 from breakers.policy import Policy
 from breakers.records import OUTCOMES, Override, TransitionRecord
 from breakers.states import State, check_transition
-from breakers.tally import Tally
 from breakers.windows import FAILED, SLOW, WindowFigures, make_window
 
 Listener = Callable[[TransitionRecord], None]
@@ -32,23 +30,7 @@ _BATCH: Final = 64
 _MAX_KEPT_TRANSITIONS: Final = 64
 
 
-class Entry:
-    """The ticket of a call that was let in: one a generation where calls pass, one a probe.
-
-    `plain_below` is the latency under which a success needs no closer look; -1 where all do.
-    """
-
-    __slots__ = ("batch", "edge", "lease", "pending", "plain_below")
-
-    def __init__(self, plain_below: float, edge: float, batch: int, lease: float = 0.0) -> None:
-        self.pending: list[float] = []
-        self.plain_below = plain_below
-        self.edge = edge
-        self.batch = batch
-        self.lease = lease
-
-
-class Machine:
+class Machine(Gate):
     """What `CircuitBreaker` stands on. Methods with an underscore expect the lock to be held,
     but for `_flush`, `_record` and `_deliver`, which take it or must not have it."""
 
@@ -60,6 +42,7 @@ class Machine:
         random: Callable[[], float],
         always_look: bool,
     ) -> None:
+        super().__init__()
         self.name = name
         self.declared = self.policy = policy
         self.policy_version = 0
@@ -76,14 +59,12 @@ class Machine:
         """Fresh locks and counters: at construction, and in a child after fork."""
         self._lock = threading.Lock()
         self._delivery = threading.Lock()
-        self._undelivered: deque[TransitionRecord] = deque()
+        self._undelivered: list[TransitionRecord] = []
         self._kept: deque[TransitionRecord] = deque(maxlen=_MAX_KEPT_TRANSITIONS)
         self._totals = dict.fromkeys(OUTCOMES, 0)
         self._counts = dict.fromkeys(OUTCOMES, 0)
-        self._histogram = Histogram()
-        self._starts, self._refusals = Tally(), Tally()
-        self._started = self._starts.add
-        self._refused = self._refusals.add
+        self._latencies, self._drained_latencies = Histogram(), Histogram()
+        self._reset_tallies()
         self._in_flight = 0
         self._refusing_until = -inf
         self._probes: set[Entry] = set()
@@ -96,7 +77,7 @@ class Machine:
         self._since = now
         self._state = state
         self._window = make_window(self.policy, now)
-        self._entry: Entry | None = None
+        self._entry = None
         self._new_generation(now)
 
     @property
@@ -145,7 +126,7 @@ class Machine:
                 slow = slow_from is not None and elapsed >= slow_from and outcome != "ignored"
                 self._counts[outcome] += 1
                 self._counts["slow"] += slow
-                self._histogram.record(elapsed)
+                self._latencies.record(elapsed)
                 if current and outcome != "ignored":
                     self._judge(outcome != "success", slow, is_probe, now)
         self._deliver()
@@ -222,14 +203,13 @@ class Machine:
 
     def _fold(self, entry: Entry, now: float) -> None:
         """Count an entry's pending successes, and in the window too if it is of this generation."""
-        n = len(entry.pending)
+        batch = entry.take()
+        n = len(batch)
         if not n:
             return
-        batch = entry.pending[:n]
-        del entry.pending[:n]
         self._in_flight -= n
         self._counts["success"] += n
-        self._histogram.record_many(batch)
+        self._latencies.record_many(batch)
         if entry is not self._entry:
             return
         if self._state is State.CLOSED:
@@ -243,8 +223,8 @@ class Machine:
                     self._judge_probe(failed=False, cause="", now=now)
 
     def _fold_tallies(self) -> None:
-        self._in_flight += self._starts.take()
-        self._counts["rejected"] += self._refusals.take()
+        self._in_flight += self._take_starts()
+        self._counts["rejected"] += self._take_refusals()
 
     # -- Changing state, under the lock ----------------------------------------------------------
 
@@ -322,7 +302,7 @@ class Machine:
         while self._undelivered and self._delivery.acquire(blocking=False):
             try:
                 while self._undelivered:
-                    record = self._undelivered.popleft()
+                    record = self._undelivered.pop(0)
                     for listener in tuple(self._listeners):
                         wrapping.notify(listener, record)
             finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 
-from breakers.histogram import Histogram
+from breakers.histogram import Histogram, merged
 from breakers.machine import Listener, Machine
 from breakers.records import CALL_OUTCOMES, OUTCOMES, Drained, Override, Snapshot
 from breakers.states import State, as_override
@@ -90,6 +90,7 @@ class Operated(Machine):
             self._fold_tallies()
             forced = self._override is not None
             waits = self._state is State.OPEN and not forced
+            latencies = merged((self._drained_latencies, self._latencies))
             shot = Snapshot(
                 name=self.name,
                 state=self.state,
@@ -102,6 +103,8 @@ class Operated(Machine):
                 in_flight=max(0, self._in_flight),
                 window=self._figures(),
                 counts={name: self._totals[name] + n for name, n in self._counts.items()},
+                buckets=latencies.buckets,
+                sum_s=latencies.sum_s,
             )
         self._deliver()
         return shot
@@ -112,16 +115,18 @@ class Operated(Machine):
         with self._lock:
             self._settle(now)
             self._fold_tallies()
-            counts, sketch = self._counts, self._histogram
+            counts, sketch = self._counts, self._latencies
+            buckets = sketch.buckets
             for name, n in counts.items():
                 self._totals[name] += n
+            self._drained_latencies.merge(buckets, sketch.sum_s)
             self._counts = dict.fromkeys(OUTCOMES, 0)
-            self._histogram = Histogram()
+            self._latencies = Histogram()
             transitions = tuple(self._kept)
             self._kept.clear()
         self._deliver()
         return Drained(
-            {name: n for name, n in counts.items() if n}, sketch.buckets, sketch.sum_s, transitions
+            {name: n for name, n in counts.items() if n}, buckets, sketch.sum_s, transitions
         )
 
     def count(self, event: str, n: int = 1) -> None:

@@ -51,7 +51,11 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A breaker at one moment. `state` is the one in force; `counts` are totals since the start."""
+    """A breaker at one moment. `state` is the one in force.
+
+    `counts`, `buckets` (latencies, see `breakers.histogram`) and `sum_s` are totals since the
+    start.
+    """
 
     name: str
     state: State
@@ -64,6 +68,8 @@ class Snapshot:
     in_flight: int
     window: WindowFigures
     counts: dict[str, int]
+    buckets: dict[int, int]
+    sum_s: float
 
 
 @dataclass(frozen=True, slots=True)
