@@ -4,7 +4,9 @@ Everything here needs the standard library alone. `breakers.agent` reports to a 
 it; it needs the `agent` extra.
 """
 
+from breakers.adaptive import AdaptiveLimit
 from breakers.breaker import CircuitBreaker
+from breakers.bulkhead import Bulkhead
 from breakers.caching import Cache, TTLCache
 from breakers.calls import Metrics, ResilientCaller
 from breakers.deadline import Deadline, current_deadline, remaining
@@ -16,10 +18,14 @@ from breakers.errors import (
     CircuitForcedOpen,
     IsolationExhausted,
     PolicyError,
+    RateLimited,
     RegistryFull,
 )
+from breakers.gathering import Gathered, agather, gather
+from breakers.hedging import hedged
 from breakers.options import CallOptions
 from breakers.policy import Policy
+from breakers.ratelimit import RateLimiter
 from breakers.records import Snapshot, TransitionRecord
 from breakers.registry import Registry, registry
 from breakers.retries import RetryBudget
@@ -27,7 +33,9 @@ from breakers.states import State
 from breakers.timeouts import timeout
 
 __all__ = [
+    "AdaptiveLimit",
     "BreakerError",
+    "Bulkhead",
     "BulkheadFull",
     "Cache",
     "CallOptions",
@@ -36,10 +44,13 @@ __all__ = [
     "CircuitBreakerOpen",
     "CircuitForcedOpen",
     "Deadline",
+    "Gathered",
     "IsolationExhausted",
     "Metrics",
     "Policy",
     "PolicyError",
+    "RateLimited",
+    "RateLimiter",
     "Registry",
     "RegistryFull",
     "ResilientCaller",
@@ -48,7 +59,10 @@ __all__ = [
     "State",
     "TTLCache",
     "TransitionRecord",
+    "agather",
     "current_deadline",
+    "gather",
+    "hedged",
     "registry",
     "remaining",
     "timeout",

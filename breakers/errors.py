@@ -74,6 +74,23 @@ class IsolationExhausted(BulkheadFull):
     """Every isolation thread is held by a call that never returned; no new one is stranded."""
 
 
+class RateLimited(BreakerError):
+    """More calls than the rate allows; the callee was not asked.
+
+    >>> str(RateLimited(2, 60.0, 30.0))
+    'over 2 calls in 60 s; the next may come in 30.0 s'
+    """
+
+    @property
+    def retry_after_s(self) -> float:
+        """Seconds until a call conforms again."""
+        return float(self.args[2])
+
+    def __str__(self) -> str:
+        calls, per, wait = self.args
+        return f"over {calls} calls in {per:g} s; the next may come in {wait:.1f} s"
+
+
 class RegistryFull(BreakerError):
     """The registry holds as many breakers as it may. Are names made from user input?"""
 

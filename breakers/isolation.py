@@ -18,7 +18,9 @@ from breakers.deadline import Deadline
 from breakers.errors import CallTimeout, IsolationExhausted
 
 
-class _Job:
+class Job:
+    """A call in a thread."""
+
     __slots__ = ("abandoned", "context", "done", "error", "finished", "func", "result")
 
     def __init__(self, func: Callable[[], Any]) -> None:
@@ -51,7 +53,7 @@ class IsolationPool:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._threads = 0
         self._busy = 0
         self.stranded = 0
@@ -63,16 +65,24 @@ class IsolationPool:
         Raises:
             IsolationExhausted: all threads are busy.
         """
-        job = _Job(func)
-        self._submit(job)
-        if not job.done.wait(deadline.remaining()):
+        return self.result(self.start(func), deadline)
+
+    def result(self, job: Job, deadline: Deadline | None) -> Any:
+        """What a started call returns or raises, or `CallTimeout` once the deadline has passed."""
+        if not job.done.wait(None if deadline is None else deadline.remaining()):
             self._abandon(job)
-            raise CallTimeout(deadline.budget)
+            raise CallTimeout(deadline.budget if deadline is not None else None)
         if job.error is not None:
             raise job.error
         return job.result
 
-    def _submit(self, job: _Job) -> None:
+    def start(self, func: Callable[[], Any]) -> Job:
+        """Begin `func()` in a thread, in a copy of the caller's context.
+
+        Raises:
+            IsolationExhausted: all threads are busy.
+        """
+        job = Job(func)
         with self._lock:
             if self._busy >= self.max_threads:
                 raise IsolationExhausted(
@@ -92,8 +102,9 @@ class IsolationPool:
                     self._threads -= 1
                 raise IsolationExhausted(f"no isolation thread could be started: {error}") from None
         self._jobs.put(job)
+        return job
 
-    def _abandon(self, job: _Job) -> None:
+    def _abandon(self, job: Job) -> None:
         with self._lock:
             if job.finished:
                 return

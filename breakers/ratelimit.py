@@ -1,0 +1,116 @@
+"""So many calls in so much time, for those who ask a dependency that counts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from breakers.clock import SYSTEM_CLOCK, Clock
+from breakers.deadline import remaining
+from breakers.errors import PolicyError, RateLimited
+
+# What adding up intervals may take from a turn that is due.
+_ROUNDING_S: Final = 1e-9
+
+
+class RateLimiter:
+    """At most `calls` calls in `per` seconds, evenly, after a burst of at most `burst`.
+
+    The generic cell rate algorithm (ITU-T I.371): one number says when the next call conforms, so
+    that a limiter costs one lock and no queue. Threads and coroutines may share one.
+
+    Args:
+        calls, per: the rate; `per` is seconds.
+        burst: how many may come at once after a quiet time; `calls` where it is not given.
+        max_wait: seconds a caller may be held back; never beyond the present deadline.
+
+    Raises:
+        PolicyError: at construction.
+
+    >>> limiter = RateLimiter(2, per=60)
+    >>> limiter.acquire(), limiter.acquire()
+    (0.0, 0.0)
+    >>> limiter.acquire()
+    Traceback (most recent call last):
+      ...
+    breakers.errors.RateLimited: over 2 calls in 60 s; the next may come in 30.0 s
+    """
+
+    def __init__(
+        self,
+        calls: int,
+        per: float = 1.0,
+        *,
+        burst: int | None = None,
+        max_wait: float = 0.0,
+        clock: Clock = SYSTEM_CLOCK,
+        sleep: Callable[[float], object] = time.sleep,
+        asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        if isinstance(calls, bool) or not isinstance(calls, int) or calls < 1:
+            raise PolicyError("calls", calls, "a whole number from 1")
+        if not 0.001 <= per <= 86_400:
+            raise PolicyError("per", per, "a number from 0.001 to 86400 s")
+        burst = calls if burst is None else burst
+        if isinstance(burst, bool) or not isinstance(burst, int) or burst < 1:
+            raise PolicyError("burst", burst, "a whole number from 1")
+        if not 0 <= max_wait <= 3600:
+            raise PolicyError("max_wait", max_wait, "a number from 0 to 3600 s")
+        self.calls, self.per, self.burst, self.max_wait = calls, per, burst, max_wait
+        self._interval = per / calls
+        self._now, self._sleep, self._asleep = clock.monotonic, sleep, asleep
+        self._conforms_at = self._now()
+        self._lock = threading.Lock()
+        self.rejected = 0
+        """Callers turned away since the start."""
+        _live.add(self)
+
+    def acquire(self) -> float:
+        """Take a turn; returns the seconds it was waited for.
+
+        Raises:
+            RateLimited: the turn would come later than `max_wait` or the present deadline.
+        """
+        wait = self._reserve()
+        if wait > 0:
+            self._sleep(wait)
+        return wait
+
+    async def aacquire(self) -> float:
+        """`acquire` for coroutines."""
+        wait = self._reserve()
+        if wait > 0:
+            await self._asleep(wait)
+        return wait
+
+    def _reserve(self) -> float:
+        """Seconds until this caller's turn, which is taken."""
+        left = remaining()
+        patience = self.max_wait if left is None else min(self.max_wait, left)
+        with self._lock:
+            now = self._now()
+            conforms_at = max(self._conforms_at, now)
+            wait = max(0.0, conforms_at - (self.burst - 1) * self._interval - now)
+            if wait < _ROUNDING_S:
+                wait = 0.0
+            if wait > patience:
+                self.rejected += 1
+                raise RateLimited(self.calls, self.per, wait)
+            self._conforms_at = conforms_at + self._interval
+            return wait
+
+
+_live: weakref.WeakSet[RateLimiter] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for each in list(_live):
+        each._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
