@@ -5,14 +5,16 @@ it; it needs the `agent` extra.
 """
 
 from breakers.adaptive import AdaptiveLimit
+from breakers.backends import Metrics
 from breakers.breaker import CircuitBreaker
 from breakers.bulkhead import Bulkhead
 from breakers.caching import Cache, TTLCache
-from breakers.calls import Metrics, ResilientCaller
+from breakers.calls import ResilientCaller, resilient
 from breakers.deadline import Deadline, current_deadline, remaining
 from breakers.errors import (
     BreakerError,
     BulkheadFull,
+    CachedFailure,
     CallTimeout,
     CircuitBreakerOpen,
     CircuitForcedOpen,
@@ -23,12 +25,12 @@ from breakers.errors import (
 )
 from breakers.gathering import Gathered, agather, gather
 from breakers.hedging import hedged
-from breakers.options import CallOptions
+from breakers.options import CallOptions, FallbackValue
 from breakers.policy import Policy
 from breakers.ratelimit import RateLimiter
 from breakers.records import Snapshot, TransitionRecord
 from breakers.registry import Registry, registry
-from breakers.retries import RetryBudget
+from breakers.retries import RetryAttempt, RetryBudget
 from breakers.states import State
 from breakers.timeouts import timeout
 
@@ -38,12 +40,14 @@ __all__ = [
     "Bulkhead",
     "BulkheadFull",
     "Cache",
+    "CachedFailure",
     "CallOptions",
     "CallTimeout",
     "CircuitBreaker",
     "CircuitBreakerOpen",
     "CircuitForcedOpen",
     "Deadline",
+    "FallbackValue",
     "Gathered",
     "IsolationExhausted",
     "Metrics",
@@ -54,6 +58,7 @@ __all__ = [
     "Registry",
     "RegistryFull",
     "ResilientCaller",
+    "RetryAttempt",
     "RetryBudget",
     "Snapshot",
     "State",
@@ -65,5 +70,6 @@ __all__ = [
     "hedged",
     "registry",
     "remaining",
+    "resilient",
     "timeout",
 ]

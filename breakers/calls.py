@@ -1,8 +1,10 @@
-"""Makes a call resilient: cache ▸ retry ▸ breaker ▸ timeout ▸ call ▸ fallback, in this order."""
+"""Makes a call resilient, in this order: cache ▸ single flight ▸ deadline ▸ rate limit ▸ bulkhead ▸
+retry ▸ breaker ▸ timeout ▸ hedge ▸ call, and where that fails: stale answer ▸ fallback."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
 import random
@@ -10,30 +12,21 @@ import time
 from collections.abc import Awaitable, Callable
 from contextvars import Token
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
-from breakers.caching import MISS, Cache, pack, unpack
+from breakers.attempts import Attempts
+from breakers.backends import STALE, Backends, Metrics, known_failure
+from breakers.caching import MISS, Cache
 from breakers.clock import SYSTEM_CLOCK
-from breakers.deadline import Deadline, _current, current_deadline
-from breakers.errors import BulkheadFull, CallTimeout, CircuitBreakerOpen
+from breakers.deadline import Deadline, _current
+from breakers.errors import BulkheadFull
+from breakers.flights import Flights
 from breakers.options import CallOptions
-from breakers.retries import full_jitter, retry_after
-from breakers.timeouts import acall_within, call_within
 
 P = ParamSpec("P")
 R = TypeVar("R")
 logger = logging.getLogger("breakers")
-
-LONGEST_PAUSE_S: Final = 60.0
-_COMPLAIN_EVERY_S: Final = 60.0
-
-
-class Metrics(Protocol):
-    """What `ResilientCaller` asks of a metrics backend."""
-
-    def increment(self, name: str) -> Any: ...
-
-    def histogram(self, name: str, value: float) -> Any: ...
+_now = SYSTEM_CLOCK.monotonic
 
 
 class ResilientCaller:
@@ -43,7 +36,8 @@ class ResilientCaller:
         cache: anything with `get(key)` and `set(key, value, ttl=…)`, also with coroutines in
             `acall`. One that fails is a miss, never the call's failure.
         metrics: anything with `increment(name)` and `histogram(name, value)`. It is told
-            cache.hit, cache.miss, call.duration (seconds), call.success and call.failure.
+            cache.hit, cache.miss, cache.stale, call.duration (seconds), call.success and
+            call.failure.
         sleep, asleep, random: for tests: how to wait between attempts, and what jitters it.
 
     >>> caller = ResilientCaller()
@@ -62,9 +56,27 @@ class ResilientCaller:
         asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self.cache = cache
-        self.metrics = metrics
-        self._sleep, self._asleep, self._random = sleep, asleep, random
+        self._backends = Backends(cache, metrics)
+        self._attempts = Attempts(sleep, asleep, random)
+        self._flights = Flights()
+
+    @property
+    def cache(self) -> Cache | None:
+        """Where answers are kept."""
+        return self._backends.cache
+
+    @cache.setter
+    def cache(self, cache: Cache | None) -> None:
+        self._backends.cache = cache
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """Who is told of each call."""
+        return self._backends.metrics
+
+    @metrics.setter
+    def metrics(self, metrics: Metrics | None) -> None:
+        self._backends.metrics = metrics
 
     def call(
         self, func: Callable[P, R], options: CallOptions, /, *args: P.args, **kwargs: P.kwargs
@@ -74,26 +86,28 @@ class ResilientCaller:
         Raises:
             CircuitBreakerOpen: the breaker refused and there is no fallback.
             CallTimeout: the last attempt, or the deadline, ran out of time.
+            BulkheadFull, RateLimited: there was no room, or no turn, in time.
+            TypeError: the options ask for hedging, which only coroutines can have.
             Exception: what `func` raised at the last attempt.
         """
-        key = options.cache_key if self.cache is not None else None
-        if key is not None and (kept := self._seen(options, self._ask_cache(key))) is not MISS:
-            return kept  # type: ignore[no-any-return]
-        start = SYSTEM_CLOCK.monotonic() if self.metrics is not None else 0.0
+        if options.hedge_delay is not None:
+            raise TypeError("hedge_delay needs acall: a thread cannot be called off")
+        key, backends = None, self._backends
+        start = _now() if backends.metrics is not None else 0.0
         try:
-            if options.deadline is None:
-                result = self._attempts(func, options, args, kwargs)
+            if backends.cache is not None and options.cache_key is not None:
+                key = options.key_for(args, kwargs)
+                result, is_kept = self._cached(key, func, options, args, kwargs)
+                if is_kept:
+                    return cast(R, result)
             else:
-                with _Total(options.deadline):
-                    result = self._attempts(func, options, args, kwargs)
+                result = self._made(func, options, args, kwargs)
         except Exception as error:
-            self._tell_failure(start)
-            return self._fall_back(options, error, args, kwargs)  # type: ignore[no-any-return]
-        self._tell_success(start)
-        if key is not None and self.cache is not None:
-            with _harmless("cache"):
-                self.cache.set(key, pack(result), ttl=options.cache_ttl)
-        return result  # type: ignore[no-any-return]
+            backends.tell_call("failure", start)
+            return cast(R, self._instead(key, options, error, args, kwargs))
+        if backends.metrics is not None:
+            backends.tell_call("success", start)
+        return cast(R, result)
 
     async def acall(
         self,
@@ -104,200 +118,192 @@ class ResilientCaller:
         **kwargs: P.kwargs,
     ) -> R:
         """`call` for a coroutine function; cache and fallbacks may be coroutines too."""
-        key = options.cache_key if self.cache is not None else None
-        if key is not None:
-            kept = self._seen(options, await self._aask_cache(key))
-            if kept is not MISS:
-                return kept  # type: ignore[no-any-return]
-        start = SYSTEM_CLOCK.monotonic() if self.metrics is not None else 0.0
+        key, backends = None, self._backends
+        start = _now() if backends.metrics is not None else 0.0
         try:
-            if options.deadline is None:
-                result = await self._aattempts(func, options, args, kwargs)
+            if backends.cache is not None and options.cache_key is not None:
+                key = options.key_for(args, kwargs)
+                result, is_kept = await self._acached(key, func, options, args, kwargs)
+                if is_kept:
+                    return cast(R, result)
+            elif options.is_guarded:
+                result = await self._amade(func, options, args, kwargs)
             else:
-                with _Total(options.deadline):
-                    result = await self._aattempts(func, options, args, kwargs)
+                result = await self._attempts.amake(func, options, args, kwargs)
         except Exception as error:
-            self._tell_failure(start)
-            fell = self._fall_back(options, error, args, kwargs, is_async=True)
-            return await fell  # type: ignore[no-any-return]
-        self._tell_success(start)
-        if key is not None and self.cache is not None:
-            with _harmless("cache"):
-                stored = self.cache.set(key, pack(result), ttl=options.cache_ttl)
-                if inspect.isawaitable(stored):
-                    await stored
-        return result  # type: ignore[no-any-return]
+            backends.tell_call("failure", start)
+            return cast(R, await self._ainstead(key, options, error, args, kwargs))
+        if backends.metrics is not None:
+            backends.tell_call("success", start)
+        return cast(R, result)
 
-    # -- Attempts --------------------------------------------------------------------------------
+    # -- Cache -----------------------------------------------------------------------------------
 
-    def _attempts(
+    def _cached(
+        self, key: str, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
+    ) -> tuple[Any, bool]:
+        """The answer, and whether it was kept rather than made."""
+        kept = self._backends.get(key)
+        self._backends.tell("miss" if kept is MISS else "hit", options)
+        if kept is not MISS:
+            if failure := known_failure(options, kept):
+                raise failure
+            return kept, True
+
+        def make() -> Any:
+            try:
+                result = self._made(func, options, args, kwargs)
+            except Exception as error:
+                self._backends.keep_failure(key, options, error)
+                raise
+            self._backends.keep(key, options, result)
+            return result
+
+        return (self._flights.fly(key, make) if options.single_flight else make()), False
+
+    async def _acached(
+        self, key: str, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
+    ) -> tuple[Any, bool]:
+        kept = await self._backends.aget(key)
+        self._backends.tell("miss" if kept is MISS else "hit", options)
+        if kept is not MISS:
+            if failure := known_failure(options, kept):
+                raise failure
+            return kept, True
+
+        async def make() -> Any:
+            try:
+                result = await self._amade(func, options, args, kwargs)
+            except Exception as error:
+                await self._backends.akeep_failure(key, options, error)
+                raise
+            await self._backends.akeep(key, options, result)
+            return result
+
+        made = self._flights.afly(key, make) if options.single_flight else make()
+        return await made, False
+
+    # -- Deadline, rate limit, bulkhead ----------------------------------------------------------
+
+    def _made(self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any) -> Any:
+        if not options.is_guarded:
+            return self._attempts.make(func, options, args, kwargs)
+        with _Total(options.deadline), _Counted(options):
+            if options.rate_limiter is not None:
+                options.rate_limiter.acquire()
+            if options.bulkhead is None:
+                return self._attempts.make(func, options, args, kwargs)
+            with options.bulkhead:
+                return self._attempts.make(func, options, args, kwargs)
+
+    async def _amade(
         self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
     ) -> Any:
-        declared, attempts, delay = options.in_force()
-        breaker = options.circuit_breaker
-        if breaker is not None:
-            breaker.retry_budget.deposit()
-        for attempt in range(1, attempts + 1):
-            timeout = _bound(declared)
-            try:
-                if timeout is None:
-                    if breaker is None:
-                        return func(*args, **kwargs)
-                    return breaker.call(func, *args, **kwargs)
-                if breaker is None:
-                    return call_within(timeout, options.strategy, func, *args, **kwargs)
-                return breaker.call(call_within, timeout, options.strategy, func, *args, **kwargs)
-            except Exception as error:
-                pause = self._pause(options, error, attempt, attempts, delay)
-                if pause is None:
-                    raise
-            self._sleep(pause)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        if not options.is_guarded:
+            return await self._attempts.amake(func, options, args, kwargs)
+        with _Total(options.deadline), _Counted(options):
+            if options.rate_limiter is not None:
+                await options.rate_limiter.aacquire()
+            if options.bulkhead is None:
+                return await self._attempts.amake(func, options, args, kwargs)
+            async with options.bulkhead:
+                return await self._attempts.amake(func, options, args, kwargs)
 
-    async def _aattempts(
-        self, func: Callable[..., Awaitable[Any]], options: CallOptions, args: Any, kwargs: Any
+    # -- What is answered instead ----------------------------------------------------------------
+
+    def _instead(
+        self, key: str | None, options: CallOptions, error: Exception, args: Any, kwargs: Any
     ) -> Any:
-        declared, attempts, delay = options.in_force()
-        breaker = options.circuit_breaker
-        if breaker is not None:
-            breaker.retry_budget.deposit()
-        for attempt in range(1, attempts + 1):
-            timeout = _bound(declared)
-            try:
-                if timeout is None:
-                    if breaker is None:
-                        return await func(*args, **kwargs)
-                    return await breaker.acall(func, *args, **kwargs)
-                if breaker is None:
-                    return await acall_within(timeout, func, *args, **kwargs)
-                return await breaker.acall(acall_within, timeout, func, *args, **kwargs)
-            except Exception as error:
-                pause = self._pause(options, error, attempt, attempts, delay)
-                if pause is None:
-                    raise
-            await self._asleep(pause)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def _pause(
-        self, options: CallOptions, error: Exception, attempt: int, attempts: int, delay: float
-    ) -> float | None:
-        """Seconds to wait before the next attempt; None where there must be none."""
-        if attempt >= attempts or not isinstance(error, options.retry_on):
-            return None
-        if isinstance(error, CircuitBreakerOpen | BulkheadFull):
-            return None
-        asked = retry_after(error)
-        pause = full_jitter(attempt, delay, uniform=self._random) if asked is None else asked
-        if pause > LONGEST_PAUSE_S:
-            # Who asks for so much time does not want to be asked again by this call.
-            return None
-        deadline = current_deadline()
-        if deadline is not None and pause >= deadline.remaining():
-            return None
-        breaker = options.circuit_breaker
-        if breaker is not None:
-            if not breaker.retry_budget.withdraw():
-                return None
-            breaker.count("retry")
-        return pause
-
-    # -- Fallback --------------------------------------------------------------------------------
-
-    def _fall_back(
-        self,
-        options: CallOptions,
-        error: Exception,
-        args: Any,
-        kwargs: Any,
-        is_async: bool = False,
-    ) -> Any:
-        fallbacks = options.fallbacks
-        if not fallbacks:
+        if key is not None and options.stale_ttl is not None:
+            kept = self._backends.get(key + STALE)
+            if kept is not MISS:
+                self._hid(options, error, "a stale answer")
+                self._backends.tell("stale", options)
+                return kept
+        if not options.fallbacks:
             raise error
-        if options.circuit_breaker is not None:
-            options.circuit_breaker.count("fallback")
-        logger.debug("call failed, falling back: %s", error)
-        if is_async:
-            return _afirst_that_answers(fallbacks, args, kwargs)
-        for fallback in fallbacks[:-1]:
+        self._hid(options, error, "a fallback")
+        for fallback in options.fallbacks[:-1]:
             try:
                 return fallback(*args, **kwargs)
             except Exception as worse:
                 logger.warning("a fallback failed, trying the next: %s", worse)
-        return fallbacks[-1](*args, **kwargs)
+        return options.fallbacks[-1](*args, **kwargs)
 
-    # -- Cache and metrics: theirs to fail, not the call's ---------------------------------------
+    async def _ainstead(
+        self, key: str | None, options: CallOptions, error: Exception, args: Any, kwargs: Any
+    ) -> Any:
+        if key is not None and options.stale_ttl is not None:
+            kept = await self._backends.aget(key + STALE)
+            if kept is not MISS:
+                self._hid(options, error, "a stale answer")
+                self._backends.tell("stale", options)
+                return kept
+        if not options.fallbacks:
+            raise error
+        self._hid(options, error, "a fallback")
+        for fallback in options.fallbacks[:-1]:
+            try:
+                result = fallback(*args, **kwargs)
+                return await result if inspect.isawaitable(result) else result
+            except Exception as worse:
+                logger.warning("a fallback failed, trying the next: %s", worse)
+        result = options.fallbacks[-1](*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
 
-    def _ask_cache(self, key: str) -> Any:
-        with _harmless("cache"):
-            return unpack(self.cache.get(key)) if self.cache is not None else MISS
-        return MISS
-
-    async def _aask_cache(self, key: str) -> Any:
-        with _harmless("cache"):
-            stored = self.cache.get(key) if self.cache is not None else None
-            return unpack(await stored if inspect.isawaitable(stored) else stored)
-        return MISS
-
-    def _seen(self, options: CallOptions, kept: Any) -> Any:
-        event = "miss" if kept is MISS else "hit"
-        if self.metrics is not None:
-            with _harmless("metrics"):
-                self.metrics.increment(f"cache.{event}")
+    @staticmethod
+    def _hid(options: CallOptions, error: Exception, what: str) -> None:
         if options.circuit_breaker is not None:
-            options.circuit_breaker.count(f"cache_{event}")
-        return kept
-
-    def _tell_success(self, start: float) -> None:
-        if self.metrics is not None:
-            with _harmless("metrics"):
-                self.metrics.histogram("call.duration", SYSTEM_CLOCK.monotonic() - start)
-                self.metrics.increment("call.success")
-
-    def _tell_failure(self, start: float) -> None:
-        if self.metrics is not None:
-            with _harmless("metrics"):
-                self.metrics.histogram("call.duration", SYSTEM_CLOCK.monotonic() - start)
-                self.metrics.increment("call.failure")
+            options.circuit_breaker.count("fallback")
+        logger.debug("call failed, answering with %s: %s", what, error)
 
 
-async def _afirst_that_answers(fallbacks: Any, args: Any, kwargs: Any) -> Any:
-    for fallback in fallbacks[:-1]:
-        try:
-            result = fallback(*args, **kwargs)
-            return await result if inspect.isawaitable(result) else result
-        except Exception as worse:
-            logger.warning("a fallback failed, trying the next: %s", worse)
-    result = fallbacks[-1](*args, **kwargs)
-    return await result if inspect.isawaitable(result) else result
+def resilient(
+    options: CallOptions, caller: ResilientCaller | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a function or a coroutine function: each call is made as `options` say.
 
+    A fixed `cache_key` is one answer for all arguments; give a function of them where they matter.
 
-def _bound(timeout: float | None) -> float | None:
-    """The time of the next attempt: its own, or what a deadline leaves where it has none.
-
-    Raises:
-        CallTimeout: the deadline has passed; the callee is not asked.
+    >>> @resilient(CallOptions(timeout=1.0, retries=1, fallback=lambda text: 0))
+    ... def number(text: str) -> int:
+    ...     return int(text)
+    >>> number("42"), number("none")
+    (42, 0)
     """
-    deadline = _current.get()
-    if deadline is None:
-        return timeout
-    left = deadline.remaining()
-    if left <= 0:
-        raise CallTimeout(deadline.budget)
-    return left if timeout is None else timeout
+    by = caller or ResilientCaller()
+
+    def decorate(func: Callable[P, R]) -> Callable[P, R]:
+        wrapped: Any
+        if inspect.iscoroutinefunction(func):
+
+            async def awaiting(*args: Any, **kwargs: Any) -> Any:
+                return await by.acall(cast(Any, func), options, *args, **kwargs)
+
+            wrapped = awaiting
+        else:
+
+            def calling(*args: Any, **kwargs: Any) -> Any:
+                return by.call(func, options, *args, **kwargs)
+
+            wrapped = calling
+        return cast(Callable[P, R], functools.wraps(func)(wrapped))
+
+    return decorate
 
 
 class _Total:
     """The deadline of a whole call; it is checked between attempts and bounds each one."""
 
     __slots__ = ("_seconds", "_token")
-    _token: Token[Deadline | None]
+    _token: Token[Deadline | None] | None
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
 
     def __enter__(self) -> None:
-        self._token = _current.set(Deadline.after(self._seconds))
+        seconds = self._seconds
+        self._token = None if seconds is None else _current.set(Deadline.after(seconds))
 
     def __exit__(
         self,
@@ -305,19 +311,17 @@ class _Total:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _current.reset(self._token)
+        if self._token is not None:
+            _current.reset(self._token)
 
 
-_complained: dict[str, float] = {}
+class _Counted:
+    """Counts at the breaker the calls for which there was no room."""
 
+    __slots__ = ("_options",)
 
-class _harmless:  # noqa: N801 - reads as a word
-    """Swallow the error of a cache or metrics backend, and say so in the log once a minute."""
-
-    __slots__ = ("_what",)
-
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, options: CallOptions) -> None:
+        self._options = options
 
     def __enter__(self) -> None:
         pass
@@ -327,11 +331,6 @@ class _harmless:  # noqa: N801 - reads as a word
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool:
-        if isinstance(error, Exception):
-            now = SYSTEM_CLOCK.monotonic()
-            if now - _complained.get(self._what, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
-                _complained[self._what] = now
-                logger.warning("the %s backend fails; calls go on: %r", self._what, error)
-            return True
-        return False
+    ) -> None:
+        if isinstance(error, BulkheadFull) and self._options.circuit_breaker is not None:
+            self._options.circuit_breaker.count("bulkhead_full")

@@ -91,6 +91,10 @@ class RateLimited(BreakerError):
         return f"over {calls} calls in {per:g} s; the next may come in {wait:.1f} s"
 
 
+class CachedFailure(BreakerError):
+    """The cache remembers that this call failed, with this message."""
+
+
 class RegistryFull(BreakerError):
     """The registry holds as many breakers as it may. Are names made from user input?"""
 

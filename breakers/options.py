@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from breakers.breaker import CircuitBreaker
 from breakers.errors import PolicyError
+from breakers.outcomes import ErrorRule, error_rule
 from breakers.policy import FIELDS, FieldSpec
+from breakers.ratelimit import RateLimiter
+from breakers.retries import RetryAttempt, RetryBudget
 from breakers.timeouts import STRATEGIES, Strategy
+from breakers.waiting import Slots
 
 Fallback = Callable[..., Any]
 
 _YEAR: Final = 31_536_000.0
-_CACHE_TTL: Final = FieldSpec(
-    "cache_ttl", float, 300.0, "How long answers are kept", "call", 0.001, _YEAR, "s"
+_HOUR: Final = 3600.0
+_SPECS: Final = (
+    FieldSpec("cache_ttl", float, 300.0, "How long answers are kept", "call", 0.001, _YEAR, "s"),
+    FieldSpec(
+        "stale_ttl", float, None, "How long after that a stale one", "call", 0.001, _YEAR, "s", True
+    ),
+    FieldSpec("negative_ttl", float, 10.0, "How long failures are kept", "call", 0.001, _YEAR, "s"),
+    FieldSpec(
+        "deadline", float, None, "Time for the whole call", "call", 0.001, 86_400.0, "s", True
+    ),
+    FieldSpec("retry_delay_max", float, 60.0, "Longest pause", "call", 0.0, _HOUR, "s"),
+    FieldSpec("hedge_delay", float, None, "When to ask again", "call", 0.0, _HOUR, "s", True),
+    FieldSpec("hedge_attempts", int, 2, "Attempts side by side", "call", 2, 10),
 )
-_DEADLINE: Final = FieldSpec(
-    "deadline", float, None, "Time for the whole call", "call", 0.001, 86_400.0, "s", True
-)
+
+
+class FallbackValue:
+    """A fallback that is always the same value; it is shared by all who get it.
+
+    >>> FallbackValue(0)("any", arguments=True)
+    0
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -33,10 +61,26 @@ class CallOptions:
         circuit_breaker: asked before each attempt; its operator's policy replaces the three above.
         fallback: a function of the call's arguments that answers in its place, or several, tried
             in turn.
-        cache_key: where successful answers are kept; None for nowhere.
+        cache_key: where successful answers are kept, or a function of the call's arguments that
+            says where; None for nowhere.
         cache_ttl: for how many seconds they are kept.
+        stale_ttl: for how many seconds after that they still answer where the call fails.
+        negative_on: errors that are an answer, such as "not found", and kept as one. They come
+            back as their type made from their message.
+        negative_ttl: for how many seconds those are kept.
+        single_flight: of several who ask for the same key at once, one asks and all get its answer.
         deadline: seconds for the whole call, attempts and sleeps included.
-        retry_on: the errors worth another attempt.
+        rate_limiter: asked for a turn before the call.
+        bulkhead: a `Bulkhead` or an `AdaptiveLimit`, held by the call, its pauses included.
+        retry_on: the errors worth another attempt: types, or a function of the error.
+        retry_on_result: a function that says of an answer whether to try for a better one; the last
+            attempt's is returned as it is.
+        retry_delay_max: seconds that one pause may take at most.
+        retry_budget: what retries are drawn from; the breaker's own where there is one.
+        on_retry: told of each retry, as a `RetryAttempt`, before its pause.
+        hedge_delay: for coroutines that may be made twice: seconds without an answer after which
+            the attempt is made once more beside the first.
+        hedge_attempts: how many run side by side at most.
         strategy: how a sync call is bounded, see `breakers.timeouts`.
 
     Raises:
@@ -56,33 +100,72 @@ to switch it off
     retry_delay: float = 0.5
     circuit_breaker: CircuitBreaker | None = None
     fallback: Fallback | Sequence[Fallback] | None = None
-    cache_key: str | None = None
+    cache_key: str | Callable[..., str] | None = None
     cache_ttl: float = 300
+    stale_ttl: float | None = None
+    negative_on: tuple[type[Exception], ...] = ()
+    negative_ttl: float = 10.0
+    single_flight: bool = True
     deadline: float | None = None
-    retry_on: type[Exception] | tuple[type[Exception], ...] = Exception
+    rate_limiter: RateLimiter | None = None
+    bulkhead: Slots | None = None
+    retry_on: ErrorRule = Exception
+    retry_on_result: Callable[[Any], bool] | None = None
+    retry_delay_max: float = 60.0
+    retry_budget: RetryBudget | None = None
+    on_retry: Callable[[RetryAttempt], object] | None = None
+    hedge_delay: float | None = None
+    hedge_attempts: int = 2
     strategy: Strategy = "auto"
+    is_retried: Callable[[Exception], bool] = field(init=False, repr=False, compare=False)
+    budget: RetryBudget | None = field(init=False, repr=False, compare=False)
+    is_guarded: bool = field(init=False, repr=False, compare=False)
+    fallbacks: tuple[Fallback, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("timeout", "retries", "retry_delay"):
-            object.__setattr__(self, name, FIELDS[name].check(getattr(self, name)))
-        _CACHE_TTL.check(self.cache_ttl)
-        _DEADLINE.check(self.deadline)
+            self._set(name, FIELDS[name].check(getattr(self, name)))
+        for spec in _SPECS:
+            self._set(spec.name, spec.check(getattr(self, spec.name)))
         if self.strategy not in STRATEGIES:
             raise PolicyError("strategy", self.strategy, "one of " + ", ".join(STRATEGIES))
-        for each in self.fallbacks or (None,) * (self.fallback is not None):
-            if not callable(each):
-                raise PolicyError("fallback", self.fallback, "a function, or several")
-        if self.circuit_breaker is not None:
-            self.circuit_breaker.declare(
+        self._check_functions()
+        breaker = self.circuit_breaker
+        own = breaker.retry_budget if breaker is not None else None
+        self._set("budget", self.retry_budget or own)
+        guards = (self.deadline, self.rate_limiter, self.bulkhead)
+        self._set("is_guarded", any(each is not None for each in guards))
+        if breaker is not None:
+            breaker.declare(
                 timeout=self.timeout, retries=self.retries, retry_delay=self.retry_delay
             )
 
-    @property
-    def fallbacks(self) -> Sequence[Fallback]:
-        """The fallbacks in the order they are tried."""
-        if self.fallback is None:
-            return ()
-        return (self.fallback,) if callable(self.fallback) else self.fallback
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_functions(self) -> None:
+        several = self.fallback if isinstance(self.fallback, Sequence) else (self.fallback,)
+        if self.fallback is not None and not (several and all(map(callable, several))):
+            raise PolicyError("fallback", self.fallback, "a function, or several")
+        self._set("fallbacks", () if self.fallback is None else tuple(several))
+        for name in ("retry_on_result", "on_retry"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise PolicyError(name, getattr(self, name), "a function, or None")
+        if not (
+            self.cache_key is None or isinstance(self.cache_key, str) or callable(self.cache_key)
+        ):
+            raise PolicyError("cache_key", self.cache_key, "a text, a function, or None")
+        try:
+            self._set("is_retried", error_rule(self.retry_on))
+            error_rule(self.negative_on)
+        except TypeError as error:
+            name = "retry_on" if not hasattr(self, "is_retried") else "negative_on"
+            raise PolicyError(name, getattr(self, name), "exception types") from error
+
+    def key_for(self, args: Any, kwargs: Any) -> str:
+        """Where the answer of a call with these arguments is kept."""
+        key = self.cache_key
+        return key(*args, **kwargs) if callable(key) else str(key)
 
     def in_force(self) -> tuple[float | None, int, float]:
         """Timeout, attempts and retry delay, an operator's policy before what is declared here."""

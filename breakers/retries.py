@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -24,6 +25,21 @@ def full_jitter(
     2.0
     """
     return uniform() * min(cap, delay * 2.0 ** (attempt - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAttempt:
+    """What a hook is told before the pause that precedes another attempt.
+
+    `attempt` of `attempts` has just ended, with `error`, or with a `result` that is not good
+    enough; the next begins in `pause_s` seconds.
+    """
+
+    attempt: int
+    attempts: int
+    error: Exception | None
+    result: Any
+    pause_s: float
 
 
 class RetryBudget:

@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable
 from contextvars import Token
+from math import inf
 from types import FrameType, TracebackType
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
@@ -171,18 +172,99 @@ def call_within(
     return result  # type: ignore[no-any-return]
 
 
-class _Expiry:
-    """What the event loop calls when an attempt's time is up."""
+class _Timers:
+    """The deadlines of one loop's coroutines behind a single timer of the loop.
 
-    __slots__ = ("expired", "task")
+    A timer a call costs more than the rest of the call. Most calls end long before their time, so
+    one timer, set for the earliest deadline and moved on when it rings, is asked about once in a
+    timeout's time, however many calls there are.
+    """
 
-    def __init__(self, task: asyncio.Task[Any]) -> None:
+    __slots__ = ("_handle", "_rings_at", "loop", "running")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.running: set[Within] = set()
+        self._rings_at = inf
+        self._handle: asyncio.TimerHandle | None = None
+
+    def add(self, within: Within) -> None:
+        self.running.add(within)
+        if within.deadline.at < self._rings_at:
+            self._set(within.deadline.at)
+
+    def _set(self, at: float) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._rings_at = at
+        self._handle = self.loop.call_later(max(0.0, at - _now()), self._ring)
+
+    def _ring(self) -> None:
+        self._handle, self._rings_at = None, inf
+        now = _now()
+        for within in [each for each in self.running if each.deadline.at <= now]:
+            self.running.discard(within)
+            within.expired = True
+            within.task.cancel()
+        if self.running:
+            self._set(min(each.deadline.at for each in self.running))
+
+
+_now = SYSTEM_CLOCK.monotonic
+
+
+class _Local(threading.local):
+    timers: _Timers | None = None
+
+
+_local = _Local()
+
+
+class Within:
+    """The time of a coroutine's attempt, from construction to `returned` or `failed`.
+
+    The bookkeeping is that of `asyncio.timeout`, without its states: the task is cancelled when the
+    time is up, and the cancellation is ours if, once taken back, no other is left.
+
+    Raises:
+        RuntimeError: there is no task to cancel, as `asyncio.timeout` raises too.
+    """
+
+    __slots__ = ("_cancelled_before", "_timers", "_token", "deadline", "expired", "task")
+
+    def __init__(self, seconds: float) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a timeout needs a task to cancel")
         self.task = task
         self.expired = False
+        self.deadline = Deadline.after(seconds)
+        self._cancelled_before = task.cancelling()
+        loop = task.get_loop()
+        timers = _local.timers
+        if timers is None or timers.loop is not loop:
+            timers = _local.timers = _Timers(loop)
+        self._timers = timers
+        timers.add(self)
+        self._token = _current.set(self.deadline)
 
-    def __call__(self) -> None:
-        self.expired = True
-        self.task.cancel()
+    def returned(self) -> None:
+        """The callee has answered; `CallTimeout` if that was late."""
+        self._timers.running.discard(self)
+        _current.reset(self._token)
+        if self.expired:
+            # The callee swallowed the cancellation: its answer is late all the same.
+            self.task.uncancel()
+            raise CallTimeout(self.deadline.budget)
+
+    def failed(self, error: BaseException) -> None:
+        """The callee has raised; `CallTimeout` if that was our cancellation."""
+        self._timers.running.discard(self)
+        _current.reset(self._token)
+        if self.expired:
+            others = self.task.uncancel() > self._cancelled_before
+            if isinstance(error, asyncio.CancelledError) and not others:
+                raise CallTimeout(self.deadline.budget) from None
 
 
 async def acall_within(
@@ -190,37 +272,15 @@ async def acall_within(
 ) -> R:
     """`await func(*args, **kwargs)` within `seconds`; a cancellation from outside stays one.
 
-    The bookkeeping is that of `asyncio.timeout`, without its states: the task is cancelled by the
-    timer, and the cancellation is ours if, once taken back, no other is left.
-
     Raises:
         CallTimeout: the time was up.
-        RuntimeError: there is no task, as `asyncio.timeout` raises too.
+        RuntimeError: there is no task to cancel.
     """
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a timeout needs a task to cancel")
-    deadline = Deadline.after(seconds)
-    token = _current.set(deadline)
-    cancelled_before = task.cancelling()
-    expiry = _Expiry(task)
-    loop = asyncio.get_running_loop()
-    timer = loop.call_later(deadline.remaining(), expiry)
+    within = Within(seconds)
     try:
         result = await func(*args, **kwargs)
-    except asyncio.CancelledError:
-        if expiry.expired and task.uncancel() <= cancelled_before:
-            raise CallTimeout(deadline.budget) from None
+    except BaseException as error:
+        within.failed(error)
         raise
-    except BaseException:
-        if expiry.expired:
-            task.uncancel()
-        raise
-    finally:
-        timer.cancel()
-        _current.reset(token)
-    if expiry.expired:
-        # The callee swallowed the cancellation: its answer is late all the same.
-        task.uncancel()
-        raise CallTimeout(deadline.budget)
+    within.returned()
     return result

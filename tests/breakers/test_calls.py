@@ -315,9 +315,9 @@ class TestCache:
             def set(self, key: str, value: Any, ttl: float) -> None:
                 raise OSError("no cache")
 
-        from breakers import calls
+        from breakers import backends
 
-        calls._complained.clear()
+        backends._complained.clear()
         call.caller.cache = Broken()
         with caplog.at_level(logging.WARNING, "breakers"):
             for _ in range(5):

@@ -20,7 +20,10 @@ from breakers import CircuitBreaker, gate, hot
 from breakers.histogram import HIGHEST, LOWEST, Histogram, bucket_bounds, bucket_index
 
 HERE = Path(__file__).parent
-SHARED = ("test_breaker.py", "test_calls.py", "test_timeouts.py", "test_article.py")
+SHARED = tuple(
+    f"test_{name}.py"
+    for name in ("breaker", "calls", "timeouts", "article", "options", "limits", "side_by_side")
+)
 compiled = pytest.importorskip("breakers._hot") if hot.COMPILED else None
 
 
