@@ -60,16 +60,20 @@ async def hedged(
                 if left:
                     break
     finally:
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
-            for task in running:
-                # Asked, so that the loop does not complain of errors nobody looked at.
-                _ = task.cancelled() or task.exception()
+        await _called_off(running)
     assert first_error is not None
     raise first_error
 
 
 async def _awaited(func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
     return await func(*args, **kwargs)
+
+
+async def _called_off(running: set[asyncio.Task[R]]) -> None:
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)
+    for task in running:
+        # Asked, so that the loop does not complain of errors nobody looked at.
+        _ = task.cancelled() or task.exception()

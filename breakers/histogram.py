@@ -122,13 +122,11 @@ class Histogram:
 
     def _index_of(self, rank: int) -> int:
         """The bucket of the latency that is number `rank` in order."""
-        seen, index = 0, self._first - 1
-        for n in self._counts:
-            index += 1
-            seen += n
-            if seen >= rank:
-                break
-        return index
+        at, seen = 0, self._counts[0]
+        while seen < rank:
+            at += 1
+            seen += self._counts[at]
+        return self._first + at
 
 
 def _zeros(n: int) -> array[int]:

@@ -143,7 +143,7 @@ class Machine(Gate):
             self._window.record(failed * FAILED | slow * SLOW, now)
             if cause := self._reason_to_trip():
                 self._trip(cause, now)
-            elif self._entry is not None:
+            elif self._entry is not None:  # pragma: no branch - it is, where an outcome counts
                 self._entry.batch = self._batch()
 
     def _judge_probe(self, failed: bool, cause: str, now: float) -> None:
@@ -176,9 +176,12 @@ class Machine(Gate):
         return ""
 
     def _batch(self) -> int:
-        """How many successes may wait: none while one of them could complete `minimum_calls`."""
+        """How many successes may wait: none while one of them could complete `minimum_calls`, or
+        where the window is beyond a limit that it was not held to before."""
         override = self._override
         if override is not None and self._state is not State.CLOSED:
+            return 1
+        if self._reason_to_trip():
             return 1
         window = self._window
         if (window.failures or window.slow) and window.calls < self.policy.minimum_calls:
@@ -218,9 +221,9 @@ class Machine(Gate):
             if cause := self._reason_to_trip():
                 self._trip(cause, now)
         elif self._state is State.HALF_OPEN:
-            for _ in range(n):
-                if self._state is State.HALF_OPEN:
-                    self._judge_probe(failed=False, cause="", now=now)
+            while n and self._state is State.HALF_OPEN:
+                n -= 1
+                self._judge_probe(failed=False, cause="", now=now)
 
     def _fold_tallies(self) -> None:
         self._in_flight += self._take_starts()

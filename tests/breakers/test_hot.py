@@ -1,4 +1,7 @@
-"""The compiled gate and its twin in plain Python: one behaviour, held by one test suite."""
+"""The compiled gate and its twin in plain Python: one behaviour.
+
+tests/breakers/test_coverage.py runs the whole suite over the twin too.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,6 @@ from breakers import CircuitBreaker, gate, hot
 from breakers.histogram import HIGHEST, LOWEST, Histogram, bucket_bounds, bucket_index
 
 HERE = Path(__file__).parent
-SHARED = tuple(
-    f"test_{name}.py"
-    for name in ("breaker", "calls", "timeouts", "article", "options", "limits", "side_by_side")
-)
 compiled = pytest.importorskip("breakers._hot") if hot.COMPILED else None
 
 
@@ -31,19 +30,6 @@ def _modules() -> list[Any]:
     return [pytest.param(gate, id="python")] + (
         [pytest.param(compiled, id="compiled")] if compiled else []
     )
-
-
-@pytest.mark.skipif(not hot.COMPILED, reason="this is the run of the twin")
-def test_the_suite_passes_in_plain_python_too() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *(str(HERE / name) for name in SHARED)],
-        env={**os.environ, "SWITCHGEAR_PURE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout
 
 
 def test_whoever_asks_for_plain_python_gets_it() -> None:

@@ -1,0 +1,31 @@
+"""The same suite over plain Python, with every branch of the core taken; its table is printed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from breakers import hot
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.skipif(not hot.COMPILED, reason="this is the run of the twin")
+def test_every_branch_of_the_core_is_taken(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(HERE), f"--ignore={HERE / 'agent'}",
+         "--cov=breakers", "--cov-branch", "--cov-report=term-missing"],
+        env={**os.environ, "SWITCHGEAR_PURE": "1", "COVERAGE_FILE": str(tmp_path / "coverage")},
+        cwd=HERE.parents[1], capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    table = [line for line in done.stdout.splitlines() if line.startswith(("breakers/", "TOTAL"))]
+    with capfd.disabled():
+        print("\nbranch coverage of the core", *table, sep="\n")
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert table[-1].endswith("100%"), "\n".join(table)
