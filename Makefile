@@ -59,4 +59,4 @@ screenshots: venv system ## Write docs/images from a running incident
 	@$(BIN)/python -m tests.e2e.screenshots
 
 clean: ## Remove everything that make created
-	@rm -rf .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis
+	@rm -rf breakers/.hot breakers/_hot.*.so build .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis

@@ -133,18 +133,20 @@ static PyObject *
 entry_take(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Entry *entry = (Entry *)self;
-    PyObject *batch = PyList_New(entry->n);
+    /* A new list may set the garbage collector off, and that any Python code, which may add to
+       `pending`: so nothing is read before. Floats and room for them do not. */
+    PyObject *batch = PyList_New(0);
     if (batch == NULL) {
         return NULL;
     }
-    /* Making a float can run no Python code, so nobody adds to `pending` meanwhile. */
     for (int i = 0; i < entry->n; i++) {
         PyObject *seconds = PyFloat_FromDouble(entry->pending[i]);
-        if (seconds == NULL) {
+        int added = seconds == NULL ? -1 : PyList_Append(batch, seconds);
+        Py_XDECREF(seconds);
+        if (added < 0) {
             Py_DECREF(batch);
             return NULL;
         }
-        PyList_SET_ITEM(batch, i, seconds);
     }
     entry->n = 0;
     return batch;
@@ -226,10 +228,11 @@ gate_traverse(PyObject *self, visitproc visit, void *arg)
 static int
 gate_clear(PyObject *self)
 {
+    /* Whoever is collected later may still call: nothing is left NULL. */
     Gate *gate = (Gate *)self;
-    Py_CLEAR(gate->entry);
-    Py_CLEAR(gate->name);
-    Py_CLEAR(gate->now);
+    Py_XSETREF(gate->entry, Py_NewRef(Py_None));
+    Py_XSETREF(gate->name, Py_NewRef(Py_None));
+    Py_XSETREF(gate->now, Py_NewRef(time_monotonic));
     return 0;
 }
 
@@ -238,7 +241,9 @@ gate_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    gate_clear(self);
+    Py_CLEAR(((Gate *)self)->entry);
+    Py_CLEAR(((Gate *)self)->name);
+    Py_CLEAR(((Gate *)self)->now);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -285,7 +290,7 @@ admit(Gate *gate)
         if (seconds == NULL) {
             return NULL;
         }
-        PyObject *args[] = {gate->name, seconds};
+        PyObject *args[] = {gate->name != NULL ? gate->name : Py_None, seconds};
         PyObject *error = PyObject_Vectorcall(circuit_breaker_open, args, 2, NULL);
         Py_DECREF(seconds);
         if (error != NULL) {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from math import sqrt
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from breakers.clock import SYSTEM_CLOCK, Clock
+from breakers.entered import Entered
 from breakers.errors import PolicyError
 from breakers.waiting import Slots
 
@@ -88,7 +88,7 @@ class AdaptiveLimit(Slots):
 
     def __enter__(self) -> None:
         super().__enter__()
-        _began.set((self, self._now(), _began.get()))
+        _entered.push(self, self._now())
 
     def __exit__(
         self,
@@ -96,19 +96,14 @@ class AdaptiveLimit(Slots):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        held = _began.get()
-        while held is not None and held[0] is not self:
-            held = held[2]
-        if held is None:
-            raise RuntimeError("left a limit that was not entered in this context")
-        _began.set(held[2])
+        start = _entered.pop(self)
         if error is None or isinstance(error, Exception):
-            self.observe(self._now() - held[1], failed=error is not None)
+            self.observe(self._now() - start, failed=error is not None)
         self.release()
 
     async def __aenter__(self) -> None:
         await self.aacquire()
-        _began.set((self, self._now(), _began.get()))
+        _entered.push(self, self._now())
 
     async def __aexit__(
         self,
@@ -119,6 +114,4 @@ class AdaptiveLimit(Slots):
         self.__exit__(kind, error, trace)
 
 
-_began: ContextVar[tuple[AdaptiveLimit, float, Any] | None] = ContextVar(
-    "breakers_limits", default=None
-)
+_entered = Entered("breakers_limits")

@@ -11,6 +11,7 @@ from breakers.hedging import hedged
 from breakers.options import CallOptions
 from breakers.retries import RetryAttempt, full_jitter, retry_after
 from breakers.timeouts import Within, call_within
+from breakers.wrapping import notify
 
 LONGEST_PAUSE_S: Final = 60.0
 
@@ -143,7 +144,7 @@ class Attempts:
         if options.circuit_breaker is not None:
             options.circuit_breaker.count("retry")
         if options.on_retry is not None:
-            options.on_retry(RetryAttempt(attempt, attempts, error, result, pause))
+            notify(options.on_retry, RetryAttempt(attempt, attempts, error, result, pause))
         return pause
 
 

@@ -7,18 +7,17 @@ held while the callee runs.
 
 from __future__ import annotations
 
-import os
 import random
-import weakref
 from collections.abc import Callable
-from contextvars import ContextVar
 from math import inf
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from breakers import wrapping
 from breakers.clock import SYSTEM_CLOCK, Clock
+from breakers.entered import Entered
 from breakers.errors import CircuitBreakerOpen, CircuitForcedOpen
+from breakers.forking import renew_after_fork
 from breakers.hot import Entry
 from breakers.operated import Operated
 from breakers.outcomes import ErrorRule, classify, error_rule
@@ -81,7 +80,7 @@ class CircuitBreaker(Operated):
         self._records, self._ignores = error_rule(record), error_rule(ignore)
         self._is_failure = is_failure
         self.retry_budget = RetryBudget()
-        _live.add(self)
+        renew_after_fork(self)
         if name and registry is not None:
             registry.add(self)
 
@@ -98,8 +97,7 @@ class CircuitBreaker(Operated):
         return wrapping.wrap(self, func)
 
     def __enter__(self) -> CircuitBreaker:
-        entry, start = self.enter()
-        _entered.set((self, entry, start, _entered.get()))
+        _entered.push(self, self.enter())
         return self
 
     def __exit__(
@@ -108,13 +106,8 @@ class CircuitBreaker(Operated):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        held = _entered.get()
-        while held is not None and held[0] is not self:
-            held = held[3]
-        if held is None:
-            raise RuntimeError("left a breaker that was not entered in this context")
-        _entered.set(held[3])
-        self.leave(held[1], held[2], error)
+        entry, start = _entered.pop(self)
+        self.leave(entry, start, error)
 
     async def __aenter__(self) -> CircuitBreaker:
         return self.__enter__()
@@ -153,24 +146,15 @@ class CircuitBreaker(Operated):
         outcome = classify(error, self._records, self._ignores)
         self._record(entry, now, now - start, outcome)
 
+    def _after_fork(self) -> None:
+        """The child is its own instance: it starts with its parent's state and nobody's counts."""
+        until = self._open_until
+        self._begin_life(self._state)
+        self._open_until = until
+        self._new_generation(self._now())
+
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.name!r} {self.state}>"
 
 
-_Held = tuple[CircuitBreaker, Entry, float, Any]
-_entered: ContextVar[_Held | None] = ContextVar("breakers_entered", default=None)
-_live: weakref.WeakSet[CircuitBreaker] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """The child is its own instance: it starts with its parent's state and nobody's counts."""
-    default_registry._after_fork()
-    for breaker in list(_live):
-        until = breaker._open_until
-        breaker._begin_life(breaker._state)
-        breaker.retry_budget = RetryBudget(breaker.retry_budget.ratio, breaker.retry_budget.burst)
-        breaker._open_until = until
-        breaker._new_generation(breaker._now())
-
-
-os.register_at_fork(after_in_child=_after_fork)
+_entered = Entered("breakers_entered")

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Any, Final, Protocol
 
 from breakers.clock import SYSTEM_CLOCK, Clock
+from breakers.forking import renew_after_fork
 
 MISS: Final = object()
 # What is stored for a result of None, so that None is a value and not a miss in any cache.
@@ -52,6 +53,10 @@ class TTLCache:
         self.max_entries = max_entries
         self._clock = clock
         self._entries: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        self._after_fork()
+        renew_after_fork(self)
+
+    def _after_fork(self) -> None:
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Any:

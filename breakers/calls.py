@@ -93,15 +93,19 @@ class ResilientCaller:
         if options.hedge_delay is not None:
             raise TypeError("hedge_delay needs acall: a thread cannot be called off")
         key, backends = None, self._backends
+        if backends.cache is not None and options.cache_key is not None:
+            key = options.key_for(args, kwargs)
+            kept = self._told(options, backends.get(key))
+            if failure := known_failure(options, kept):
+                return cast(R, self._instead(None, options, failure, args, kwargs))
+            if kept is not MISS:
+                return cast(R, kept)
         start = _now() if backends.metrics is not None else 0.0
         try:
-            if backends.cache is not None and options.cache_key is not None:
-                key = options.key_for(args, kwargs)
-                result, is_kept = self._cached(key, func, options, args, kwargs)
-                if is_kept:
-                    return cast(R, result)
-            else:
+            if key is None:
                 result = self._made(func, options, args, kwargs)
+            else:
+                result = self._kept(key, func, options, args, kwargs)
         except Exception as error:
             backends.tell_call("failure", start)
             return cast(R, self._instead(key, options, error, args, kwargs))
@@ -119,13 +123,17 @@ class ResilientCaller:
     ) -> R:
         """`call` for a coroutine function; cache and fallbacks may be coroutines too."""
         key, backends = None, self._backends
+        if backends.cache is not None and options.cache_key is not None:
+            key = options.key_for(args, kwargs)
+            kept = self._told(options, await backends.aget(key))
+            if failure := known_failure(options, kept):
+                return cast(R, await self._ainstead(None, options, failure, args, kwargs))
+            if kept is not MISS:
+                return cast(R, kept)
         start = _now() if backends.metrics is not None else 0.0
         try:
-            if backends.cache is not None and options.cache_key is not None:
-                key = options.key_for(args, kwargs)
-                result, is_kept = await self._acached(key, func, options, args, kwargs)
-                if is_kept:
-                    return cast(R, result)
+            if key is not None:
+                result = await self._akept(key, func, options, args, kwargs)
             elif options.is_guarded:
                 result = await self._amade(func, options, args, kwargs)
             else:
@@ -139,16 +147,14 @@ class ResilientCaller:
 
     # -- Cache -----------------------------------------------------------------------------------
 
-    def _cached(
-        self, key: str, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
-    ) -> tuple[Any, bool]:
-        """The answer, and whether it was kept rather than made."""
-        kept = self._backends.get(key)
+    def _told(self, options: CallOptions, kept: Any) -> Any:
         self._backends.tell("miss" if kept is MISS else "hit", options)
-        if kept is not MISS:
-            if failure := known_failure(options, kept):
-                raise failure
-            return kept, True
+        return kept
+
+    def _kept(
+        self, key: str, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
+    ) -> Any:
+        """Make the call, once for all who ask meanwhile, and keep its answer."""
 
         def make() -> Any:
             try:
@@ -159,18 +165,11 @@ class ResilientCaller:
             self._backends.keep(key, options, result)
             return result
 
-        return (self._flights.fly(key, make) if options.single_flight else make()), False
+        return self._flights.fly(key, make) if options.single_flight else make()
 
-    async def _acached(
+    async def _akept(
         self, key: str, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
-    ) -> tuple[Any, bool]:
-        kept = await self._backends.aget(key)
-        self._backends.tell("miss" if kept is MISS else "hit", options)
-        if kept is not MISS:
-            if failure := known_failure(options, kept):
-                raise failure
-            return kept, True
-
+    ) -> Any:
         async def make() -> Any:
             try:
                 result = await self._amade(func, options, args, kwargs)
@@ -180,8 +179,7 @@ class ResilientCaller:
             await self._backends.akeep(key, options, result)
             return result
 
-        made = self._flights.afly(key, make) if options.single_flight else make()
-        return await made, False
+        return await (self._flights.afly(key, make) if options.single_flight else make())
 
     # -- Deadline, rate limit, bulkhead ----------------------------------------------------------
 
@@ -214,7 +212,7 @@ class ResilientCaller:
     def _instead(
         self, key: str | None, options: CallOptions, error: Exception, args: Any, kwargs: Any
     ) -> Any:
-        if key is not None and options.stale_ttl is not None:
+        if key is not None and options.takes_stale_for(error):
             kept = self._backends.get(key + STALE)
             if kept is not MISS:
                 self._hid(options, error, "a stale answer")
@@ -233,7 +231,7 @@ class ResilientCaller:
     async def _ainstead(
         self, key: str | None, options: CallOptions, error: Exception, args: Any, kwargs: Any
     ) -> Any:
-        if key is not None and options.stale_ttl is not None:
+        if key is not None and options.takes_stale_for(error):
             kept = await self._backends.aget(key + STALE)
             if kept is not MISS:
                 self._hid(options, error, "a stale answer")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
-import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from breakers.deadline import current_deadline
 from breakers.errors import CallTimeout
+from breakers.forking import renew_after_fork
 
 _NOTHING: Final = object()
 
@@ -18,12 +17,17 @@ _NOTHING: Final = object()
 class _Flight:
     """A call under way in some thread."""
 
-    __slots__ = ("done", "error", "result")
+    __slots__ = ("by", "done", "error", "result")
 
     def __init__(self) -> None:
+        self.by = threading.get_ident()
         self.done = threading.Event()
         self.result: Any = _NOTHING
         self.error: Exception | None = None
+
+
+# A call under way in some loop, and the task that makes it.
+_AsyncFlight = tuple[asyncio.Future[Any], "asyncio.Task[Any] | None"]
 
 
 class Flights:
@@ -35,8 +39,8 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[str, _Flight] = {}
-        self._aflights: dict[tuple[str, int], asyncio.Future[Any]] = {}
-        _live.add(self)
+        self._aflights: dict[tuple[str, int], _AsyncFlight] = {}
+        renew_after_fork(self)
 
     def fly(self, key: str, make: Callable[[], Any]) -> Any:
         """`make()`, or what the call for `key` that is under way returns or raises.
@@ -54,6 +58,9 @@ class Flights:
             flight = self._flights.setdefault(key, mine)
             if flight is mine:
                 return self._lead(key, mine, make)
+            if flight.by == mine.by:
+                # The call asks for itself: waiting would be for ever.
+                return make()
             deadline = current_deadline()
             if not flight.done.wait(None if deadline is None else deadline.remaining()):
                 raise CallTimeout(deadline.budget if deadline is not None else None)
@@ -78,9 +85,13 @@ class Flights:
         loop = asyncio.get_running_loop()
         place = (key, id(loop))
         while True:
-            flight = self._aflights.get(place)
-            if flight is None:
+            under_way = self._aflights.get(place)
+            # A loop that was closed over a call may have left one behind under its number.
+            if under_way is None or under_way[0].get_loop() is not loop:
                 return await self._alead(place, loop.create_future(), make)
+            flight, by = under_way
+            if by is asyncio.current_task():
+                return await make()
             deadline = current_deadline()
             left = None if deadline is None else deadline.remaining()
             await asyncio.wait([flight], timeout=left)
@@ -95,7 +106,7 @@ class Flights:
         flight: asyncio.Future[Any],
         make: Callable[[], Awaitable[Any]],
     ) -> Any:
-        self._aflights[place] = flight
+        self._aflights[place] = (flight, asyncio.current_task())
         try:
             result = await make()
         except Exception as error:
@@ -114,14 +125,3 @@ class Flights:
     def _after_fork(self) -> None:
         self._flights.clear()
         self._aflights.clear()
-
-
-_live: weakref.WeakSet[Flights] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for each in list(_live):
-        each._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)

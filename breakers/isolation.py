@@ -8,7 +8,6 @@ hand-over between threads, about 30 µs a call.
 from __future__ import annotations
 
 import contextvars
-import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -16,6 +15,7 @@ from typing import Any
 
 from breakers.deadline import Deadline
 from breakers.errors import CallTimeout, IsolationExhausted
+from breakers.forking import renew_after_fork
 
 
 class Job:
@@ -49,9 +49,10 @@ class IsolationPool:
         if max_threads < 1:
             raise ValueError(f"max_threads is {max_threads}; it must be at least 1")
         self.max_threads = max_threads
-        self._reset()
+        self._after_fork()
+        renew_after_fork(self)
 
-    def _reset(self) -> None:
+    def _after_fork(self) -> None:
         self._lock = threading.Lock()
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._threads = 0
@@ -124,4 +125,3 @@ class IsolationPool:
 
 
 isolation = IsolationPool()
-os.register_at_fork(after_in_child=isolation._reset)

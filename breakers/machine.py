@@ -176,12 +176,9 @@ class Machine(Gate):
         return ""
 
     def _batch(self) -> int:
-        """How many successes may wait: none while one of them could complete `minimum_calls`, or
-        where the window is beyond a limit that it was not held to before."""
+        """How many successes may wait: none while one of them could complete `minimum_calls`."""
         override = self._override
         if override is not None and self._state is not State.CLOSED:
-            return 1
-        if self._reason_to_trip():
             return 1
         window = self._window
         if (window.failures or window.slow) and window.calls < self.policy.minimum_calls:
@@ -287,7 +284,9 @@ class Machine(Gate):
             return
         slow = self.policy.slow_call_duration
         plain_below = -1.0 if self._always_look else (inf if slow is None else slow)
-        self._entry = Entry(plain_below, self._edge(), self._batch())
+        # A window may be beyond a limit that it was not held to before: the next call decides.
+        batch = 1 if self._reason_to_trip() else self._batch()
+        self._entry = Entry(plain_below, self._edge(), batch)
 
     def _edge(self) -> float:
         """Until when successes may wait to be folded in."""

@@ -77,7 +77,7 @@ class CallOptions:
             attempt's is returned as it is.
         retry_delay_max: seconds that one pause may take at most.
         retry_budget: what retries are drawn from; the breaker's own where there is one.
-        on_retry: told of each retry, as a `RetryAttempt`, before its pause.
+        on_retry: told of each retry, as a `RetryAttempt`, before its pause; its errors are logged.
         hedge_delay: for coroutines that may be made twice: seconds without an answer after which
             the attempt is made once more beside the first.
         hedge_attempts: how many run side by side at most.
@@ -161,6 +161,10 @@ to switch it off
         except TypeError as error:
             name = "retry_on" if not hasattr(self, "is_retried") else "negative_on"
             raise PolicyError(name, getattr(self, name), "exception types") from error
+
+    def takes_stale_for(self, error: Exception) -> bool:
+        """Whether an older answer may stand in: not for a failure that is an answer itself."""
+        return self.stale_ttl is not None and not isinstance(error, self.negative_on)
 
     def key_for(self, args: Any, kwargs: Any) -> str:
         """Where the answer of a call with these arguments is kept."""

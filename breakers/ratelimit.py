@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
-import weakref
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.deadline import remaining
 from breakers.errors import PolicyError, RateLimited
+from breakers.forking import renew_after_fork
 
 # What adding up intervals may take from a turn that is due.
 _ROUNDING_S: Final = 1e-9
@@ -68,7 +67,7 @@ class RateLimiter:
         self._lock = threading.Lock()
         self.rejected = 0
         """Callers turned away since the start."""
-        _live.add(self)
+        renew_after_fork(self)
 
     def acquire(self) -> float:
         """Take a turn; returns the seconds it was waited for.
@@ -104,13 +103,5 @@ class RateLimiter:
             self._conforms_at = conforms_at + self._interval
             return wait
 
-
-_live: weakref.WeakSet[RateLimiter] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for each in list(_live):
-        each._lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()

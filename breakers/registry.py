@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from breakers.errors import RegistryFull
+from breakers.forking import renew_after_fork
 
 if TYPE_CHECKING:
     from breakers.breaker import CircuitBreaker
@@ -31,6 +32,7 @@ class Registry:
         self._breakers: dict[str, CircuitBreaker] = {}
         self._listeners: list[OnCreate] = []
         self._lock = threading.Lock()
+        renew_after_fork(self)
 
     def add(self, breaker: CircuitBreaker) -> None:
         """Take a breaker in.

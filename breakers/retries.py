@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from breakers.clock import SYSTEM_CLOCK
+from breakers.forking import renew_after_fork
 from breakers.tally import Tally
 
 
@@ -51,7 +52,7 @@ class RetryBudget:
     (True, False)
     """
 
-    __slots__ = ("_calls", "_lock", "_tokens", "burst", "deposit", "ratio")
+    __slots__ = ("__weakref__", "_calls", "_lock", "_tokens", "burst", "deposit", "ratio")
 
     def __init__(self, ratio: float = 0.2, burst: float = 10.0) -> None:
         if not 0 <= ratio <= 1:
@@ -60,7 +61,11 @@ class RetryBudget:
             raise ValueError(f"burst is {burst!r}; it must be at least 1")
         self.ratio = ratio
         self.burst = burst
-        self._tokens = burst
+        self._after_fork()
+        renew_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._tokens = self.burst
         self._lock = threading.Lock()
         self._calls = Tally()
         self.deposit = self._calls.add

@@ -176,8 +176,8 @@ class _Timers:
     """The deadlines of one loop's coroutines behind a single timer of the loop.
 
     A timer a call costs more than the rest of the call. Most calls end long before their time, so
-    one timer, set for the earliest deadline and moved on when it rings, is asked about once in a
-    timeout's time, however many calls there are.
+    one timer, set for the earliest deadline and moved on when it rings, rings about once in the
+    shortest timeout's time, however many calls there are. A ring looks at every call under way.
     """
 
     __slots__ = ("_handle", "_rings_at", "loop", "running")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
-import weakref
 from collections import deque
 from types import TracebackType
 
 from breakers.deadline import remaining
 from breakers.errors import BulkheadFull, PolicyError
+from breakers.forking import renew_after_fork
 
 
 class _Waiter:
@@ -57,10 +56,10 @@ class Slots:
             raise PolicyError("max_wait", max_wait, "a number from 0 to 3600 s")
         self._limit = limit
         self.max_wait = max_wait
-        self._begin_life()
-        _live.add(self)
+        self._after_fork()
+        renew_after_fork(self)
 
-    def _begin_life(self) -> None:
+    def _after_fork(self) -> None:
         self._lock = threading.Lock()
         self._line: deque[_Waiter] = deque()
         self._held = 0
@@ -90,9 +89,15 @@ class Slots:
         """
         patience = self._patience()
         waiter = self._take_or_queue(_Waiter, patience)
-        if waiter is not None:
+        if waiter is None:
+            return
+        try:
             waiter.wait(patience)
-            self._settle(waiter)
+        except BaseException:
+            # An interruption, such as a timeout's: nobody waits here any more.
+            self._quit(waiter)
+            raise
+        self._settle(waiter)
 
     async def aacquire(self) -> None:
         """`acquire` for coroutines. A cancelled one leaves the line."""
@@ -107,15 +112,15 @@ class Slots:
         except TimeoutError:
             pass
         except BaseException:
-            if not self._leave(waiter):
-                self.release()
+            self._quit(waiter)
             raise
         self._settle(waiter)
 
     def release(self) -> None:
         """Give a slot back."""
         with self._lock:
-            self._held -= 1
+            # A child leaves blocks that its parent entered; its own count began at none.
+            self._held = max(0, self._held - 1)
             self._serve()
 
     def _serve(self) -> None:
@@ -148,6 +153,11 @@ class Slots:
             with self._lock:
                 self.rejected += 1
             raise BulkheadFull(self._why())
+
+    def _quit(self, waiter: _Waiter) -> None:
+        """Leave the line, and give on a slot that came at the last moment."""
+        if not self._leave(waiter):
+            self.release()
 
     def _leave(self, waiter: _Waiter) -> bool:
         """Whether the waiter goes without a slot; it is out of the line then."""
@@ -182,14 +192,3 @@ class Slots:
         trace: TracebackType | None,
     ) -> None:
         self.release()
-
-
-_live: weakref.WeakSet[Slots] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for each in list(_live):
-        each._begin_life()
-
-
-os.register_at_fork(after_in_child=_after_fork)

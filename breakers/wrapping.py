@@ -76,4 +76,4 @@ def notify(listener: Callable[[T], object], record: T) -> None:
     try:
         listener(record)
     except Exception:
-        logger.exception("a listener of circuit breaker transitions failed")
+        logger.exception("a listener failed")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -77,6 +79,33 @@ class TestBulkhead:
             bulkhead.acquire()
         assert time.monotonic() - began < 5
         assert bulkhead.waiting == 0
+
+    def test_who_is_interrupted_while_waiting_leaves_the_line(self) -> None:
+        bulkhead = Bulkhead(1, max_wait=60.0)
+        bulkhead.acquire()
+
+        def ring(number: int, frame: FrameType | None) -> None:
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                bulkhead.acquire()
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert bulkhead.waiting == 0
+        bulkhead.release()
+        assert bulkhead.in_flight == 0
+
+    def test_a_child_that_leaves_its_parents_block_has_no_slot_too_many(self) -> None:
+        bulkhead = Bulkhead(1)
+        bulkhead.acquire()
+        child = os.fork()
+        if not child:
+            bulkhead.release()
+            os._exit(abs(bulkhead.in_flight))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     async def test_coroutines_wait_and_leave_the_line_when_cancelled(self) -> None:
         bulkhead = Bulkhead(1, max_wait=5.0)

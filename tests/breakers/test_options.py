@@ -29,8 +29,8 @@ from breakers import (
     TTLCache,
     remaining,
     resilient,
-    timeout,
 )
+from breakers.calls import _Total
 from breakers.flights import Flights
 from breakers.testing import FakeClock
 from tests.breakers.test_calls import Boom, Calls, Dependency
@@ -80,6 +80,12 @@ class TestRetryRules:
         (only,) = told
         assert (only.attempt, only.attempts, only.result, only.pause_s) == (1, 3, None, 0.5)
         assert isinstance(only.error, Boom)
+
+    def test_a_hook_that_fails_harms_nobody(self, call: Calls) -> None:
+        def hook(attempt: RetryAttempt) -> None:
+            raise OSError
+
+        assert call(Dependency(failures=1), CallOptions(timeout=None, on_retry=hook)) == "answer"
 
     def test_a_budget_bounds_retries_where_there_is_no_breaker(self, call: Calls) -> None:
         service = Dependency(failures=10_000)
@@ -184,6 +190,19 @@ class TestCache:
         kept.clock.advance(6)
         assert kept.call(service, options) == "answer"
 
+    def test_a_failure_that_is_an_answer_is_newer_than_a_stale_one(self, kept: Kept) -> None:
+        options = CallOptions(
+            timeout=None, retries=1, cache_key="k", cache_ttl=10, stale_ttl=100,
+            negative_on=(NotFound,),
+        )  # fmt: skip
+        assert kept.call(Dependency(), options) == "answer"
+        kept.clock.advance(60)
+        gone = Dependency(failures=9, error=lambda: NotFound("user 7"))
+        for _ in range(2):
+            with pytest.raises(NotFound):
+                kept.call(gone, options)
+        assert gone.asked == 1
+
     def test_other_failures_are_not_kept(self, kept: Kept) -> None:
         service = Dependency(failures=1)
         options = CallOptions(timeout=None, retries=1, cache_key="k", negative_on=(NotFound,))
@@ -282,11 +301,26 @@ class TestSingleFlight:
         leader = threading.Thread(target=flights.fly, args=("k", service))
         leader.start()
         assert arrived.wait(5)
-        with pytest.raises(CallTimeout), timeout(0.02):
+        with pytest.raises(CallTimeout), _Total(0.02):
             flights.fly("k", int)
         go.set()
         leader.join(5)
         assert flights.fly("k", int) == 0
+
+    def test_a_call_that_asks_for_itself_does_not_wait_for_itself(self) -> None:
+        flights = Flights()
+        assert flights.fly("k", lambda: flights.fly("k", lambda: 42)) == 42
+
+    async def test_nor_does_a_coroutine(self) -> None:
+        flights = Flights()
+
+        async def inner() -> int:
+            return 42
+
+        async def outer() -> int:
+            return int(await flights.afly("k", inner))
+
+        assert await asyncio.wait_for(flights.afly("k", outer), 5) == 42
 
     def test_a_child_does_not_wait_for_its_parents_calls(self) -> None:
         flights, arrived, go = Flights(), threading.Event(), threading.Event()
