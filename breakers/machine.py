@@ -176,9 +176,12 @@ class Machine(Gate):
         return ""
 
     def _batch(self) -> int:
-        """How many successes may wait: none while one of them could complete `minimum_calls`."""
+        """How many successes may wait: none while one of them could complete `minimum_calls`, or
+        where the window is beyond a limit that it was not held to before."""
         override = self._override
         if override is not None and self._state is not State.CLOSED:
+            return 1
+        if self._reason_to_trip():
             return 1
         window = self._window
         if (window.failures or window.slow) and window.calls < self.policy.minimum_calls:
@@ -189,19 +192,21 @@ class Machine(Gate):
 
     def _settle(self, now: float) -> None:
         """Bring everything up to date: pending successes, time that has run out."""
-        entry = self._entry
+        entry, override = self._entry, self._override
+        expired = override is not None and now >= override.until
         if entry is not None:
-            self._fold(entry, now)
-        override = self._override
-        if override is not None and now >= override.until:
+            # What an override that is over let pass decides nothing: the window begins afresh.
+            self._fold(entry, now, judged=not expired)
+        if override is not None and expired:
             self._lift(f"{override.state} expired", now)
         if self._state is State.OPEN and now >= self._open_until:
             self._go(State.HALF_OPEN, "the open time is over", now)
         if entry is not None and entry is self._entry:
             self._window.advance(now)
-            entry.edge = self._edge()
+            # What was folded in brings the end of `minimum_calls` nearer.
+            entry.edge, entry.batch = self._edge(), self._batch()
 
-    def _fold(self, entry: Entry, now: float) -> None:
+    def _fold(self, entry: Entry, now: float, judged: bool = True) -> None:
         """Count an entry's pending successes, and in the window too if it is of this generation."""
         batch = entry.take()
         n = len(batch)
@@ -215,9 +220,9 @@ class Machine(Gate):
         if self._state is State.CLOSED:
             self._consecutive = 0
             self._window.record_successes(n, now)
-            if cause := self._reason_to_trip():
+            if judged and (cause := self._reason_to_trip()):
                 self._trip(cause, now)
-        elif self._state is State.HALF_OPEN:
+        elif judged and self._state is State.HALF_OPEN:
             while n and self._state is State.HALF_OPEN:
                 n -= 1
                 self._judge_probe(failed=False, cause="", now=now)
@@ -284,9 +289,7 @@ class Machine(Gate):
             return
         slow = self.policy.slow_call_duration
         plain_below = -1.0 if self._always_look else (inf if slow is None else slow)
-        # A window may be beyond a limit that it was not held to before: the next call decides.
-        batch = 1 if self._reason_to_trip() else self._batch()
-        self._entry = Entry(plain_below, self._edge(), batch)
+        self._entry = Entry(plain_below, self._edge(), self._batch())
 
     def _edge(self) -> float:
         """Until when successes may wait to be folded in."""

@@ -292,3 +292,27 @@ def test_a_window_beyond_a_limit_that_is_new_trips_at_the_next_call(override: st
     breaker.apply_policy({"failure_rate_threshold": 0.25})
     breaker.call(int)
     assert breaker.automatic_state is State.OPEN
+
+
+def test_a_look_between_does_not_put_off_the_call_that_completes_the_minimum() -> None:
+    breaker = CircuitBreaker(failure_threshold=None, failure_rate_threshold=0.25, minimum_calls=3)
+    with pytest.raises(KeyError):
+        breaker.call({}.__getitem__, 1)
+    breaker.call(int)
+    breaker.drain()
+    breaker.call(int)
+    assert breaker.state is State.OPEN
+
+
+def test_a_call_that_outlives_its_override_decides_nothing() -> None:
+    clock = FakeClock()
+    breaker = CircuitBreaker(
+        failure_threshold=None, failure_rate_threshold=0.25, minimum_calls=1, clock=clock
+    )
+    breaker.set_override("forced_closed")
+    with pytest.raises(KeyError):
+        breaker.call({}.__getitem__, 1)
+    breaker.set_override("metrics_only", expires_in_s=1.0)
+    clock.advance(1.0)
+    breaker.call(int)
+    assert breaker.state is State.CLOSED

@@ -153,7 +153,7 @@ class Model(RuleBasedStateMachine):
 
 
 Model.TestCase.settings = settings(
-    max_examples=int(os.environ.get("SWITCHGEAR_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("SWITCHGEAR_EXAMPLES", "300")),
     stateful_step_count=40,
     deadline=None,
     derandomize="SWITCHGEAR_EXAMPLES" not in os.environ,
