@@ -3,7 +3,7 @@ FROM python:3.11-slim AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 COPY requirements/requirements.lock requirements/
-RUN pip install --no-cache-dir --require-hashes -r requirements/requirements.lock
+RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements/requirements.lock
 COPY manage.py pyproject.toml ./
 COPY breakers breakers
 COPY dashboard dashboard

@@ -17,7 +17,7 @@ $(STAMP): $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { echo "Switchgear needs Python 3.11: install it, or say PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing the locked dependencies into .venv (once, about a minute) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r $(LOCK) \
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes --progress-bar on -r $(LOCK) \
 	  | sed -un 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  installing …/p'; test $${PIPESTATUS[0]} -eq 0
 	@touch $@
 
