@@ -14,14 +14,16 @@ from breakers import wire
 from dashboard.access.services import authenticate_token
 from dashboard.bus import Bus, bus
 from dashboard.control.services import record_ack
+from dashboard.gate import documents
 from dashboard.gate.asgi_types import Receive, Scope, Send
 from dashboard.gate.auth import Authenticator
 from dashboard.gate.desired import DesiredFeed
-from dashboard.gate.http import PATHS, AgentHttp
+from dashboard.gate.http import AgentHttp
+from dashboard.gate.paths import ACKS, REPORTS, SOCKET
 from dashboard.gate.socket import AgentSocket
 
 logger = logging.getLogger("switchgear.gate")
-SOCKET: Final = "/agent/v1"
+_HTTP: Final = (REPORTS, ACKS, *documents.DOCUMENTS)
 
 
 class _AckKeeper:
@@ -50,7 +52,7 @@ class Gate:
     def takes(self, scope: Scope) -> bool:
         """Whether a connection is an agent's."""
         path = scope["path"]
-        return path in PATHS if scope["type"] == "http" else path == SOCKET
+        return path in _HTTP if scope["type"] == "http" else path == SOCKET
 
     def start(self) -> None:
         """Begin to follow changes of desired states."""
@@ -65,7 +67,9 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            if scope["type"] == "http":
+            if scope["path"] in documents.DOCUMENTS:
+                await documents.serve(scope, send)
+            elif scope["type"] == "http":
                 await self._http.serve(scope, receive, send)
             else:
                 socket = AgentSocket(self._inbox, self._authenticator, self._feed, receive, send)

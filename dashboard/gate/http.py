@@ -12,13 +12,17 @@ from dashboard.gate.asgi_types import Receive, Scope, Send
 from dashboard.gate.auth import Authenticator, bearer
 from dashboard.gate.desired import DesiredFeed
 from dashboard.gate.inbox import Inbox, take
-from dashboard.gate.refusals import STATUS, answer, refusal
+from dashboard.gate.paths import ACKS
+from dashboard.gate.refusals import RETRY_AFTER_S, STATUS, answer, refusal
 
-REPORTS: Final = "/api/v1/reports"
-ACKS: Final = "/api/v1/acks"
-PATHS: Final = (REPORTS, ACKS)
 _SAFE_WITHIN_S: Final = 15.0
 _GZIP: Final = 31
+# What a refused client is told to do instead, as headers.
+_HINTS: Final = {
+    "busy": [(b"retry-after", str(RETRY_AFTER_S).encode())],
+    "method": [(b"allow", b"POST")],
+    "encoding": [(b"accept-encoding", b"gzip")],
+}
 
 
 class AgentHttp:
@@ -36,9 +40,7 @@ class AgentHttp:
             await self._serve(scope, receive, send)
         except wire.WireError as error:
             refused = error.refused
-            extra = [(b"retry-after", b"2")] if refused.code == "busy" else []
-            if refused.code == "method":
-                extra = [(b"allow", b"POST")]
+            extra = _HINTS.get(refused.code, [])
             await _respond(send, STATUS[refused.code], answer(refused), wire.CONTENT_JSON, extra)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:

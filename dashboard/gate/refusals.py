@@ -9,7 +9,6 @@ from breakers import wire
 STATUS: Final = {
     "unauthenticated": 401,
     "forbidden": 403,
-    "not_found": 404,
     "method": 405,
     "too_large": 413,
     "content_type": 415,
@@ -28,6 +27,9 @@ CLOSE_CODES: Final = {
     "unknown_version": 4406,
     "busy": 1013,
 }
+# Said by the server when it stops: come back soon, another process or the next one answers.
+GOING_AWAY: Final = 1012
+RETRY_AFTER_S: Final = 2
 
 
 def refusal(code: str, message: str, field: str = "") -> wire.Refused:

@@ -1,0 +1,10 @@
+"""The addresses of the agents' door."""
+
+from typing import Final
+
+SOCKET: Final = "/agent/v1"
+REPORTS: Final = "/api/v1/reports"
+ACKS: Final = "/api/v1/acks"
+SCHEMA: Final = "/api/v1/schema.json"
+OPENAPI: Final = "/api/v1/openapi.json"
+ASYNCAPI: Final = "/api/v1/asyncapi.json"
