@@ -1,3 +1,4 @@
+import { colour as ink } from "./colours.js";
 import { word } from "./format.js";
 
 /** @import {BreakerAtInstance} from "./types.js" */
@@ -229,6 +230,3 @@ const CONFIG = { displayModeBar: false, responsive: true };
 
 /** @param {number} at Unix seconds */
 const moment = (at) => new Date(at * 1000);
-
-/** A colour of the theme. @param {string} name */
-const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim() || "#888";
