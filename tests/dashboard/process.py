@@ -9,10 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.examples.running import ROOT, eventually, http, running
+from tests.dashboard.console import Console
+from tests.examples.running import ROOT, Running, eventually, http
 from tests.servers import free_port
 
 
@@ -35,18 +37,41 @@ class Dashboard:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    @cached_property
+    def console(self) -> Console:
+        return Console(self.own)
+
     def python(self, code: str) -> Any:
         """What some code in the dashboard's shell prints last, as JSON."""
-        printed = self.manage("shell", "--no-imports", "-c", f"import json\n{code}")
-        return json.loads(printed.strip().splitlines()[-1])
+        return json.loads(self.console.run(code).strip().splitlines()[-1])
 
     def token(self, service: str) -> str:
         """A fresh token of a service."""
         return self.manage("create_token", service).strip()
 
 
+@dataclass
+class Embedded(Dashboard):
+    """One process on SQLite, which can be killed and started again."""
+
+    port: int
+    process: Running | None = None
+
+    def start(self) -> None:
+        """Until it is fit to serve."""
+        web = ("uvicorn", "dashboard.asgi:application", "--port", str(self.port))
+        sockets = ("--ws", "websockets-sansio", "--ws-max-size", "2000000")
+        self.process = Running(*web, *sockets, **self.own)
+        eventually(lambda: http.get(f"{self.url}/readyz").status_code == 200, 30)
+
+    def kill(self) -> None:
+        """At once, as by kill -9."""
+        if self.process is not None:
+            self.process.kill_everything()
+
+
 @contextmanager
-def embedded_dashboard(directory: Path, **more: str) -> Iterator[Dashboard]:
+def embedded_dashboard(directory: Path, **more: str) -> Iterator[Embedded]:
     """One process on SQLite, as in the demo."""
     port = free_port()
     own = {
@@ -55,9 +80,11 @@ def embedded_dashboard(directory: Path, **more: str) -> Iterator[Dashboard]:
         "SWITCHGEAR_STATIC_ROOT": str(directory / "static"),
         **more,
     }
-    dashboard = Dashboard(f"http://127.0.0.1:{port}", own)
+    dashboard = Embedded(f"http://127.0.0.1:{port}", own, port)
     dashboard.manage("migrate", "-v0")
-    web = ("uvicorn", "dashboard.asgi:application", "--port", str(port))
-    with running(*web, "--ws", "websockets-sansio", "--ws-max-size", "2000000", **own):
-        eventually(lambda: http.get(f"{dashboard.url}/readyz").status_code == 200, 30)
+    try:
+        dashboard.start()
         yield dashboard
+    finally:
+        dashboard.console.close()
+        dashboard.kill()

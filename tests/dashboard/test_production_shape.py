@@ -44,6 +44,7 @@ def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
         }
         port = free_port()
         shape = Shape(f"http://127.0.0.1:{port}", own, None)  # type: ignore[arg-type]
+        stack.callback(lambda: shape.console.close())
         shape.manage("migrate", "-v0")
         (directory / "token").write_text(TOKEN)
         shape.manage("create_token", "shop", "--value-file", str(directory / "token"))

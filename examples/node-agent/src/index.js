@@ -1,0 +1,2 @@
+export { Agent } from "./agent.js";
+export { Watched } from "./watched.js";
