@@ -47,6 +47,6 @@ server.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => {
 
 process.on("SIGTERM", async () => {
   server.close();
-  console.log((await agent.stop()) ? "everything is reported" : "the last report was not confirmed");
+  console.log((await agent.stop(8)) ? "everything is reported" : "the last report was not confirmed");
   process.exit();
 });

@@ -80,7 +80,7 @@ export class Agent {
    * @param {number} [withinS] how long that may take
    * @returns {Promise<boolean>} whether everything reported is safe
    */
-  async stop(withinS = 1) {
+  async stop(withinS = 3) {
     this.#stopping = true;
     clearTimeout(this.#timer);
     let tooLate = /** @type {NodeJS.Timeout | undefined} */ (undefined);
