@@ -117,7 +117,7 @@ def counted(dashboard: Dashboard, name: str) -> Any:
         f"for row in Rollup.objects.filter(service='{name}'):\n"
         "    for outcome in ('success', 'failure', 'rejected'):\n"
         "        total[outcome] += getattr(row, outcome)\n"
-        "    total['latencies'] += sum(row.buckets.values())\n"
+        "    total['latencies'] += sum(row.sketch[1:])\n"
         "print(json.dumps(total))"
     )
 
