@@ -14,12 +14,14 @@
 #define LOWEST (-160)
 #define HIGHEST 136
 
-/* At most this many successes wait in an entry: what breakers.machine calls a batch. */
-#define ROOM 64
+#define BUCKETS (HIGHEST - LOWEST + 1)
+
+/* At most this many successes wait in an entry, so that no bucket overflows. */
+#define MOST (1LL << 31)
 
 static PyObject *circuit_breaker_open;
 static PyObject *time_monotonic;
-static PyObject *name_admit, *name_flush, *name_returned, *name_failed;
+static PyObject *name_admit, *name_flush, *name_returned, *name_failed, *name_merge;
 
 /* -- Latencies ------------------------------------------------------------------------------- */
 
@@ -98,14 +100,46 @@ failed:
 
 /* -- Entry ----------------------------------------------------------------------------------- */
 
+/* Successes wait in buckets: whoever finds the breaker's lock taken goes on, so there may be very
+   many, and they take the same room. */
 typedef struct {
     PyObject_HEAD
-    double plain_below, edge, lease;
-    int batch, n;
-    double pending[ROOM];
+    double plain_below, edge, lease, sum;
+    long long n, due;
+    int batch, lowest, highest;
+    unsigned int waiting[BUCKETS];
 } Entry;
 
 static PyTypeObject *entry_type;
+
+static void
+entry_empty(Entry *entry)
+{
+    if (entry->n > 0) {
+        memset(entry->waiting + entry->lowest, 0,
+               sizeof(entry->waiting[0]) * (size_t)(entry->highest - entry->lowest + 1));
+    }
+    entry->n = 0;
+    entry->sum = 0.0;
+    entry->lowest = BUCKETS;
+    entry->highest = -1;
+    entry->due = entry->batch;
+}
+
+static void
+entry_add(Entry *entry, double elapsed)
+{
+    int at = bucket_of(elapsed) - LOWEST;
+    entry->waiting[at]++;
+    entry->sum += elapsed;
+    entry->n++;
+    if (at < entry->lowest) {
+        entry->lowest = at;
+    }
+    if (at > entry->highest) {
+        entry->highest = at;
+    }
+}
 
 static int
 entry_init(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -117,7 +151,7 @@ entry_init(PyObject *self, PyObject *args, PyObject *kwargs)
                                      &entry->edge, &entry->batch, &entry->lease)) {
         return -1;
     }
-    entry->n = 0;
+    entry_empty(entry);
     return 0;
 }
 
@@ -130,37 +164,82 @@ entry_dealloc(PyObject *self)
 }
 
 static PyObject *
-entry_take(PyObject *self, PyObject *Py_UNUSED(ignored))
+entry_renew(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     Entry *entry = (Entry *)self;
-    /* A new list may set the garbage collector off, and that any Python code, which may add to
-       `pending`: so nothing is read before. Floats and room for them do not. */
-    PyObject *batch = PyList_New(0);
-    if (batch == NULL) {
+    if (nargs != 2) {
+        PyErr_SetString(PyExc_TypeError, "renew takes an edge and a batch");
         return NULL;
     }
-    for (int i = 0; i < entry->n; i++) {
-        PyObject *seconds = PyFloat_FromDouble(entry->pending[i]);
-        int added = seconds == NULL ? -1 : PyList_Append(batch, seconds);
-        Py_XDECREF(seconds);
-        if (added < 0) {
-            Py_DECREF(batch);
-            return NULL;
-        }
+    double edge = PyFloat_AsDouble(args[0]);
+    long batch = PyLong_AsLong(args[1]);
+    if (PyErr_Occurred()) {
+        return NULL;
     }
-    entry->n = 0;
-    return batch;
+    entry->edge = edge;
+    entry->batch = (int)batch;
+    entry->due = batch;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+entry_pour(PyObject *self, PyObject *sketch)
+{
+    /* Everything is taken before any Python runs, which may add to it: a new object may set the
+       garbage collector off. */
+    Entry taken = *(Entry *)self;
+    entry_empty((Entry *)self);
+    if (taken.n == 0) {
+        return PyLong_FromLong(0);
+    }
+    PyObject *sum = PyFloat_FromDouble(taken.sum), *buckets = PyDict_New(), *done = NULL;
+    int is_whole = sum != NULL && buckets != NULL;
+    for (int at = taken.lowest; is_whole && at <= taken.highest; at++) {
+        if (taken.waiting[at] == 0) {
+            continue;
+        }
+        PyObject *index = PyLong_FromLong(at + LOWEST);
+        PyObject *count = PyLong_FromUnsignedLong(taken.waiting[at]);
+        is_whole = index != NULL && count != NULL && PyDict_SetItem(buckets, index, count) == 0;
+        Py_XDECREF(index);
+        Py_XDECREF(count);
+    }
+    if (is_whole) {
+        PyObject *args[] = {sketch, buckets, sum};
+        done = PyObject_VectorcallMethod(name_merge, args, 3, NULL);
+    }
+    Py_XDECREF(sum);
+    Py_XDECREF(buckets);
+    if (done == NULL) {
+        return NULL;
+    }
+    Py_DECREF(done);
+    return PyLong_FromLongLong(taken.n);
+}
+
+static PyObject *
+entry_is_full(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((Entry *)self)->n >= MOST);
 }
 
 static PyMemberDef entry_members[] = {
-    {"plain_below", T_DOUBLE, offsetof(Entry, plain_below), 0, NULL},
-    {"edge", T_DOUBLE, offsetof(Entry, edge), 0, NULL},
-    {"lease", T_DOUBLE, offsetof(Entry, lease), 0, NULL},
-    {"batch", T_INT, offsetof(Entry, batch), 0, NULL},
+    {"plain_below", T_DOUBLE, offsetof(Entry, plain_below), READONLY, NULL},
+    {"edge", T_DOUBLE, offsetof(Entry, edge), READONLY, NULL},
+    {"lease", T_DOUBLE, offsetof(Entry, lease), READONLY, NULL},
+    {"batch", T_INT, offsetof(Entry, batch), READONLY, NULL},
     {NULL}};
 
+static PyGetSetDef entry_getset[] = {
+    {"is_full", entry_is_full, NULL, "Whether no more may wait.", NULL}, {NULL}};
+
 static PyMethodDef entry_methods[] = {
-    {"take", entry_take, METH_NOARGS, "take($self, /)\n--\n\nThe latencies that wait, once each."},
+    {"renew", (PyCFunction)(void (*)(void))entry_renew, METH_FASTCALL,
+     "renew($self, edge, batch, /)\n--\n\n"
+     "Until when, and how many, successes may wait from here on."},
+    {"pour", entry_pour, METH_O,
+     "pour($self, sketch, /)\n--\n\n"
+     "Move the latencies that wait into `sketch`, once each; returns how many there were."},
     {NULL}};
 
 static PyType_Slot entry_slots[] = {
@@ -168,6 +247,7 @@ static PyType_Slot entry_slots[] = {
     {Py_tp_init, entry_init},
     {Py_tp_dealloc, entry_dealloc},
     {Py_tp_members, entry_members},
+    {Py_tp_getset, entry_getset},
     {Py_tp_methods, entry_methods},
     {0, NULL}};
 
@@ -312,6 +392,26 @@ admit(Gate *gate)
     return (Entry *)entry;
 }
 
+/* Let a plain success wait to be counted. -1 with an error set where counting fails. */
+static int
+passed(Gate *gate, Entry *entry, double now, double elapsed)
+{
+    entry_add(entry, elapsed);
+    if (entry->n < entry->due && now < entry->edge && (PyObject *)entry == gate->entry) {
+        return 0;
+    }
+    entry->due = entry->n + entry->batch;
+    PyObject *at = PyFloat_FromDouble(now);
+    if (at == NULL) {
+        return -1;
+    }
+    PyObject *args[] = {(PyObject *)gate, (PyObject *)entry, at};
+    PyObject *done = PyObject_VectorcallMethod(name_flush, args, 3, NULL);
+    Py_DECREF(at);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
 /* Count a call that returned. -1 with an error set where that fails. */
 static int
 returned(Gate *gate, Entry *entry, double start, PyObject *result)
@@ -321,37 +421,19 @@ returned(Gate *gate, Entry *entry, double start, PyObject *result)
         return -1;
     }
     double elapsed = end - start;
-    PyObject *done;
-    if (elapsed < entry->plain_below && entry->n < ROOM) {
-        entry->pending[entry->n++] = elapsed;
-        if (entry->n < entry->batch && end < entry->edge && (PyObject *)entry == gate->entry) {
-            return 0;
-        }
-        PyObject *at = PyFloat_FromDouble(end);
-        if (at == NULL) {
-            return -1;
-        }
-        PyObject *args[] = {(PyObject *)gate, (PyObject *)entry, at};
-        done = PyObject_VectorcallMethod(name_flush, args, 3, NULL);
-        Py_DECREF(at);
+    if (elapsed < entry->plain_below) {
+        return passed(gate, entry, end, elapsed);
     }
-    else {
-        PyObject *at = PyFloat_FromDouble(end), *took = PyFloat_FromDouble(elapsed);
-        if (at == NULL || took == NULL) {
-            Py_XDECREF(at);
-            Py_XDECREF(took);
-            return -1;
-        }
+    PyObject *done = NULL;
+    PyObject *at = PyFloat_FromDouble(end), *took = PyFloat_FromDouble(elapsed);
+    if (at != NULL && took != NULL) {
         PyObject *args[] = {(PyObject *)gate, (PyObject *)entry, at, took, result};
         done = PyObject_VectorcallMethod(name_returned, args, 5, NULL);
-        Py_DECREF(at);
-        Py_DECREF(took);
     }
-    if (done == NULL) {
-        return -1;
-    }
-    Py_DECREF(done);
-    return 0;
+    Py_XDECREF(at);
+    Py_XDECREF(took);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
 }
 
 /* Count a call that raised `error`. */
@@ -509,6 +591,20 @@ gate_leave(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *na
 }
 
 static PyObject *
+gate_passed(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 3 || !Py_IS_TYPE(args[0], entry_type)) {
+        PyErr_SetString(PyExc_TypeError, "_passed takes an Entry, a time and a latency");
+        return NULL;
+    }
+    double now = PyFloat_AsDouble(args[1]), elapsed = PyFloat_AsDouble(args[2]);
+    if (PyErr_Occurred() || passed((Gate *)self, (Entry *)args[0], now, elapsed) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 gate_refused(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     ((Gate *)self)->refusals++;
@@ -592,6 +688,7 @@ static PyMethodDef gate_methods[] = {
     {"call", (PyCFunction)(void (*)(void))gate_call, METH_FASTCALL | METH_KEYWORDS, call_doc},
     {"enter", gate_enter, METH_NOARGS, enter_doc},
     {"leave", (PyCFunction)(void (*)(void))gate_leave, METH_FASTCALL | METH_KEYWORDS, leave_doc},
+    {"_passed", (PyCFunction)(void (*)(void))gate_passed, METH_FASTCALL, NULL},
     {"_refused", gate_refused, METH_NOARGS, NULL},
     {"_reset_tallies", gate_reset_tallies, METH_NOARGS, NULL},
     {"_take_starts", gate_take_starts, METH_NOARGS, NULL},
@@ -655,11 +752,13 @@ PyInit__hot(void)
     name_flush = PyUnicode_InternFromString("_flush");
     name_returned = PyUnicode_InternFromString("_returned");
     name_failed = PyUnicode_InternFromString("_failed");
+    name_merge = PyUnicode_InternFromString("merge");
     entry_type = (PyTypeObject *)PyType_FromSpec(&entry_spec);
     PyObject *gate_type = PyType_FromSpec(&gate_spec);
     if (circuit_breaker_open == NULL || time_monotonic == NULL || name_admit == NULL ||
-        name_flush == NULL || name_returned == NULL || name_failed == NULL || entry_type == NULL ||
-        gate_type == NULL || PyModule_AddObjectRef(module, "Entry", (PyObject *)entry_type) < 0 ||
+        name_flush == NULL || name_returned == NULL || name_failed == NULL || name_merge == NULL ||
+        entry_type == NULL || gate_type == NULL ||
+        PyModule_AddObjectRef(module, "Entry", (PyObject *)entry_type) < 0 ||
         PyModule_AddObjectRef(module, "Gate", gate_type) < 0) {
         Py_XDECREF(gate_type);
         Py_DECREF(module);

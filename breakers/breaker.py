@@ -19,6 +19,7 @@ from breakers.entered import Entered
 from breakers.errors import CircuitBreakerOpen, CircuitForcedOpen
 from breakers.forking import renew_after_fork
 from breakers.hot import Entry
+from breakers.locking import give_way
 from breakers.operated import Operated
 from breakers.outcomes import ErrorRule, classify, error_rule
 from breakers.policy import Policy
@@ -123,6 +124,7 @@ class CircuitBreaker(Operated):
     def _admit(self) -> Entry:
         """Where calls do not pass freely: a probe's permit, or a refusal."""
         now = self._now()
+        give_way(self._lock)
         with self._lock:
             self._settle(now)
             entry = self._entry or self._permit(now)
@@ -140,7 +142,11 @@ class CircuitBreaker(Operated):
 
     def _returned(self, entry: Entry, now: float, elapsed: float, result: Any) -> None:
         failed = self._is_failure is not None and self._is_failure(result)
-        self._record(entry, now, elapsed, "failure" if failed else "success")
+        slow = self.policy.slow_call_duration
+        if failed or entry.lease or (slow is not None and elapsed >= slow):
+            self._record(entry, now, elapsed, "failure" if failed else "success")
+        else:
+            self._passed(entry, now, elapsed)
 
     def _failed(self, entry: Entry, now: float, start: float, error: BaseException) -> None:
         outcome = classify(error, self._records, self._ignores)

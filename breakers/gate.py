@@ -11,9 +11,12 @@ from array import array
 from collections.abc import Awaitable, Callable
 from itertools import count
 from math import ceil, inf, log2
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from breakers.errors import CircuitBreakerOpen
+
+if TYPE_CHECKING:
+    from breakers.histogram import Histogram
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,6 +27,8 @@ _LOWEST: Final = -160
 _HIGHEST: Final = 136
 _MIN_S: Final = 2.0 ** ((_LOWEST + 1) / _SCALE)
 _MAX_S: Final = 2.0 ** (_HIGHEST / _SCALE)
+
+_MOST: Final = 4096
 
 
 def tally(counts: array[int], first: int, latencies: list[float]) -> list[float] | None:
@@ -52,23 +57,36 @@ class Entry:
 
     `plain_below` is the latency under which a success needs no closer look; -1 where all do.
     Successes wait in it to be counted, until there are `batch` of them or the clock is at `edge`.
+    Where nobody could count them then, the next try is made once there are `due`.
     """
 
-    __slots__ = ("batch", "edge", "lease", "pending", "plain_below")
+    __slots__ = ("batch", "due", "edge", "lease", "pending", "plain_below")
 
     def __init__(self, plain_below: float, edge: float, batch: int, lease: float = 0.0) -> None:
         self.pending: list[float] = []
         self.plain_below = plain_below
-        self.edge = edge
-        self.batch = batch
         self.lease = lease
+        self.renew(edge, batch)
 
-    def take(self) -> list[float]:
-        """The latencies of the successes that wait, once each."""
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may wait."""
+        return len(self.pending) >= _MOST
+
+    def renew(self, edge: float, batch: int) -> None:
+        """Until when, and how many, successes may wait from here on."""
+        self.edge = edge
+        self.batch = self.due = batch
+
+    def pour(self, sketch: Histogram) -> int:
+        """Move the latencies that wait into `sketch`, once each; returns how many there were."""
         n = len(self.pending)
         batch = self.pending[:n]
         del self.pending[:n]
-        return batch
+        self.due = self.batch
+        if n:
+            sketch.record_many(batch)
+        return n
 
 
 class Gate:
@@ -112,7 +130,8 @@ class Gate:
         if elapsed < entry.plain_below:
             pending = entry.pending
             pending.append(elapsed)
-            if len(pending) >= entry.batch or end >= entry.edge or entry is not self._entry:
+            if len(pending) >= entry.due or end >= entry.edge or entry is not self._entry:
+                entry.due = len(pending) + entry.batch
                 self._flush(entry, end)
         else:
             self._returned(entry, end, elapsed, result)
@@ -160,11 +179,17 @@ class Gate:
             return
         elapsed = end - start
         if elapsed < entry.plain_below:
-            entry.pending.append(elapsed)
-            if len(entry.pending) >= entry.batch or end >= entry.edge or entry is not self._entry:
-                self._flush(entry, end)
+            self._passed(entry, end, elapsed)
         else:
             self._returned(entry, end, elapsed, result)
+
+    def _passed(self, entry: Entry, now: float, elapsed: float) -> None:
+        """Let a plain success wait to be counted."""
+        pending = entry.pending
+        pending.append(elapsed)
+        if len(pending) >= entry.due or now >= entry.edge or entry is not self._entry:
+            entry.due = len(pending) + entry.batch
+            self._flush(entry, now)
 
     # -- Counters that any thread may add to without a lock --------------------------------------
 

@@ -9,7 +9,6 @@ that the order in which a failure meets the successes before it stays exact.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from itertools import count
 from math import inf
@@ -19,6 +18,7 @@ from breakers import wrapping
 from breakers.clock import Clock
 from breakers.histogram import Histogram
 from breakers.hot import Entry, Gate
+from breakers.locking import give_way
 from breakers.policy import Policy
 from breakers.records import OUTCOMES, Override, TransitionRecord
 from breakers.states import State, check_transition
@@ -60,7 +60,7 @@ class Machine(Gate):
         self._lock = threading.Lock()
         self._delivery = threading.Lock()
         self._undelivered: list[TransitionRecord] = []
-        self._kept: deque[TransitionRecord] = deque(maxlen=_MAX_KEPT_TRANSITIONS)
+        self._kept: list[TransitionRecord] = []
         self._totals = dict.fromkeys(OUTCOMES, 0)
         self._counts = dict.fromkeys(OUTCOMES, 0)
         self._latencies, self._drained_latencies = Histogram(), Histogram()
@@ -106,6 +106,14 @@ class Machine(Gate):
         return probe
 
     def _flush(self, entry: Entry, now: float) -> None:
+        # Who only brings successes does not wait for the lock where nothing hangs on them: they go
+        # with the next who has it. A line behind a thread that was put to sleep with the lock in
+        # hand would never dissolve.
+        matters = entry is not self._entry or now >= entry.edge or entry.batch < _BATCH
+        if matters or entry.is_full:
+            give_way(self._lock)
+        elif self._lock.locked():
+            return
         with self._lock:
             self._settle(now)
             if entry is not self._entry:
@@ -114,6 +122,7 @@ class Machine(Gate):
 
     def _record(self, entry: Entry, now: float, elapsed: float, outcome: str | None) -> None:
         """Count one outcome; None is a cancelled call, which says nothing and frees its permit."""
+        give_way(self._lock)
         with self._lock:
             self._settle(now)
             self._fold(entry, now)
@@ -144,7 +153,7 @@ class Machine(Gate):
             if cause := self._reason_to_trip():
                 self._trip(cause, now)
             elif self._entry is not None:  # pragma: no branch - it is, where an outcome counts
-                self._entry.batch = self._batch()
+                self._entry.renew(self._entry.edge, self._batch())
 
     def _judge_probe(self, failed: bool, cause: str, now: float) -> None:
         if failed:
@@ -204,17 +213,15 @@ class Machine(Gate):
         if entry is not None and entry is self._entry:
             self._window.advance(now)
             # What was folded in brings the end of `minimum_calls` nearer.
-            entry.edge, entry.batch = self._edge(), self._batch()
+            entry.renew(self._edge(), self._batch())
 
     def _fold(self, entry: Entry, now: float, judged: bool = True) -> None:
         """Count an entry's pending successes, and in the window too if it is of this generation."""
-        batch = entry.take()
-        n = len(batch)
+        n = entry.pour(self._latencies)
         if not n:
             return
         self._in_flight -= n
         self._counts["success"] += n
-        self._latencies.record_many(batch)
         if entry is not self._entry:
             return
         if self._state is State.CLOSED:
@@ -271,6 +278,9 @@ class Machine(Gate):
             cause,
             figures,
         )
+        if len(self._kept) == _MAX_KEPT_TRANSITIONS:
+            # A deque would do this by itself, and weigh more while empty than a window of calls.
+            del self._kept[0]
         self._kept.append(record)
         if self._listeners:
             self._undelivered.append(record)
@@ -284,12 +294,16 @@ class Machine(Gate):
             passes = self._state is State.CLOSED
         else:
             passes = override.state is not State.FORCED_OPEN
-        if not passes:
-            self._entry = None
-            return
-        slow = self.policy.slow_call_duration
-        plain_below = -1.0 if self._always_look else (inf if slow is None else slow)
-        self._entry = Entry(plain_below, self._edge(), self._batch())
+        ended, entry = self._entry, None
+        if passes:
+            slow = self.policy.slow_call_duration
+            plain_below = -1.0 if self._always_look else (inf if slow is None else slow)
+            entry = Entry(plain_below, self._edge(), self._batch())
+        self._entry = entry
+        if ended is not None:
+            # A success may have come since the last look, on its way past the lock. Only now can
+            # no other: whoever still holds this entry sees that it has ended, and folds it itself.
+            self._fold(ended, now)
 
     def _edge(self) -> float:
         """Until when successes may wait to be folded in."""

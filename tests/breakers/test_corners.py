@@ -241,6 +241,16 @@ async def test_an_async_generator_that_ends_is_a_success() -> None:
     assert breaker.snapshot().counts["success"] == 1
 
 
+@pytest.mark.parametrize(("changes", "kept"), [(40, 40), (64, 64), (70, 64)])
+def test_the_newest_changes_are_kept_for_the_agent(changes: int, kept: int) -> None:
+    breaker = CircuitBreaker()
+    for n in range(changes):
+        breaker.set_override(("metrics_only", "forced_closed")[n % 2])
+    drained = breaker.drain().transitions
+    assert [record.id for record in drained] == list(range(changes - kept + 1, changes + 1))
+    assert breaker.drain().transitions == ()
+
+
 def test_what_would_be_refused_passes_where_only_measured() -> None:
     clock = FakeClock()
     breaker = CircuitBreaker(failure_threshold=1, success_threshold=2, clock=clock)

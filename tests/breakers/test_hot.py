@@ -75,8 +75,13 @@ class TestTally:
 
 @pytest.mark.parametrize("module", _modules())
 def test_what_waits_is_taken_once(module: ModuleType) -> None:
-    entry = module.Entry(1.0, 2.0, 3)
-    assert (entry.take(), entry.plain_below, entry.edge, entry.batch) == ([], 1.0, 2.0, 3)
+    entry, sketch = module.Entry(1.0, 2.0, 3), Histogram()
+    assert (entry.plain_below, entry.edge, entry.batch, entry.is_full) == (1.0, 2.0, 3, False)
+    assert (entry.pour(sketch), sketch.count) == (0, 0)
+    entry.renew(4.0, 5)
+    assert (entry.edge, entry.batch) == (4.0, 5)
+    with pytest.raises(TypeError):
+        entry.renew(4.0)
 
 
 class TestMisuse:
