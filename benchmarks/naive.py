@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,20 +19,39 @@ class NaiveBreaker:
         self.lock = threading.Lock()
 
     def call(self, func: Callable[[], Any]) -> Any:
+        self._enter()
+        try:
+            result = func()
+        except Exception:
+            self._failed()
+            raise
+        self._succeeded()
+        return result
+
+    async def acall(self, func: Callable[[], Awaitable[Any]]) -> Any:
+        self._enter()
+        try:
+            result = await func()
+        except Exception:
+            self._failed()
+            raise
+        self._succeeded()
+        return result
+
+    def _enter(self) -> None:
         with self.lock:
             if self.opened is not None:
                 waited = datetime.now() - self.opened
                 if waited < timedelta(seconds=self.timeout_duration):
                     raise RuntimeError("open")
                 self.opened = None
-        try:
-            result = func()
-        except Exception:
-            with self.lock:
-                self.failures += 1
-                if self.failures >= self.failure_threshold:
-                    self.opened = datetime.now()
-            raise
+
+    def _failed(self) -> None:
+        with self.lock:
+            self.failures += 1
+            if self.failures >= self.failure_threshold:
+                self.opened = datetime.now()
+
+    def _succeeded(self) -> None:
         with self.lock:
             self.failures = 0
-        return result

@@ -85,9 +85,11 @@ def counted(breaker: CircuitBreaker) -> dict[str, int]:
 def test_a_million_calls_are_each_counted_once() -> None:
     breaker = CircuitBreaker(failure_threshold=None, failure_rate_threshold=0.9)
     seen = hammer(breaker, 125_000, lambda n: not n % 500)
-    assert counted(breaker) == {"success": 998_000, "failure": 2000, "rejected": 0} == seen | {
-        "rejected": 0
-    }
+    assert (
+        counted(breaker)
+        == {"success": 998_000, "failure": 2000, "rejected": 0}
+        == seen | {"rejected": 0}
+    )
     shot = breaker.snapshot()
     assert sum(shot.buckets.values()) == 1_000_000
     assert shot.in_flight == 0
