@@ -251,6 +251,16 @@ def test_the_newest_changes_are_kept_for_the_agent(changes: int, kept: int) -> N
     assert breaker.drain().transitions == ()
 
 
+def test_results_that_a_predicate_finds_well_are_counted_like_others() -> None:
+    breaker = CircuitBreaker(is_failure=lambda answer: answer is None, slow_call_duration=60.0)
+    for answer in [7] * 100 + [None] * 2:
+        assert breaker.call(lambda answer=answer: answer) == answer
+    shot = breaker.snapshot()
+    assert (shot.counts["success"], shot.counts["failure"]) == (100, 2)
+    assert (shot.window.calls, shot.window.failures) == (100, 2)
+    assert (sum(shot.buckets.values()), shot.in_flight) == (102, 0)
+
+
 def test_what_would_be_refused_passes_where_only_measured() -> None:
     clock = FakeClock()
     breaker = CircuitBreaker(failure_threshold=1, success_threshold=2, clock=clock)
