@@ -54,11 +54,11 @@ class Attempts:
                 if options.retry_on_result is None or not options.retry_on_result(result):
                     return result
             except Exception as error:
-                pause = self._pause(options, error, None, attempt, attempts, delay)
+                pause = self.pause(options, error, None, attempt, attempts, delay)
                 if pause is None:
                     raise
             else:
-                pause = self._pause(options, None, result, attempt, attempts, delay)
+                pause = self.pause(options, None, result, attempt, attempts, delay)
                 if pause is None:
                     return result
             self._sleep(pause)
@@ -102,16 +102,16 @@ class Attempts:
                 if options.retry_on_result is None or not options.retry_on_result(result):
                     return result
             except Exception as error:
-                pause = self._pause(options, error, None, attempt, attempts, delay)
+                pause = self.pause(options, error, None, attempt, attempts, delay)
                 if pause is None:
                     raise
             else:
-                pause = self._pause(options, None, result, attempt, attempts, delay)
+                pause = self.pause(options, None, result, attempt, attempts, delay)
                 if pause is None:
                     return result
             await self._asleep(pause)
 
-    def _pause(
+    def pause(
         self,
         options: CallOptions,
         error: Exception | None,
@@ -120,7 +120,8 @@ class Attempts:
         attempts: int,
         delay: float,
     ) -> float | None:
-        """Seconds to wait before the next attempt; None where there must be none."""
+        """Seconds to wait before the next attempt; None where there must be none. A pause is drawn
+        from the budget and counted. For integrations that make their attempts themselves."""
         if attempt >= attempts:
             return None
         if error is not None and (

@@ -10,7 +10,6 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from contextvars import Token
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -18,7 +17,7 @@ from breakers.attempts import Attempts
 from breakers.backends import STALE, Backends, Metrics, known_failure
 from breakers.caching import MISS, Cache
 from breakers.clock import SYSTEM_CLOCK
-from breakers.deadline import Deadline, _current
+from breakers.deadline import bounded
 from breakers.errors import BulkheadFull
 from breakers.flights import Flights
 from breakers.options import CallOptions
@@ -186,7 +185,7 @@ class ResilientCaller:
     def _made(self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any) -> Any:
         if not options.is_guarded:
             return self._attempts.make(func, options, args, kwargs)
-        with _Total(options.deadline), _Counted(options):
+        with bounded(options.deadline), _Counted(options):
             if options.rate_limiter is not None:
                 options.rate_limiter.acquire()
             if options.bulkhead is None:
@@ -199,7 +198,7 @@ class ResilientCaller:
     ) -> Any:
         if not options.is_guarded:
             return await self._attempts.amake(func, options, args, kwargs)
-        with _Total(options.deadline), _Counted(options):
+        with bounded(options.deadline), _Counted(options):
             if options.rate_limiter is not None:
                 await options.rate_limiter.aacquire()
             if options.bulkhead is None:
@@ -288,29 +287,6 @@ def resilient(
         return cast(Callable[P, R], functools.wraps(func)(wrapped))
 
     return decorate
-
-
-class _Total:
-    """The deadline of a whole call; it is checked between attempts and bounds each one."""
-
-    __slots__ = ("_seconds", "_token")
-    _token: Token[Deadline | None] | None
-
-    def __init__(self, seconds: float | None) -> None:
-        self._seconds = seconds
-
-    def __enter__(self) -> None:
-        seconds = self._seconds
-        self._token = None if seconds is None else _current.set(Deadline.after(seconds))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._token is not None:
-            _current.reset(self._token)
 
 
 class _Counted:

@@ -6,7 +6,8 @@ threads that this library starts, see their caller's. An inner one never exceeds
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from types import TracebackType
 from typing import NamedTuple
 
 from breakers.clock import SYSTEM_CLOCK
@@ -53,3 +54,32 @@ def remaining(default: float | None = None) -> float | None:
     """
     deadline = _current.get()
     return default if deadline is None else deadline.remaining()
+
+
+class bounded:  # noqa: N801 - reads as a word
+    """A deadline for what runs inside to read; it interrupts nobody. None sets none.
+
+    >>> with bounded(2.0):
+    ...     remaining() <= 2.0
+    True
+    """
+
+    __slots__ = ("_seconds", "_token")
+    _token: Token[Deadline | None] | None
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> Deadline | None:
+        seconds = self._seconds
+        self._token = None if seconds is None else _current.set(Deadline.after(seconds))
+        return _current.get()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._token is not None:
+            _current.reset(self._token)

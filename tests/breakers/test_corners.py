@@ -23,7 +23,7 @@ from breakers import (
     hedged,
     timeout,
 )
-from breakers.calls import _Total
+from breakers.deadline import bounded
 from breakers.flights import Flights
 from breakers.histogram import Histogram
 from breakers.isolation import IsolationPool, Job
@@ -208,7 +208,7 @@ class TestFlights:
         flights = Flights()
         leader = asyncio.create_task(flights.afly("k", asyncio.Event().wait))
         await asyncio.sleep(0)
-        with pytest.raises(CallTimeout), _Total(0.02):
+        with pytest.raises(CallTimeout), bounded(0.02):
             await flights.afly("k", asyncio.Event().wait)
         leader.cancel()
 

@@ -30,7 +30,7 @@ from breakers import (
     remaining,
     resilient,
 )
-from breakers.calls import _Total
+from breakers.deadline import bounded
 from breakers.flights import Flights
 from breakers.testing import FakeClock
 from tests.breakers.test_calls import Boom, Calls, Dependency
@@ -301,7 +301,7 @@ class TestSingleFlight:
         leader = threading.Thread(target=flights.fly, args=("k", service))
         leader.start()
         assert arrived.wait(5)
-        with pytest.raises(CallTimeout), _Total(0.02):
+        with pytest.raises(CallTimeout), bounded(0.02):
             flights.fly("k", int)
         go.set()
         leader.join(5)

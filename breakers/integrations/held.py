@@ -1,0 +1,55 @@
+"""A call's place in a breaker, where its beginning and its end are far apart."""
+
+from __future__ import annotations
+
+from breakers.breaker import CircuitBreaker
+from breakers.hot import Entry
+
+
+class NothingLearnt(BaseException):
+    """Told to a breaker whose call says nothing about the callee, as a cancelled one does not."""
+
+
+class Held:
+    """Asks for a place; gives it back once, however often it is said how the call went.
+
+    Time that the caller spends between `rest` and `resume` is not the callee's latency. `answer` is
+    what the breaker's own `is_failure` is shown of a call that went well.
+
+    Raises:
+        CircuitBreakerOpen: the breaker refused.
+    """
+
+    __slots__ = ("_breaker", "_places", "_rests_since", "_start", "answer")
+
+    def __init__(self, breaker: CircuitBreaker | None) -> None:
+        self._breaker = breaker
+        self._places: list[Entry] = []
+        self._start = 0.0
+        self._rests_since: float | None = None
+        self.answer: object = None
+        if breaker is not None:
+            entry, self._start = breaker.enter()
+            self._places.append(entry)
+
+    def rest(self) -> None:
+        """The callee has nothing to do until `resume`."""
+        if self._breaker is not None:
+            self._rests_since = self._breaker._now()
+
+    def resume(self) -> None:
+        """The callee works again."""
+        if self._breaker is not None and self._rests_since is not None:
+            self._start += self._breaker._now() - self._rests_since
+            self._rests_since = None
+
+    def leave(self, error: BaseException | None = None) -> None:
+        """Say how the call went; only the first time counts."""
+        try:
+            # A pop is atomic: of two who close the same response, one leaves.
+            entry = self._places.pop()
+        except IndexError:
+            return
+        self.resume()
+        if self._breaker is not None:
+            self._breaker.leave(entry, self._start, error, self.answer)

@@ -1,0 +1,99 @@
+"""A breaker for each host that is called."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from breakers.backends import harmless
+from breakers.breaker import CircuitBreaker
+from breakers.errors import RegistryFull
+from breakers.forking import renew_after_fork
+from breakers.policy import Policy
+from breakers.registry import Registry
+from breakers.registry import registry as default_registry
+
+BreakerFor = CircuitBreaker | Callable[[str], CircuitBreaker | None] | None
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
+
+
+class PerHost:
+    """Makes and finds the breaker of a host: named after it, registered, shared by all who ask the
+    same registry.
+
+    Args:
+        max_hosts: how many it makes. Calls to hosts beyond pass without a breaker, which the log
+            says once a minute: are host names made from user input?
+        prefix: put before the host's name.
+        registry: where the breakers are registered.
+        fields: any field of `Policy`, for each of them.
+
+    Raises:
+        PolicyError: a field has a value it cannot have.
+
+    >>> per_host = PerHost(failure_threshold=3, registry=Registry())
+    >>> per_host("api.example.com")
+    <CircuitBreaker 'api.example.com' closed>
+    """
+
+    def __init__(
+        self,
+        *,
+        max_hosts: int = 200,
+        prefix: str = "",
+        registry: Registry = default_registry,
+        **fields: object,
+    ) -> None:
+        if max_hosts < 1:
+            raise ValueError(f"max_hosts is {max_hosts}; it must be at least 1")
+        Policy().replace(fields)
+        self.max_hosts = max_hosts
+        self._prefix, self._registry = prefix, registry
+        self._fields = fields
+        self._made: set[str] = set()
+        self._after_fork()
+        renew_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+
+    def __call__(self, host: str) -> CircuitBreaker | None:
+        """The breaker of `host`, or None beyond the bound."""
+        name = self._prefix + host
+        found = self._registry.get(name)
+        if found is not None:
+            return found
+        with harmless("breaker per host"), self._lock:
+            if len(self._made) >= self.max_hosts:
+                raise RegistryFull(f"{self.max_hosts} hosts already; {name!r} has no breaker")
+            made = self._registry.get_or_create(name, lambda: self._make(name))
+            self._made.add(name)
+            return made
+        return None
+
+    def _make(self, name: str) -> CircuitBreaker:
+        fields: dict[str, object] = {**self._fields}
+        return CircuitBreaker(name=name, registry=None, **fields)  # type: ignore[arg-type]
+
+
+# One for all clients: a host has one breaker, whichever client asks it.
+PER_HOST: Final = PerHost()
+
+
+def host_name(scheme: str, host: str, port: int | None) -> str:
+    """How a host's breaker is called: its name, and its port where that is not the usual one.
+
+    >>> host_name("https", "api.example.com", 443), host_name("http", "10.0.0.7", 8080)
+    ('api.example.com', '10.0.0.7:8080')
+    """
+    usual = port is None or port == _USUAL_PORTS.get(scheme)
+    name = f"[{host}]" if ":" in host else host
+    return name if usual else f"{name}:{port}"
+
+
+def breaker_for(breaker: BreakerFor, host: str) -> CircuitBreaker | None:
+    """The breaker that guards `host`. A breaker is a function too: it decorates."""
+    if breaker is None or isinstance(breaker, CircuitBreaker):
+        return breaker
+    return breaker(host)
