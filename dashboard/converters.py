@@ -4,6 +4,7 @@ quoted once more than the address itself is, so that what a server unquotes is s
 from urllib.parse import quote, unquote
 
 from django.urls import register_converter
+from django.urls.converters import StringConverter
 
 
 class NameConverter:
@@ -18,4 +19,11 @@ class NameConverter:
         return quote(value, safe="")
 
 
+class ExportConverter(StringConverter):
+    """`<export:format>` in a route: what the timeline can be saved as."""
+
+    regex = "json|csv|md"
+
+
 register_converter(NameConverter, "name")
+register_converter(ExportConverter, "export")

@@ -1,12 +1,17 @@
+from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
 
-from dashboard.access import services
-from dashboard.access.models import AuditEntry, Person, ServiceToken
+from dashboard.access import services, status_links
+from dashboard.access.models import AuditEntry, Person, ServiceToken, StatusLink
 
 admin.site.site_header = "Switchgear"
 admin.site.site_title = "Switchgear"
@@ -40,6 +45,68 @@ class ServiceTokenAdmin(admin.ModelAdmin):
         for token in chosen:
             services.revoke_token(token, request.user)
         self.message_user(request, f"{len(chosen)} revoked.")
+
+
+class StatusLinkForm(forms.ModelForm):
+    """Whom it is for, until when, and of which services."""
+
+    shown = forms.CharField(
+        label="Services",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="One name a line; empty for every service, those to come too.",
+    )
+    expires = forms.SplitDateTimeField(
+        widget=AdminSplitDateTime,
+        initial=lambda: timezone.now() + timedelta(days=90),
+        help_text=f"At most {status_links.LONGEST.days} days from now (UTC).",
+    )
+
+    class Meta:
+        model = StatusLink
+        fields = ("name", "expires")
+
+    def clean_shown(self) -> list[str]:
+        return [line.strip() for line in self.cleaned_data["shown"].splitlines() if line.strip()]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors:
+            try:
+                status_links.check(cleaned["name"], cleaned["expires"], cleaned["shown"])
+            except forms.ValidationError as error:
+                for field, complaints in error.message_dict.items():
+                    self.add_error("shown" if field == "services" else field, complaints)
+        return cleaned
+
+
+@admin.register(StatusLink)
+class StatusLinkAdmin(admin.ModelAdmin):
+    form = StatusLinkForm
+    list_display = ("name", "prefix", "services", "created", "created_by", "expires", "revoked")
+    search_fields = ("name", "prefix")
+    actions = ("revoke",)
+
+    def save_model(self, request: HttpRequest, obj: StatusLink, form: Any, change: bool) -> None:
+        assert isinstance(request.user, Person)
+        raw = status_links.create_status_link(
+            request.user, obj.name, obj.expires, form.cleaned_data["shown"]
+        )
+        obj.pk = status_links.status_link(raw).pk  # type: ignore[union-attr]
+        url = request.build_absolute_uri(reverse("status", args=[raw]))
+        self.message_user(request, f"Copy it now, it is not shown again: {url}", messages.WARNING)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.action(description="Revoke the chosen links")
+    def revoke(self, request: HttpRequest, chosen: QuerySet[StatusLink]) -> None:
+        assert isinstance(request.user, Person)
+        ended = sum(status_links.revoke_status_link(link, request.user) for link in chosen)
+        self.message_user(request, f"{ended} revoked.")
 
 
 @admin.register(AuditEntry)

@@ -32,6 +32,30 @@ class ServiceToken(models.Model):
         return f"{self.prefix}… of {self.service}"
 
 
+class StatusLink(models.Model):
+    """A read-only look at how services are, for who has no login. Only its hash is kept.
+
+    `services` None means every service.
+    """
+
+    name = models.CharField(max_length=80, help_text="Whom it is for, for people.")
+    services = models.JSONField(null=True, blank=True)
+    prefix = models.CharField(max_length=12, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.SET_NULL, editable=False
+    )
+    expires = models.DateTimeField()
+    revoked = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… for {self.name}"
+
+
 class AuditEntry(models.Model):
     """Who did what to what, and why. Written in the transaction of the act itself."""
 

@@ -10,6 +10,9 @@ OPERATOR = "operator"
 
 OPERATE = "control.operate"
 CHANGE_POLICIES = "policies.change_breakerpolicy"
+VIEW_AUDIT = "access.view_auditentry"
+# In no role's grants: administrators only.
+SHARE_STATUS = "access.add_statuslink"
 
 _GRANTS = {
     VIEWER: (

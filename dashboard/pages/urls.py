@@ -3,13 +3,21 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from dashboard import converters  # noqa: F401 - registers <name:…>
-from dashboard.pages import views
+from dashboard.pages import fleet_pages, service, status, timeline, views
 
 urlpatterns = [
     path("", views.wall, name="wall"),
     path("favicon.ico", login_not_required(views.icon), name="icon"),
     path("login", login_not_required(views.Login.as_view()), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
+    path("map", fleet_pages.dependencies, name="map"),
+    path("tv", fleet_pages.tv, name="tv"),
+    path("timeline", timeline.timeline, name="timeline"),
+    path("timeline/events", timeline.timeline_events, name="timeline-events"),
+    path("timeline.<export:format>", timeline.timeline_export, name="timeline-export"),
+    path("status/<str:token>", status.status, name="status"),
+    path("status/<str:token>/now", status.status_now, name="status-now"),
+    path("services/<name:service>", service.service, name="service"),
     path("services/<name:service>/breakers/<name:breaker>", views.breaker, name="breaker"),
     path("services/<name:service>/breakers/<name:breaker>/<slug:slug>", views.act, name="act"),
 ]

@@ -56,3 +56,15 @@ export function showState(badge, state, text) {
   const label = badge.querySelector("b");
   if (label) setText(label, text);
 }
+
+/** The address of a service's page. @param {string} service */
+export const serviceUrl = (service) => breakerUrl(service, "").replace(/\/breakers\/$/, "");
+
+/** @param {string} tag @param {Record<string, string | number>} attributes
+ * @param {Element[]} children @returns {SVGElement} */
+export function svg(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}

@@ -14,17 +14,12 @@ from django.urls import reverse
 
 from breakers import wire
 from dashboard.access.models import Person
-from dashboard.bus.memory import MemoryBus
-from dashboard.fleet.batch import Batch
 from dashboard.fleet.models import Service
-from dashboard.fleet.state import FleetState
-from dashboard.live.mirror import Mirror
-from dashboard.pages import mirrored
 from dashboard.policies.models import BreakerPolicy
+from tests.dashboard.pages.showing import HOSTILE, showing
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
-HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 pytestmark = pytest.mark.usefixtures("static_files")
 
@@ -38,26 +33,8 @@ def client(operator: Person) -> Client:
 
 @pytest.fixture
 def shown() -> Iterator[Any]:
-    """Let the pages see a fleet in which these breakers were reported."""
-
-    def show(service: str, *breakers: wire.BreakerReport) -> None:
-        state = FleetState()
-        report = wire.Report(
-            service=service,
-            instance=wire.Instance(id="one"),
-            boot="b",
-            seq=1,
-            interval_s=1.0,
-            breakers=list(breakers),
-        )
-        state.fold(report, 1000.0, Batch())
-        mirror = Mirror(MemoryBus())
-        for frame in state.full_frames(1000.5):
-            mirror.lay(frame)
-        mirrored.use(mirror)
-
-    yield show
-    mirrored.use(Mirror(MemoryBus()))
+    with showing() as show:
+        yield show
 
 
 def test_an_empty_wall_teaches(client: Client) -> None:

@@ -1,0 +1,28 @@
+"""Reads of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from dashboard.access.models import AuditEntry
+from dashboard.keyset import walk
+
+
+def audited(
+    since: float,
+    until: float,
+    *,
+    service: str = "",
+    breaker: str = "",
+    by: str = "",
+    oldest_first: bool = False,
+) -> Iterator[AuditEntry]:
+    """What people did from `since` up to `until` (Unix time), of all or of what is named."""
+    named = {"service": service, "breaker": breaker, "by": by}
+    wanted = AuditEntry.objects.filter(
+        at__gte=datetime.fromtimestamp(since, UTC),
+        at__lt=datetime.fromtimestamp(until, UTC),
+        **{field: name for field, name in named.items() if name},
+    )
+    return walk(wanted, oldest_first=oldest_first)

@@ -1,0 +1,37 @@
+"""Reads of transitions: of the whole fleet in a range, of some breakers since a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from operator import or_
+
+from django.db.models import Q
+
+from dashboard.history.models import Transition
+from dashboard.keyset import walk
+
+
+def between(
+    since: float,
+    until: float,
+    *,
+    service: str = "",
+    breaker: str = "",
+    instance: str = "",
+    oldest_first: bool = False,
+) -> Iterator[Transition]:
+    """The transitions from `since` up to `until` (Unix time), of all breakers or of those named."""
+    named = {"service": service, "breaker": breaker, "instance": instance}
+    wanted = Transition.objects.filter(
+        at__gte=since, at__lt=until, **{field: name for field, name in named.items() if name}
+    )
+    return walk(wanted, oldest_first=oldest_first)
+
+
+def latest_of(pairs: Iterable[tuple[str, str]], since: float, limit: int) -> list[Transition]:
+    """The transitions of some breakers, given as (service, breaker), since a time: newest first."""
+    wanted = [Q(service=service, breaker=breaker) for service, breaker in pairs]
+    if not wanted:
+        return []
+    return list(Transition.objects.filter(reduce(or_, wanted), at__gte=since)[:limit])

@@ -1,0 +1,165 @@
+"""What happened across the fleet, on one axis: transitions of breakers and acts of people."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dashboard.access.models import AuditEntry
+from dashboard.access.queries import audited
+from dashboard.history import transitions
+from dashboard.history.models import Transition
+
+KINDS: Final = {
+    "transition": "Transitions",
+    "override": "Overrides",
+    "policy": "Policies",
+    "access": "Access",
+}
+# Instances that change alike within this time are told in one line.
+TOGETHER_S: Final = 10.0
+_NAMED_INSTANCES: Final = 20
+_OVERRIDES: Final = frozenset(
+    {"forced_open", "forced_closed", "metrics_only", "automatic", "expired", "reset"}
+)
+
+
+@dataclass(slots=True)
+class Event:
+    """One thing that happened; `at` is Unix time.
+
+    `title` says what, `why` the cause or the reason, `who` the person (empty for a breaker's own
+    doing). `instances` are where it happened, at most twenty by name, `count` of them in all.
+    """
+
+    id: str
+    at: float
+    kind: str
+    service: str
+    breaker: str
+    title: str
+    why: str = ""
+    who: str = ""
+    before: str = ""
+    after: str = ""
+    instances: list[str] = field(default_factory=list)
+    count: int = 0
+    until: float = 0.0
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events: of a range, and of all or of what is named."""
+
+    since: float
+    until: float
+    kinds: frozenset[str] = frozenset(KINDS)
+    service: str = ""
+    breaker: str = ""
+    who: str = ""
+
+
+def events(wanted: Wanted, *, oldest_first: bool = False) -> Iterator[Event]:
+    """Each event by itself, in order of time."""
+    sources: list[Iterator[Event]] = []
+    span = (wanted.since, wanted.until)
+    named: dict[str, Any] = {"service": wanted.service, "breaker": wanted.breaker}
+    named["oldest_first"] = oldest_first
+    # A breaker has no author: whoever asks for somebody's acts asks for no transitions.
+    if "transition" in wanted.kinds and not wanted.who:
+        rows = transitions.between(*span, **named)
+        sources.append(map(_of_breaker, rows))
+    if wanted.kinds - {"transition"}:
+        acts = map(_of_person, audited(*span, **named, by=wanted.who))
+        sources.append(each for each in acts if each.kind in wanted.kinds)
+    return heapq.merge(*sources, key=lambda each: each.at, reverse=not oldest_first)
+
+
+def together(found: Iterable[Event]) -> Iterator[Event]:
+    """Events, with those of many instances that changed alike in one. Works in either order.
+
+    Holds back no more than `TOGETHER_S` of them.
+    """
+    waiting: deque[Event] = deque()
+    open_: dict[tuple[str, str, str, str], Event] = {}
+    for each in found:
+        while waiting and abs(waiting[0].at - each.at) > TOGETHER_S:
+            yield _let_go(waiting, open_)
+        key = _alike(each)
+        group = open_.get(key) if each.kind == "transition" else None
+        if group is None:
+            waiting.append(each)
+            if each.kind == "transition":
+                open_[key] = each
+        else:
+            _join(group, each)
+    while waiting:
+        yield _let_go(waiting, open_)
+
+
+def _alike(event: Event) -> tuple[str, str, str, str]:
+    return event.service, event.breaker, event.before, event.after
+
+
+def _let_go(waiting: deque[Event], open_: dict[tuple[str, str, str, str], Event]) -> Event:
+    event = waiting.popleft()
+    if open_.get(_alike(event)) is event:
+        del open_[_alike(event)]
+    return event
+
+
+def _join(group: Event, each: Event) -> None:
+    if each.instances[0] not in group.instances:
+        group.count += 1
+        if len(group.instances) < _NAMED_INSTANCES:
+            group.instances.append(each.instances[0])
+    group.until = each.at
+
+
+def _of_breaker(row: Transition) -> Event:
+    return Event(
+        id=f"t{row.pk}",
+        at=row.at,
+        kind="transition",
+        service=row.service,
+        breaker=row.breaker,
+        title="",
+        why=row.cause,
+        before=row.before,
+        after=row.after,
+        instances=[row.instance],
+        count=1,
+        until=row.at,
+        detail=row.window,
+    )
+
+
+def _of_person(row: AuditEntry) -> Event:
+    at = row.at.timestamp()
+    after = row.act if row.act in _OVERRIDES - {"expired", "reset"} else ""
+    instances = row.detail.get("instances") or []
+    return Event(
+        id=f"a{row.pk}",
+        at=at,
+        kind=_kind(row.act),
+        service=row.service,
+        breaker=row.breaker,
+        title=row.act,
+        why=row.reason,
+        who=row.by,
+        after=after,
+        instances=list(instances)[:_NAMED_INSTANCES],
+        count=len(instances),
+        until=at,
+        detail=row.detail,
+    )
+
+
+def _kind(act: str) -> str:
+    if act in _OVERRIDES:
+        return "override"
+    return "policy" if act.startswith("policy") else "access"

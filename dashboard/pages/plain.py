@@ -1,0 +1,140 @@
+"""How services are, in words for whoever never heard of a circuit breaker.
+
+Nothing of the inside leaves through here: no breaker, instance, cause, figure or person.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypedDict
+
+# Probes that go well for a moment do not end a disruption.
+CALM_S: Final = 90.0
+
+_REFUSING: Final = frozenset({"open", "forced_open"})
+_BAD: Final = _REFUSING | {"half_open"}
+
+WORDS: Final = {
+    "working": "Working",
+    "limited": "Limited",
+    "recovering": "Recovering",
+    "disrupted": "Disrupted",
+    "silent": "No recent information",
+}
+MEANINGS: Final = {
+    "working": "Everything answers as it should.",
+    "limited": "It works, but some of its functions are missing or simplified for now.",
+    "recovering": "It was limited and is being brought back, step by step.",
+    "disrupted": "It does not answer as it should. People may see errors.",
+    "silent": "It has not told us anything for a while, so we cannot say how it is.",
+}
+_WORST_FIRST: Final = ("disrupted", "limited", "recovering", "silent", "working")
+_HEADLINES: Final = {
+    "disrupted": "Some services are disrupted",
+    "limited": "Some services are limited",
+    "recovering": "Services are recovering",
+    "silent": "Some services tell us nothing at present",
+    "working": "All services are working",
+}
+
+
+class Plain(TypedDict):
+    """One service. `since` is Unix time, None where the change lies too far back."""
+
+    name: str
+    level: str
+    word: str
+    meaning: str
+    since: float | None
+
+
+class Change(Protocol):
+    """A transition at one instance; `at` is Unix time."""
+
+    service: str
+    breaker: str
+    instance: str
+    at: float
+    before: str
+
+
+def headline(services: Sequence[Plain]) -> tuple[str, str]:
+    """The worst level there is, and one line that says so."""
+    if not services:
+        return "silent", "There is nothing to show yet"
+    worst = min((each["level"] for each in services), key=_WORST_FIRST.index)
+    if worst != "working" and all(each["level"] == worst for each in services):
+        return worst, _HEADLINES[worst].replace("Some services", "All services")
+    return worst, _HEADLINES[worst]
+
+
+def level(service: Mapping[str, Any], callers: Iterable[Mapping[str, Any]]) -> str:
+    """How a service is. `service` is of the fleet's snapshot; `callers` are the breakers of other
+    services that guard calls to this one."""
+    instances = service["instances"]
+    if not instances or all(each["stale"] for each in instances):
+        return "silent"
+    own = [each["state"] for each in service["breakers"]]
+    theirs = [each["state"] for each in callers]
+    if any(state in _REFUSING for state in theirs):
+        return "disrupted"
+    if any(state in _REFUSING for state in own):
+        return "limited"
+    return "recovering" if "half_open" in (*own, *theirs) else "working"
+
+
+def plain(service: str, level: str, since: float | None) -> Plain:
+    """A service as the page shows it."""
+    return {
+        "name": service,
+        "level": level,
+        "word": WORDS[level],
+        "meaning": MEANINGS[level],
+        "since": since,
+    }
+
+
+def order(service: Plain) -> tuple[int, str]:
+    """Sorts the worst first, then by name."""
+    return _WORST_FIRST.index(service["level"]), service["name"]
+
+
+def calm_since(breakers: Iterable[Mapping[str, Any]]) -> float | None:
+    """When a service that works came back last, as far as the fleet remembers."""
+    ends = [
+        each["last"]["at"]
+        for each in breakers
+        if each["last"] is not None and each["last"]["before"] in _BAD
+    ]
+    return max(ends, default=None)
+
+
+def bad_since(
+    breakers: Iterable[Mapping[str, Any]], changes: Iterable[Change], now: float | None = None
+) -> float | None:
+    """When what troubles a service now began.
+
+    Walks back from now: `breakers` say what every instance is in, `changes` (newest first) what it
+    was in before. A spell without trouble shorter than `CALM_S` belongs to the trouble.
+    """
+    now = time.time() if now is None else now
+    states = {
+        (each["service"], each["name"], at["id"]): at["state"]
+        for each in breakers
+        for at in each["instances"]
+    }
+    bad = {key for key, state in states.items() if state in _BAD}
+    began: float | None = None
+    calm_until: float | None = None if bad else now
+    for change in changes:
+        if calm_until is not None and calm_until - change.at >= CALM_S:
+            break
+        key = (change.service, change.breaker, change.instance)
+        was_bad = bool(bad)
+        (bad.add if change.before in _BAD else bad.discard)(key)
+        if was_bad and not bad:
+            began = calm_until = change.at
+        elif bad:
+            calm_until = None
+    return began if not bad else None

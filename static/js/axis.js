@@ -1,0 +1,161 @@
+/** The compact axis of the timeline: a lane for each breaker, a bar while it was open, marks for
+ * what people did. The list says the same in words, so this is one image to a screen reader. */
+
+import { setText, svg } from "./dom.js";
+import { word } from "./format.js";
+
+/** @import {Event, Shown} from "./timeline.js" */
+
+const MOST_LANES = 12;
+const LANE = 24;
+const TOP = 24;
+const CLOSED = new Set(["closed", "metrics_only", "forced_closed"]);
+
+/** @typedef {{name: string, service: string, events: Event[]}} Lane */
+
+export class Axis {
+  /** @param {HTMLElement} figure @param {(id: string) => void} choose */
+  constructor(figure, choose) {
+    this.figure = figure;
+    this.element = svg("svg", { class: "axis-svg", role: "img" });
+    this.note = document.createElement("p");
+    this.note.className = "axis-note";
+    figure.append(this.element, this.note);
+    this.element.addEventListener("click", (event) => {
+      const mark = /** @type {Element} */ (event.target).closest("[data-id]");
+      if (mark) choose(mark.getAttribute("data-id") ?? "");
+    });
+  }
+
+  /** @param {Shown} shown */
+  draw(shown) {
+    const lanes = lanesOf(shown.events);
+    const drawn = lanes.slice(0, MOST_LANES);
+    const width = Math.max(280, this.figure.clientWidth - 36);
+    const label = Math.min(190, Math.round(width * 0.3));
+    const height = TOP + Math.max(1, drawn.length) * LANE + 6;
+    const from = beginning(shown);
+    const scale = (/** @type {number} */ at) => {
+      const share = (Math.max(from, Math.min(at, shown.to)) - from) / Math.max(1, shown.to - from);
+      return label + share * (width - label - 10);
+    };
+    this.element.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.element.style.width = `${width}px`;
+    this.element.style.height = `${height}px`;
+    const n = shown.events.length;
+    this.element.setAttribute("aria-label", `${n} events on ${lanes.length} breakers`);
+    this.element.replaceChildren(
+      ...ticks(from, shown.to, scale, label, width, height),
+      ...drawn.flatMap((lane, i) => laneOf(lane, TOP + i * LANE, label, scale, shown)),
+    );
+    this.figure.hidden = n === 0;
+    const left = lanes.length - drawn.length;
+    setText(this.note, left > 0 ? `${left} more below, in the list` : "");
+    this.note.hidden = left <= 0;
+  }
+}
+
+/** The axis begins a little before the first event that is listed: a day with one bad minute is
+ * about that minute. @param {Shown} shown */
+function beginning(shown) {
+  const oldest = shown.events.at(-1)?.at ?? shown.from;
+  const margin = Math.max(30, (shown.to - oldest) * 0.04);
+  return Math.max(shown.from, Math.min(oldest - margin, shown.to - 300));
+}
+
+/** Breakers by how much happened; what belongs to none comes last. @param {Event[]} events */
+function lanesOf(events) {
+  /** @type {Map<string, Lane>} */
+  const found = new Map();
+  for (const each of events) {
+    const key = JSON.stringify([each.service, each.breaker]);
+    const lane = found.get(key) ?? { name: each.breaker || each.service || "Fleet", service: each.breaker ? each.service : "", events: [] };
+    lane.events.push(each);
+    found.set(key, lane);
+  }
+  return [...found.values()].sort(
+    (a, b) => b.events.length - a.events.length || a.name.localeCompare(b.name),
+  );
+}
+
+/** @param {Lane} lane @param {number} y @param {number} label
+ * @param {(at: number) => number} scale @param {Shown} shown */
+function laneOf(lane, y, label, scale, shown) {
+  const middle = y + LANE / 2;
+  const name = svg("text", { x: 0, y: middle + 4, class: "lane-name" });
+  name.textContent = short(lane.name, Math.floor(label / 7.4));
+  const title = svg("title", {});
+  title.textContent = lane.service ? `${lane.name} of ${lane.service}` : lane.name;
+  name.append(title);
+  const base = svg("line", { x1: label, x2: scale(shown.to), y1: middle, y2: middle, class: "lane-line" });
+  return [name, base, ...bars(lane, middle, scale, shown), ...marks(lane, middle, scale)];
+}
+
+/** While some instance refused calls. @param {Lane} lane @param {number} middle
+ * @param {(at: number) => number} scale @param {Shown} shown */
+function bars(lane, middle, scale, shown) {
+  /** @type {SVGElement[]} */
+  const drawn = [];
+  /** @type {Set<string>} */
+  const troubled = new Set();
+  let since = 0;
+  const changes = lane.events.filter((each) => each.kind === "transition").reverse();
+  const draw = (/** @type {number} */ to) => {
+    const x = scale(since);
+    drawn.push(svg("rect", { x, y: middle - 5, width: Math.max(2, scale(to) - x), height: 10, rx: 2, class: "lane-bar" }));
+  };
+  for (const each of changes) {
+    const before = troubled.size;
+    for (const id of each.instances) {
+      if (CLOSED.has(each.after)) troubled.delete(id);
+      else troubled.add(id);
+    }
+    if (!before && troubled.size) since = each.until;
+    if (before && !troubled.size) draw(each.at);
+  }
+  if (troubled.size) draw(shown.to);
+  return drawn;
+}
+
+/** @param {Lane} lane @param {number} middle @param {(at: number) => number} scale */
+function marks(lane, middle, scale) {
+  return lane.events.map((each) => {
+    const x = scale(each.at);
+    const mark = svg("g", { class: "mark", "data-id": each.id, "data-kind": each.kind });
+    if (each.after) mark.setAttribute("data-state", each.after);
+    const shape = {
+      transition: () => svg("line", { x1: x, x2: x, y1: middle - 8, y2: middle + 8 }),
+      override: () => svg("path", { d: `M${x} ${middle - 8}l8 8-8 8-8-8Z` }),
+      policy: () => svg("rect", { x: x - 6, y: middle - 6, width: 12, height: 12, rx: 2 }),
+      access: () => svg("circle", { cx: x, cy: middle, r: 5 }),
+    }[each.kind];
+    const title = svg("title", {});
+    title.textContent = `${new Date(each.at * 1000).toLocaleString()}: ${each.said || word(each.after)}`;
+    mark.append(shape ? shape() : svg("circle", { cx: x, cy: middle, r: 5 }), title);
+    return mark;
+  });
+}
+
+const STEPS_S = [60, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800];
+
+/** @param {number} from @param {number} to @param {(at: number) => number} scale
+ * @param {number} label @param {number} width @param {number} height */
+function ticks(from, to, scale, label, width, height) {
+  const room = Math.max(2, Math.floor((width - label) / 110));
+  const step = STEPS_S.find((each) => (to - from) / each <= room) ?? 2_592_000;
+  const zone = new Date(from * 1000).getTimezoneOffset() * 60;
+  const drawn = [];
+  for (let at = Math.ceil((from - zone) / step) * step + zone; at <= to; at += step) {
+    const moment = new Date(at * 1000);
+    const text = svg("text", { x: scale(at), y: 12, class: "tick" });
+    text.textContent =
+      step >= 43_200
+        ? moment.toLocaleDateString([], { month: "short", day: "numeric" })
+        : moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+    drawn.push(svg("line", { x1: scale(at), x2: scale(at), y1: 18, y2: height, class: "grid" }), text);
+  }
+  return drawn;
+}
+
+/** @param {string} text @param {number} most */
+const short = (text, most) => (text.length > most ? `${text.slice(0, Math.max(1, most - 1))}…` : text);

@@ -1,0 +1,258 @@
+/** The map: services and what they depend on, drawn and told. */
+
+import { breakerUrl, make, serviceUrl, setAttr, setText, showState, svg } from "./dom.js";
+import { latency, percent, rank, rate, word } from "./format.js";
+import { graphOf } from "./graph.js";
+import { layered } from "./layout.js";
+import { start } from "./shell.js";
+import { keyOf } from "./store.js";
+
+/** @import {Graph, Line, Node} from "./graph.js" */
+/** @import {Place} from "./layout.js" */
+
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const canvas = byId("map");
+const rows = byId("lines");
+const filter = /** @type {HTMLInputElement} */ (byId("filter"));
+
+const NODE = { width: 168, height: 54 };
+const REDRAW_MS = 400;
+
+const store = start(["*"]);
+/** @type {Graph} */
+let graph = { nodes: new Map(), lines: [], left: 0 };
+let drawn = "";
+/** @type {Map<string, SVGElement>} */
+let edges = new Map();
+/** @type {Map<string, SVGElement>} */
+let boxes = new Map();
+/** @type {Map<string, HTMLTableRowElement>} */
+let told = new Map();
+let due = 0;
+
+store.addEventListener("change", soon);
+addEventListener("resize", soon);
+filter.value = new URLSearchParams(location.search).get("q") ?? "";
+filter.addEventListener("input", () => {
+  const url = new URL(location.href);
+  if (filter.value) url.searchParams.set("q", filter.value);
+  else url.searchParams.delete("q");
+  history.replaceState(null, "", url);
+  render();
+});
+render();
+
+function soon() {
+  due ||= setTimeout(() => {
+    due = 0;
+    render();
+  }, REDRAW_MS);
+}
+
+function render() {
+  graph = graphOf(store, filter.value.trim().toLowerCase().split(/\s+/).filter(Boolean));
+  const vertical = canvas.clientWidth < 720;
+  const shape = JSON.stringify([
+    vertical,
+    canvas.clientWidth,
+    [...graph.nodes.keys()].sort(),
+    graph.lines.map((each) => [each.from, each.to]).sort(),
+  ]);
+  if (shape !== drawn) {
+    drawn = shape;
+    draw(vertical);
+    tell();
+  }
+  update();
+}
+
+/** @param {boolean} vertical callers above what they call, for narrow screens */
+function draw(vertical) {
+  const places = layered([...graph.nodes.keys()], graph.lines);
+  const size = sizeOf(places, vertical);
+  const at = (/** @type {string} */ id) => size.at(/** @type {Place} */ (places.get(id)));
+  canvas.classList.toggle("vertical", vertical);
+  const order = [...graph.lines].sort(
+    (a, b) => at(a.from).x - at(b.from).x || at(a.to).y - at(b.to).y || (a.view.name < b.view.name ? -1 : 1),
+  );
+  edges = new Map(order.map((line) => [keyOf(line.view.service, line.view.name), edgeOf(line, at(line.from), at(line.to), vertical)]));
+  const sorted = [...graph.nodes.values()].sort((a, b) => at(a.id).x - at(b.id).x || at(a.id).y - at(b.id).y);
+  boxes = new Map(sorted.map((node) => [node.id, boxOf(node, at(node.id))]));
+  const picture = svg(
+    "svg",
+    { class: "graph", viewBox: `0 0 ${size.width} ${size.height}` },
+    ...edges.values(),
+    ...boxes.values(),
+  );
+  picture.style.width = `${size.width}px`;
+  picture.style.height = `${size.height}px`;
+  canvas.replaceChildren(picture);
+  byId("map-empty").hidden = graph.nodes.size > 0;
+  canvas.hidden = graph.nodes.size === 0;
+}
+
+/** How large the picture is, and where each node's box is in it.
+ * @param {Map<string, Place>} places @param {boolean} vertical */
+function sizeOf(places, vertical) {
+  const all = [...places.values()];
+  const layers = 1 + Math.max(0, ...all.map((each) => each.layer));
+  const most = Math.max(1, ...all.map((each) => each.of));
+  const [pad, gap, room] = [14, 12, canvas.clientWidth];
+  if (vertical) {
+    const step = 136;
+    const narrowest = Math.max(104, Math.min(NODE.width, (room - 2 * pad) / most - gap));
+    const width = Math.max(room, most * (narrowest + gap) + 2 * pad);
+    return {
+      width,
+      height: (layers - 1) * step + NODE.height + 2 * pad,
+      at: (/** @type {Place} */ p) => {
+        const own = Math.max(narrowest, Math.min(NODE.width, (width - 2 * pad) / p.of - gap));
+        const x = width / 2 + (p.place - (p.of - 1) / 2) * (own + gap) - own / 2;
+        return { x, y: pad + p.layer * step, width: own };
+      },
+    };
+  }
+  const step = Math.max(NODE.width + 150, Math.min(460, (room - NODE.width - 2 * pad) / Math.max(1, layers - 1)));
+  const width = Math.max(room, (layers - 1) * step + NODE.width + 2 * pad);
+  const row = 96;
+  const height = Math.max(2.8, most) * row;
+  const left = (width - ((layers - 1) * step + NODE.width)) / 2;
+  return {
+    width,
+    height,
+    at: (/** @type {Place} */ p) => ({
+      x: left + p.layer * step,
+      y: height / 2 + (p.place - (p.of - 1) / 2) * row - NODE.height / 2,
+      width: NODE.width,
+    }),
+  };
+}
+
+/** @typedef {{x: number, y: number, width: number}} Box */
+
+/** @param {Line} line @param {Box} from @param {Box} to @param {boolean} vertical */
+function edgeOf(line, from, to, vertical) {
+  const a = vertical
+    ? { x: from.x + from.width / 2, y: from.y + NODE.height }
+    : { x: from.x + from.width, y: from.y + NODE.height / 2 };
+  const b = vertical ? { x: to.x + to.width / 2, y: to.y - 9 } : { x: to.x - 9, y: to.y + NODE.height / 2 };
+  const bend = vertical ? Math.max(40, (b.y - a.y) / 2) : Math.max(50, (b.x - a.x) / 2);
+  const path = vertical
+    ? `M${a.x} ${a.y}C${a.x} ${a.y + bend} ${b.x} ${b.y - bend} ${b.x} ${b.y}`
+    : `M${a.x} ${a.y}C${a.x + bend} ${a.y} ${b.x - bend} ${b.y} ${b.x} ${b.y}`;
+  const tip = vertical ? `M${b.x - 6} ${b.y - 1}h12l-6 10Z` : `M${b.x - 1} ${b.y - 6}v12l10-6Z`;
+  // Near what is called, where lines of one caller have come apart.
+  const label = vertical
+    ? { x: b.x, y: b.y - 16, class: "edge-label" }
+    : { x: b.x - 16, y: b.y + (b.y > a.y + 20 ? 22 : -11), class: "edge-label" };
+  return svg(
+    "a",
+    { class: "edge", href: breakerUrl(line.view.service, line.view.name) },
+    svg("path", { class: "hit", d: path }),
+    svg("path", { class: "line", d: path }),
+    svg("path", { class: "tip", d: tip }),
+    svg("text", label),
+  );
+}
+
+/** @param {Node} node @param {Box} at */
+function boxOf(node, at) {
+  const title = svg("title", {});
+  title.textContent = node.name;
+  const name = svg("text", { class: "node-name", x: at.x + 14, y: at.y + 23 });
+  const most = Math.floor((at.width - 22) / 7.6);
+  name.textContent = node.name.length > most ? `${node.name.slice(0, most - 1)}…` : node.name;
+  const note = svg("text", { class: "node-note", x: at.x + 14, y: at.y + 41 });
+  const rx = node.isService ? 10 : 27;
+  const box = svg("rect", { x: at.x, y: at.y, width: at.width, height: NODE.height, rx });
+  const kind = node.isService ? "node service-node" : "node";
+  return svg("a", { class: kind, href: addressOf(node) }, box, name, note, title);
+}
+
+/** A service's page; of anything else the breaker that is worst. @param {Node} node */
+function addressOf(node) {
+  if (node.isService) return serviceUrl(node.name);
+  const views = graph.lines.filter((each) => each.to === node.id).map((each) => each.view);
+  const worst = views.sort((a, b) => rank(a.state) - rank(b.state))[0];
+  return breakerUrl(worst.service, worst.name);
+}
+
+/** What changes with every frame, on what is drawn already. */
+function update() {
+  const vertical = canvas.classList.contains("vertical");
+  const top = Math.max(1, ...graph.lines.map((each) => each.view.rate));
+  for (const { view, from, to } of graph.lines) {
+    const key = keyOf(view.service, view.name);
+    const edge = edges.get(key);
+    if (edge) {
+      const errors = view.error_pct ? `, ${percent(view.error_pct)} errors` : "";
+      const figures = `${rate(view.rate)}/s${vertical ? "" : errors}`;
+      setAttr(edge, "data-state", view.state);
+      setAttr(edge.children[1], "stroke-width", (1.5 + 6.5 * Math.sqrt(view.rate / top)).toFixed(1));
+      setText(edge.children[3], vertical || view.state === "closed" ? figures : `${word(view.state)} · ${figures}`);
+      setAttr(
+        edge,
+        "aria-label",
+        `${view.service} calls ${graph.nodes.get(to)?.name}: ${word(view.state)}, ${rate(view.rate)} calls a second, ${percent(view.error_pct)} errors`,
+      );
+    }
+    const row = told.get(key);
+    if (row) tellRow(row, view);
+  }
+  for (const node of graph.nodes.values()) {
+    const box = boxes.get(node.id);
+    if (!box) continue;
+    setAttr(box, "data-state", node.state || "closed");
+    setText(box.children[2], noteOf(node));
+    setAttr(box, "aria-label", `${node.name}, ${noteOf(node)}`);
+  }
+  const bad = graph.lines.filter((each) => each.view.state !== "closed").length;
+  const n = graph.lines.length;
+  setText(
+    byId("map-summary"),
+    n ? `${n} dependenc${n === 1 ? "y" : "ies"} of ${new Set(graph.lines.map((each) => each.from)).size} services, ${bad ? `${bad} not closed` : "all closed"}` : "Map",
+  );
+  const note = byId("map-note");
+  note.hidden = graph.left <= 0;
+  if (graph.left > 0) setText(note, `The ${n} worst and busiest are drawn; ${graph.left} more are left out. Filter by name to see others.`);
+}
+
+/** @param {Node} node */
+function noteOf(node) {
+  const trouble = node.state && node.state !== "closed" ? `${word(node.state)} · ` : "";
+  if (!node.isService) return `${trouble}${rate(node.rate)}/s`;
+  return `${trouble}${node.instances} instance${node.instances === 1 ? "" : "s"}`;
+}
+
+/** The same as a table. */
+function tell() {
+  told = new Map();
+  rows.replaceChildren(
+    ...graph.lines.map(({ view }) => {
+      const row = document.createElement("tr");
+      const from = make("td", "");
+      const service = /** @type {HTMLAnchorElement} */ (make("a", view.service));
+      service.href = serviceUrl(view.service);
+      from.append(service);
+      const to = make("td", "");
+      const breaker = /** @type {HTMLAnchorElement} */ (make("a", view.name));
+      breaker.href = breakerUrl(view.service, view.name);
+      to.append(breaker);
+      const badge = make("span", "", "state");
+      badge.append(svg("svg", { "aria-hidden": "true" }, svg("use", {})), make("b", ""));
+      const state = make("td", "");
+      state.append(badge);
+      row.append(from, to, state, make("td", "", "num"), make("td", "", "num"), make("td", "", "num"));
+      told.set(keyOf(view.service, view.name), row);
+      return row;
+    }),
+  );
+}
+
+/** @param {HTMLTableRowElement} row @param {import("./types.js").BreakerView} view */
+function tellRow(row, view) {
+  showState(/** @type {HTMLElement} */ (row.children[2].firstElementChild), view.state, word(view.state));
+  setText(row.children[3], rate(view.rate));
+  setText(row.children[4], percent(view.error_pct));
+  setText(row.children[5], latency(view.p99_ms));
+}

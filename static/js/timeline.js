@@ -1,0 +1,166 @@
+/** The timeline: the list, the axis above it, and what happens meanwhile. */
+
+import { Axis } from "./axis.js";
+import { breakerUrl, make, serviceUrl, setText } from "./dom.js";
+import { moment, utc } from "./format.js";
+import { start } from "./shell.js";
+
+/**
+ * @typedef {{id: string, at: number, until: number, kind: string, service: string,
+ *   breaker: string, said: string, why: string, who: string, before: string, after: string,
+ *   instances: string[], count: number, window: string}} Event
+ * @typedef {{from: number, to: number, now: number, more: number | null, events: Event[]}} Shown
+ */
+
+/** @type {Record<string, string>} */
+const KINDS = { transition: "Breaker", override: "Override", policy: "Policy", access: "Access" };
+const SETTLE_MS = 1500;
+const EVERY_MS = 15_000;
+
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const root = byId("timeline");
+const list = byId("events");
+const older = byId("older");
+const follows = root.dataset.follows === "yes";
+/** @type {Shown} */
+let shown = JSON.parse(byId("shown").textContent ?? "");
+let wentBack = false;
+/** The rows on screen by what they say, so that what stays is left alone.
+ * @type {Map<string, HTMLTableRowElement>} */
+let rows = new Map();
+
+const axis = new Axis(byId("axis"), (id) => {
+  const row = document.getElementById(`e-${id}`);
+  row?.scrollIntoView({ block: "center" });
+  row?.classList.add("found");
+  setTimeout(() => row?.classList.remove("found"), 2000);
+});
+const store = start(["*"]);
+show();
+customFields();
+
+if (follows) {
+  let due = 0;
+  const soon = () => {
+    due ||= setTimeout(() => {
+      due = 0;
+      refresh();
+    }, SETTLE_MS);
+  };
+  let known = fingerprint();
+  store.addEventListener("change", () => {
+    const now = fingerprint();
+    if (now !== known) soon();
+    known = now;
+  });
+  setInterval(refresh, EVERY_MS);
+}
+older.addEventListener("click", goBack);
+document.addEventListener("themechange", () => axis.draw(shown));
+addEventListener("resize", () => axis.draw(shown));
+
+/** What changes when something happens to a breaker. */
+function fingerprint() {
+  let text = "";
+  for (const each of store.breakers.values()) text += `${each.last?.at},${each.override?.id};`;
+  return text;
+}
+
+/** @param {number | null} before */
+async function fetchEvents(before) {
+  const query = new URLSearchParams(location.search);
+  if (before !== null) query.set("before", String(before));
+  const answer = await fetch(`${root.dataset.events}?${query}`).catch(() => null);
+  return answer?.ok ? /** @type {Shown} */ (await answer.json()) : null;
+}
+
+async function refresh() {
+  if (document.hidden) return;
+  const fresh = await fetchEvents(null);
+  if (!fresh) return;
+  if (wentBack) {
+    // What was fetched further back stays below what is new.
+    const first = fresh.events.at(-1)?.at ?? fresh.to;
+    const kept = shown.events.filter((each) => each.at < first);
+    shown = { ...fresh, events: [...fresh.events, ...kept], more: shown.more };
+  } else shown = fresh;
+  show();
+}
+
+async function goBack() {
+  const further = await fetchEvents(shown.more);
+  if (!further) return;
+  wentBack = true;
+  shown = { ...shown, events: [...shown.events, ...further.events], more: further.more };
+  show();
+}
+
+function show() {
+  /** @type {Map<string, HTMLTableRowElement>} */
+  const next = new Map();
+  const elements = shown.events.map((each) => {
+    const says = JSON.stringify(each);
+    const row = rows.get(says) ?? rowOf(each, rows.size > 0);
+    next.set(says, row);
+    return row;
+  });
+  rows = next;
+  if (elements.some((each, i) => each !== list.children[i]) || elements.length !== list.children.length) {
+    list.replaceChildren(...elements);
+  }
+  const n = shown.events.length;
+  setText(byId("count"), n ? `${n}${shown.more === null ? "" : " latest"} event${n === 1 ? "" : "s"}` : "No events");
+  byId("nothing").hidden = n > 0;
+  older.hidden = shown.more === null;
+  axis.draw(shown);
+}
+
+/** @param {Event} event @param {boolean} fresh */
+function rowOf(event, fresh) {
+  const row = document.createElement("tr");
+  row.id = `e-${event.id}`;
+  row.dataset.kind = event.kind;
+  if (event.after) row.dataset.state = event.after;
+  if (fresh) row.classList.add("fresh");
+  const when = make("td", "", "when");
+  const time = make("time", moment(event.at, shown.now));
+  time.setAttribute("datetime", new Date(event.at * 1000).toISOString());
+  time.title = utc(event.at);
+  when.append(time);
+  const what = make("td", "", "what");
+  what.append(make("span", KINDS[event.kind] ?? event.kind, "kind"), make("b", event.said));
+  if (event.count > 1) what.title = event.instances.join(", ");
+  const why = make("td", event.why, "why");
+  if (event.window) why.append(make("span", event.window, "was"));
+  row.append(when, where(event), what, why, make("td", event.who || "–", "who"));
+  return row;
+}
+
+/** @param {Event} event */
+function where(event) {
+  const cell = make("td", "", "where");
+  if (event.breaker && event.service) {
+    const link = /** @type {HTMLAnchorElement} */ (make("a", event.breaker));
+    link.href = breakerUrl(event.service, event.breaker);
+    cell.append(link);
+  }
+  if (event.service) {
+    const link = /** @type {HTMLAnchorElement} */ (make("a", event.service, "of"));
+    link.href = serviceUrl(event.service);
+    cell.append(link);
+  }
+  if (!cell.childNodes.length) cell.append("Fleet");
+  return cell;
+}
+
+/** From and To are asked only where the range says so. */
+function customFields() {
+  const range = /** @type {HTMLSelectElement} */ (document.querySelector("#filters select"));
+  const turn = () => {
+    for (const each of document.querySelectorAll("#filters .custom")) {
+      /** @type {HTMLElement} */ (each).hidden = range.value !== "custom";
+    }
+  };
+  range.addEventListener("change", turn);
+  turn();
+}

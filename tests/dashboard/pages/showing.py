@@ -1,0 +1,39 @@
+"""Lets the pages see a fleet without one running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from breakers import wire
+from dashboard.bus.memory import MemoryBus
+from dashboard.fleet.batch import Batch
+from dashboard.fleet.state import FleetState
+from dashboard.live.mirror import Mirror
+from dashboard.pages import mirrored
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+
+
+@contextmanager
+def showing() -> Iterator[Callable[..., None]]:
+    """`show(service, *breakers)` reports them; what was shown before stays."""
+    state = FleetState()
+
+    def show(service: str, *breakers: wire.BreakerReport) -> None:
+        report = wire.Report(
+            service=service,
+            instance=wire.Instance(id="one"),
+            boot="b",
+            seq=1,
+            interval_s=1.0,
+            breakers=list(breakers),
+        )
+        state.fold(report, 1000.0, Batch())
+        mirror = Mirror(MemoryBus())
+        for frame in state.full_frames(1000.5):
+            mirror.lay(frame)
+        mirrored.use(mirror)
+
+    yield show
+    mirrored.use(Mirror(MemoryBus()))
