@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.conf import settings
 from django.db import transaction
 
@@ -9,9 +11,9 @@ from dashboard.bus import bus
 from dashboard.control.queries import override_infos
 from dashboard.fleet import services as fleet
 from dashboard.fleet.batch import Batch
-from dashboard.fleet.models import Service
+from dashboard.fleet.batches import as_json, merged, services
 from dashboard.fleet.state import FleetState
-from dashboard.fleet.worker import FleetWorker
+from dashboard.fleet.worker import FleetWorker, Inherited
 from dashboard.history import queries as history_queries
 from dashboard.history import services as history
 from dashboard.policies import services as policies
@@ -20,20 +22,35 @@ from dashboard.policies import services as policies
 class DatabaseStore:
     """Checkpoints in the database: history, cursors and what code declares, all or nothing."""
 
-    def restore(self, state: FleetState) -> None:
-        state.restore(
-            Service.objects.values_list("name", flat=True),
-            fleet.cursors(),
-            history_queries.last_transitions(),
+    @transaction.atomic
+    def inherit(self, partitions: frozenset[int]) -> Inherited:
+        epochs = fleet.fence_off(partitions)
+        names = fleet.services_of(partitions)
+        known = set(names)
+        last = history_queries.last_transitions()
+        return Inherited(
+            epochs,
+            names,
+            fleet.cursors(names),
+            {key: each for key, each in last.items() if key[0] in known},
         )
 
     @transaction.atomic
-    def absorb(self, batch: Batch) -> None:
+    def absorb(self, batches: Sequence[Batch]) -> None:
+        fleet.check_fence({each.partition: each.epoch for each in batches})
+        batch = merged(batches)
         fleet.keep_services({service for service, _, _ in batch.cursors})
         history.absorb(batch)
         fleet.keep_cursors(batch.cursors)
         for service, declared in batch.declared.items():
             policies.note_declared(service, declared)
+
+    @transaction.atomic
+    def put_aside(self, batch: Batch, error: str) -> None:
+        fleet.check_fence({batch.partition: batch.epoch})
+        for service in services(batch):
+            fleet.put_aside(service, as_json(batch), error)
+        fleet.keep_cursors(batch.cursors)
 
 
 def make_worker() -> FleetWorker:

@@ -103,14 +103,30 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BUS_URL = env.str("BUS_URL", default="memory://")
-if not BUS_URL.startswith(("memory://", "redis://", "rediss://", "unix://")):
+if not BUS_URL.startswith(
+    ("memory://", "redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
+):
     raise ImproperlyConfigured(
-        f"SWITCHGEAR_BUS_URL is {BUS_URL!r}; it must be memory:// or a redis:// address"
+        f"SWITCHGEAR_BUS_URL is {BUS_URL!r}; it must be memory://, a redis:// address, or "
+        "redis+cluster:// with the address of a node"
+    )
+# Each partition of the log takes no more than this; then agents wait and keep their reports.
+LOG_CAPACITY_MB = env.int("LOG_CAPACITY_MB", default=256)
+if LOG_CAPACITY_MB < 1:
+    raise ImproperlyConfigured(
+        f"SWITCHGEAR_LOG_CAPACITY_MB is {LOG_CAPACITY_MB}; it must be at least 1"
     )
 # One process that does everything, or one for each role.
 EMBEDDED = BUS_URL.startswith("memory://")
 if not EMBEDDED:
-    CELERY_BROKER_URL = BUS_URL
+    # Celery and Channels know no cluster: beside one, they need a Redis of their own.
+    BROKER_URL = env.str("BROKER_URL", default=BUS_URL)
+    if "+cluster://" in BROKER_URL:
+        raise ImproperlyConfigured(
+            "SWITCHGEAR_BUS_URL names a cluster; name a single Redis for tasks and browsers' "
+            "messages in SWITCHGEAR_BROKER_URL"
+        )
+    CELERY_BROKER_URL = BROKER_URL
     CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {
@@ -121,7 +137,7 @@ CELERY_BEAT_SCHEDULE = {
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     if EMBEDDED
-    else {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [BUS_URL]}}
+    else {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [BROKER_URL]}}
 }
 
 # How the fleet is watched.

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -53,11 +53,38 @@ def started(command: Sequence[str | Path], user: str | None = None) -> Iterator[
             process.kill()
 
 
+def _redis_program() -> str:
+    program = shutil.which("redis-server")
+    assert program, "these tests need redis-server: apt-get install redis-server"
+    return program
+
+
+@contextmanager
+def redis_cluster(directory: Path) -> Iterator[str]:
+    """The address of a Redis Cluster of three nodes that keeps nothing."""
+    program = _redis_program()
+    with ExitStack() as stack:
+        nodes = []
+        for n in range(3):
+            home = directory / f"node{n}"
+            home.mkdir()
+            port, gossip = free_port(), free_port()
+            options = ["--port", str(port), "--cluster-port", str(gossip), "--save", ""]
+            options += ["--bind", "127.0.0.1", "--cluster-enabled", "yes", "--dir", str(home)]
+            stack.enter_context(started([program, *options]))
+            until(redis.Redis(port=port).ping)
+            nodes.append(f"127.0.0.1:{port}")
+        create = [str(Path(program).with_name("redis-cli")), "--cluster", "create", *nodes]
+        subprocess.run([*create, "--cluster-yes"], check=True, capture_output=True, timeout=60)
+        url = f"redis+cluster://{nodes[0]}"
+        until(redis.RedisCluster.from_url(url.replace("+cluster", "")).ping)
+        yield url
+
+
 @contextmanager
 def redis_server(directory: Path) -> Iterator[str]:
     """The address of a Redis that keeps nothing."""
-    program = shutil.which("redis-server")
-    assert program, "these tests need redis-server: apt-get install redis-server"
+    program = _redis_program()
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]

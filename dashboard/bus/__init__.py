@@ -5,13 +5,17 @@ from functools import cache
 from django.conf import settings
 
 from dashboard.bus.memory import MemoryBus
-from dashboard.bus.protocol import Bus, Record, Subscription
+from dashboard.bus.protocol import Bus, Entry, Log, Subscription
 from dashboard.bus.redis import RedisBus
 
-__all__ = ["Bus", "Record", "Subscription", "bus"]
+__all__ = ["Bus", "Entry", "Log", "Subscription", "bus"]
 
 
 @cache
 def bus() -> Bus:
     """The bus of this process, as SWITCHGEAR_BUS_URL says."""
-    return MemoryBus() if settings.EMBEDDED else RedisBus(settings.BUS_URL)
+    return (
+        MemoryBus()
+        if settings.EMBEDDED
+        else RedisBus(settings.BUS_URL, settings.LOG_CAPACITY_MB * 2**20)
+    )

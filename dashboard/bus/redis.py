@@ -1,9 +1,7 @@
 """The bus of many processes: the log in Redis Streams, topics in its pub/sub.
 
-A message is safe once Redis has it: appends are answered then, and a fleet worker that dies finds
-what it had not committed when it starts again. Keys are hash-tagged by partition, so that each
-partition's keys live on one node of a Redis Cluster. How much a crash of Redis itself can take is
-its own setting: with `appendfsync everysec`, at most the last second.
+A message is safe once the fleet has committed it, as in memory. Works on one Redis and on a Redis
+Cluster (`redis+cluster://host:port`).
 """
 
 from __future__ import annotations
@@ -11,161 +9,129 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import zlib
 from collections import deque
+from collections.abc import Coroutine, Mapping
+from functools import cached_property
 from typing import Any, Final
 
+import msgspec
 import redis
-from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
-from breakers import wire
-from breakers.codec import MSGPACK
-from dashboard.bus.protocol import Record, Subscription
+from dashboard.bus import keys
+from dashboard.bus.appending import Appender
+from dashboard.bus.connecting import Line, connect, connect_sync, is_cluster
+from dashboard.bus.protocol import Log, Subscription, partition_of
 from dashboard.bus.queue import QueueSubscription
+from dashboard.bus.redis_log import RedisLog
 
 logger = logging.getLogger("switchgear.bus")
 
-PARTITIONS: Final = 8
-_GROUP: Final = "fleet"
-_CONSUMER: Final = "worker"
-_BLOCK_MS: Final = 1000
+_SAFE: Final = "safe"
 _RETRY_S: Final = 0.5
-
-
-def _log(partition: int) -> str:
-    return f"switchgear:{{{partition}}}:log"
-
-
-def _topic(topic: str) -> str:
-    return f"switchgear:topic:{topic}"
+_TOGETHER: Final = 64
+_positions = msgspec.msgpack.Decoder(dict[int, tuple[int, int]])
 
 
 class RedisBus:
-    """See `dashboard.bus.protocol.Bus`. Its asynchronous side belongs to one event loop."""
+    """See `dashboard.bus.protocol.Bus`. Its asynchronous side belongs to one event loop.
 
-    def __init__(self, url: str, capacity: int = 200_000, topic_limit: int = 1000) -> None:
-        self._redis: Redis = Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
-        # For Django's threads, which have no event loop to await in.
-        self._sync = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+    `capacity` is in bytes for each partition.
+    """
+
+    def __init__(self, url: str, capacity: int = 256 * 2**20, topic_limit: int = 1000) -> None:
+        self._url = url
+        self._client = connect(url)
         self._capacity = capacity
         self._topic_limit = topic_limit
-        self._offset = 0
-        self._uncommitted: deque[tuple[int, str, bytes]] = deque()
-        self._pending_from: dict[str, Any] | None = None
-        self._depths: dict[str, int] = {}
+        self._appenders: dict[int, Appender] = {}
+        self._following: asyncio.Task[Any] | None = None
         self._unpublished: deque[tuple[str, bytes]] = deque(maxlen=topic_limit)
         self._publishing: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def append(self, service: str, message: wire.FromAgent) -> asyncio.Future[None]:
-        log = _log(zlib.crc32(service.encode()) % PARTITIONS)
-        while self._depths.get(log, 0) >= self._capacity:
-            await asyncio.sleep(_RETRY_S)
-            self._depths[log] = await self._redis.xlen(log)
-        # Never trimmed here: what nobody has committed must not fall off the other end.
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.xadd(log, {"m": MSGPACK.encode(message)})
-            pipe.xlen(log)
-            _, self._depths[log] = await pipe.execute()
-        safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        safe.set_result(None)
-        return safe
+    @cached_property
+    def _sync(self) -> redis.Redis | redis.RedisCluster:
+        return connect_sync(self._url)
 
-    async def read(self, limit: int) -> list[Record]:
-        if self._pending_from is None:
-            await self._join()
-        records: list[Record] = []
-        while not records:
-            assert self._pending_from is not None
-            # A worker's first reads bring what the one before had taken and not committed.
-            streams: dict[Any, Any] = self._pending_from or {
-                _log(n): ">" for n in range(PARTITIONS)
-            }
-            found = await self._redis.xreadgroup(
-                _GROUP, _CONSUMER, streams, count=limit, block=_BLOCK_MS
-            )
-            records = self._take(found)
-        return records
+    @cached_property
+    def _speaker(self) -> Line:
+        return Line(self._client, keys.topic(""))
 
-    def _take(self, found: Any) -> list[Record]:
-        pending: dict[str, Any] = {}
-        records = []
-        for name, entries in found:
-            log = name.decode()
-            for id, fields in entries:
-                pending[log] = id
-                self._offset += 1
-                self._uncommitted.append((self._offset, log, id))
-                try:
-                    message = MSGPACK.from_agent(fields[b"m"])
-                except (wire.WireError, KeyError, TypeError):
-                    logger.exception("an entry of %s cannot be read; it is left out", log)
-                    continue
-                records.append(Record(self._offset, message.service, message))
-        if self._pending_from:
-            self._pending_from = pending
-        return records
+    # -- The log ---------------------------------------------------------------------------------
 
-    async def _join(self) -> None:
-        for n in range(PARTITIONS):
-            with contextlib.suppress(ResponseError):  # the group is there already
-                await self._redis.xgroup_create(_log(n), _GROUP, id="0", mkstream=True)
-        self._pending_from = {_log(n): "0" for n in range(PARTITIONS)}
+    async def append(self, service: str, message: bytes) -> asyncio.Future[None]:
+        partition = partition_of(service)
+        # One connection in order for all; on a cluster, where they differ by node, one for each.
+        node = partition if is_cluster(self._url) else 0
+        appender = self._appenders.get(node)
+        if appender is None:
+            line = Line(self._client, keys.log(partition))
+            appender = self._appenders[node] = Appender(line, self._capacity)
+        if self._following is None:
+            self._following = self._spawn(self._follow_commits())
+        return await appender.add(partition, message)
 
-    def commit(self, offset: int) -> None:
-        done: dict[str, list[bytes]] = {}
-        while self._uncommitted and self._uncommitted[0][0] <= offset:
-            _, log, id = self._uncommitted.popleft()
-            done.setdefault(log, []).append(id)
-        if done:
-            self._spawn(self._settle(done))
+    async def _follow_commits(self) -> None:
+        announced = self.subscribe(_SAFE)
+        try:
+            async for payload in announced:
+                positions = _positions.decode(payload)
+                for appender in self._appenders.values():
+                    await appender.counted(positions)
+        finally:
+            announced.close()
 
-    async def _settle(self, done: dict[str, list[bytes]]) -> None:
-        """Until Redis has taken it: what stays behind would fill the log, and be read once more."""
-        while True:
-            try:
-                async with self._redis.pipeline(transaction=False) as pipe:
-                    for log, ids in done.items():
-                        pipe.xack(log, _GROUP, *ids)
-                        pipe.xdel(log, *ids)
-                    await pipe.execute()
-                return
-            except RedisError:
-                logger.exception("Redis did not take a commit; trying again")
-                await asyncio.sleep(_RETRY_S)
+    def log(self) -> Log:
+        return RedisLog(self._client, self._announce, is_cluster(self._url))
+
+    def _announce(self, positions: Mapping[int, tuple[int, int]]) -> None:
+        if positions:
+            self.publish(_SAFE, msgspec.msgpack.encode(positions))
 
     def depth(self) -> int:
-        return sum(self._depths.values())
+        return sum(each.depth() for each in self._appenders.values())
 
     async def check(self) -> None:
-        await self._redis.ping()
+        await self._client.ping()
+
+    async def aclose(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        for appender in self._appenders.values():
+            await appender.aclose()
+        await self._speaker.aclose()
+        await self._client.aclose()
+
+    # -- Topics ----------------------------------------------------------------------------------
 
     def publish(self, topic: str, payload: bytes) -> None:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             try:
-                self._sync.publish(_topic(topic), payload)
+                self._sync.publish(keys.topic(topic), payload)
             except RedisError:
                 # Whoever listens also looks by itself now and then.
                 logger.exception("a message to %s was not told", topic)
         else:
             # One sender in the loop: each publish on a connection of its own could overtake.
-            self._unpublished.append((_topic(topic), payload))
+            self._unpublished.append((keys.topic(topic), payload))
             if self._publishing is None or self._publishing.done():
                 self._publishing = self._spawn(self._publish_all())
 
     async def _publish_all(self) -> None:
         while self._unpublished:
-            topic, payload = self._unpublished.popleft()
-            await self._redis.publish(topic, payload)
+            some = [
+                self._unpublished.popleft() for _ in range(min(_TOGETHER, len(self._unpublished)))
+            ]
+            await self._speaker.ask([["PUBLISH", topic, payload] for topic, payload in some])
 
-    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
         async def run() -> None:
             try:
                 await work
-            except RedisError:
+            except (RedisError, OSError):
                 logger.exception("Redis did not take a message")
 
         task = asyncio.create_task(run())
@@ -187,8 +153,9 @@ class RedisBus:
         """Pass a topic's messages on until closed; a lost connection counts as something missed."""
         while not stop.is_set():
             with contextlib.suppress(RedisError, OSError):
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as heard:
-                    await heard.subscribe(_topic(topic))
+                await self._client.initialize()
+                async with self._client.pubsub(ignore_subscribe_messages=True) as heard:
+                    await heard.subscribe(keys.topic(topic))
                     while not stop.is_set():
                         message = await heard.get_message(timeout=0.5)
                         if message is not None:

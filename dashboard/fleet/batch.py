@@ -51,16 +51,22 @@ class SeenTransition:
 
 @dataclass(slots=True)
 class Batch:
-    """The rows of a checkpoint. `deltas` is keyed by service, breaker and start of the bucket."""
+    """The rows of a checkpoint. `deltas` is keyed by service, breaker and start of the bucket.
+
+    It holds what one partition of the log brought up to `position`, counted by a worker that had
+    the partition's `epoch`.
+    """
 
     deltas: dict[tuple[str, str, int], Delta] = field(default_factory=dict)
     transitions: list[SeenTransition] = field(default_factory=list)
     cursors: dict[CursorKey, int] = field(default_factory=dict)
     declared: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    offset: int = 0
+    partition: int = 0
+    epoch: int = 0
+    position: tuple[int, int] = (0, 0)
 
     def __bool__(self) -> bool:
-        return bool(self.offset)
+        return self.position != (0, 0)
 
     def add(
         self, report: wire.Report, breaker: wire.BreakerReport, counts: dict[str, int], at: float

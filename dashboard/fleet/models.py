@@ -37,3 +37,30 @@ class Cursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service}/{self.instance} at {self.seq}"
+
+
+class Partition(models.Model):
+    """Who may store what a partition of the log brings: the worker that was given this `epoch`.
+    Whoever takes the partition over adds one; what comes with an older epoch is refused."""
+
+    number = models.PositiveIntegerField(primary_key=True)
+    epoch = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"partition {self.number}, epoch {self.epoch}"
+
+
+class DeadLetter(models.Model):
+    """A batch that the database refused for what is in it. Its reports count as received; `body` is
+    what they held, as JSON, for a person to look at."""
+
+    service = models.CharField(max_length=120)
+    at = models.DateTimeField(auto_now_add=True)
+    error = models.TextField()
+    body = models.TextField()
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.service} at {self.at}"

@@ -40,6 +40,8 @@ class SeenService:
 
     name: str
     seq: int = 0
+    partition: int = 0
+    cursors: dict[tuple[str, str], int] = field(default_factory=dict)
     instances: dict[str, SeenInstance] = field(default_factory=dict)
     rings: dict[str, Ring] = field(default_factory=dict)
     last: dict[str, LastTransition] = field(default_factory=dict)

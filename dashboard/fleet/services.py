@@ -8,10 +8,20 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.bus import bus
+from dashboard.bus.protocol import partition_of
 from dashboard.fleet.batch import CursorKey
-from dashboard.fleet.models import Cursor, Service
+from dashboard.fleet.models import Cursor, DeadLetter, Partition, Service
 
 DESIRED = "desired"
+_LETTERS_KEPT = 1000
+
+
+class Fenced(Exception):
+    """Another worker has taken these partitions over: what was counted here is counted there."""
+
+    def __init__(self, partitions: frozenset[int]) -> None:
+        super().__init__(f"partitions {sorted(partitions)} have been taken over")
+        self.partitions = partitions
 
 
 def get_or_create_service(name: str) -> Service:
@@ -55,10 +65,56 @@ def keep_services(names: Iterable[str]) -> None:
     Service.objects.bulk_create([Service(name=name) for name in names], ignore_conflicts=True)
 
 
-def cursors() -> dict[CursorKey, int]:
-    """The cursors of every life that may still send something again."""
-    rows = Cursor.objects.values_list("service", "instance", "boot", "seq")
-    return {(service, instance, boot): seq for service, instance, boot, seq in rows}
+def cursors(services: Iterable[str]) -> dict[CursorKey, int]:
+    """The cursors of every life of these services that may still send something again."""
+    rows = Cursor.objects.filter(service__in=services)
+    return {
+        (service, instance, boot): seq
+        for service, instance, boot, seq in rows.values_list("service", "instance", "boot", "seq")
+    }
+
+
+def services_of(partitions: frozenset[int]) -> list[str]:
+    """The known services whose messages travel in these partitions."""
+    names = Service.objects.values_list("name", flat=True)
+    return [name for name in names if partition_of(name) in partitions]
+
+
+def fence_off(partitions: frozenset[int]) -> dict[int, int]:
+    """Give these partitions new epochs, inside a transaction. Once that commits, whoever had them
+    before can store nothing more; what it is storing just now is waited for."""
+    Partition.objects.bulk_create(
+        [Partition(number=number) for number in sorted(partitions)], ignore_conflicts=True
+    )
+    list(_locked(partitions))
+    Partition.objects.filter(number__in=partitions).update(epoch=F("epoch") + 1)
+    rows = Partition.objects.filter(number__in=partitions).values_list("number", "epoch")
+    return dict(rows)
+
+
+def check_fence(epochs: Mapping[int, int]) -> None:
+    """Hold these partitions for the rest of the transaction.
+
+    Raises:
+        Fenced: one has another epoch by now.
+    """
+    found = {each.number: each.epoch for each in _locked(epochs)}
+    lost = frozenset(number for number, epoch in epochs.items() if found.get(number) != epoch)
+    if lost:
+        raise Fenced(lost)
+
+
+def _locked(partitions: Iterable[int]) -> Iterable[Partition]:
+    # In order, so that two that want the same never wait for one another.
+    rows = Partition.objects.select_for_update().filter(number__in=partitions)
+    return rows.order_by("number")
+
+
+def put_aside(service: str, body: str, error: str) -> None:
+    """Keep what the database refused; the latest thousand of them."""
+    DeadLetter.objects.create(service=service, body=body, error=error)
+    beyond = DeadLetter.objects.values_list("pk", flat=True)[_LETTERS_KEPT:]
+    DeadLetter.objects.filter(pk__in=list(beyond)).delete()
 
 
 def forget_old_lives() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from breakers import wire
+from dashboard.bus.protocol import ALL, partition_of
 from dashboard.fleet.batch import Batch, CursorKey
 from dashboard.fleet.present import breaker_view, instance_view
 from dashboard.fleet.rings import Ring
@@ -19,6 +20,7 @@ FORGET_AFTER_S = 600.0
 MAX_BREAKERS = 1000
 MAX_INSTANCES = 5000
 _LIVE_AGE_S = 10.0
+_FRAMES_A_SECOND = 50
 
 
 class FleetState:
@@ -28,7 +30,7 @@ class FleetState:
         self.services: dict[str, SeenService] = {}
         self._interval_s = interval_s
         self._stale_after = stale_after
-        self._cursors: dict[CursorKey, int] = {}
+        self.silent_after_s = stale_after * interval_s
         self._overrides: dict[tuple[str, str], OverrideInfo] = {}
         self._second = 0
         self.duplicates = 0
@@ -40,20 +42,30 @@ class FleetState:
         services: Iterable[str],
         cursors: Mapping[CursorKey, int],
         last: Mapping[tuple[str, str], LastTransition],
+        at: float = 0.0,
     ) -> None:
-        """Take over what outlived the process before."""
+        """Take over, at Unix time `at`, what outlived whoever watched these services before."""
         for name in services:
-            self.services.setdefault(name, SeenService(name))
-        self._cursors.update(cursors)
-        for (service, breaker), transition in last.items():
-            self._service(service).last[breaker] = transition
+            # Frames are numbered on from beyond what the worker before can have reached.
+            self._service(name).seq = int(at * _FRAMES_A_SECOND)
+        for (name, instance, boot), seq in cursors.items():
+            self._service(name).cursors[instance, boot] = seq
+        for (name, breaker), transition in last.items():
+            self._service(name).last[breaker] = transition
+
+    def release(self, partitions: frozenset[int]) -> None:
+        """Forget all services of these partitions: another worker watches them."""
+        self.services = {
+            name: each for name, each in self.services.items() if each.partition not in partitions
+        }
 
     def set_overrides(self, overrides: Iterable[OverrideInfo]) -> None:
         """The operators' overrides in force, all of them."""
         fresh = {(each.service, each.breaker): each for each in overrides}
         for key in {*self._overrides, *fresh}:
-            if self._overrides.get(key) != fresh.get(key):
-                self._service(key[0]).dirty_breakers.add(key[1])
+            changed = self._overrides.get(key) != fresh.get(key)
+            if changed and (service := self.services.get(key[0])) is not None:
+                service.dirty_breakers.add(key[1])
         self._overrides = fresh
         standing = {each.id for each in fresh.values()}
         for seen in self.services.values():
@@ -71,7 +83,7 @@ class FleetState:
     def _service(self, name: str) -> SeenService:
         service = self.services.get(name)
         if service is None:
-            service = self.services[name] = SeenService(name)
+            service = self.services[name] = SeenService(name, partition=partition_of(name))
         return service
 
     def _fold_ack(self, ack: wire.Ack) -> None:
@@ -89,10 +101,10 @@ class FleetState:
 
     def _fold_report(self, report: wire.Report, at: float, batch: Batch) -> None:
         service = self._service(report.service)
-        key = (report.service, report.instance.id, report.boot)
-        is_new = report.seq > self._cursors.get(key, 0)
+        life = (report.instance.id, report.boot)
+        is_new = report.seq > service.cursors.get(life, 0)
         if is_new:
-            self._cursors[key] = batch.cursors[key] = report.seq
+            service.cursors[life] = batch.cursors[report.service, *life] = report.seq
         else:
             self.duplicates += 1
         instance = self._instance(service, report, at)
@@ -216,22 +228,26 @@ class FleetState:
 
     # -- Views -----------------------------------------------------------------------------------
 
-    def frames(self, at: float) -> list[Frame]:
-        """One frame for each service where something changed since the last time."""
+    def frames(self, at: float, partitions: frozenset[int] = ALL) -> list[Frame]:
+        """One frame for each service of these partitions where something changed since the last."""
         return [
             self._frame(service, at, service.dirty_breakers, service.dirty_instances, full=False)
             for service in self.services.values()
-            if service.dirty_breakers
-            or service.dirty_instances
-            or service.removed_breakers
-            or service.removed_instances
+            if service.partition in partitions
+            and (
+                service.dirty_breakers
+                or service.dirty_instances
+                or service.removed_breakers
+                or service.removed_instances
+            )
         ]
 
-    def full_frames(self, at: float) -> list[Frame]:
-        """One frame for each service with everything known of it."""
+    def full_frames(self, at: float, partitions: frozenset[int] = ALL) -> list[Frame]:
+        """One frame for each service of these partitions with everything known of it."""
         return [
             self._frame(service, at, service.known_breakers(), set(service.instances), full=True)
             for service in self.services.values()
+            if service.partition in partitions
         ]
 
     def _frame(

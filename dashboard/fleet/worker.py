@@ -1,8 +1,14 @@
-"""Consumes the log, keeps the fleet's state, emits frames, and stores a checkpoint each second.
+"""Consumes its share of the log, keeps the fleet's state, emits frames, and stores a checkpoint
+each second.
 
 A checkpoint is one transaction: counts, transitions and the cursors that say up to where they were
 counted. Only when it has committed are the messages safe, and only then do agents hear so. Killed
-at any moment, the next worker starts from the cursors, and agents send again what was not safe.
+at any moment, whoever takes its partitions over starts from the cursors and reads again what was
+not committed.
+
+A partition comes and goes in steps: taken (the lease is ours) → fenced off and restored from the
+database → open; then lost or surplus → leaving: read no more, stored a last time, forgotten, and
+given back.
 """
 
 from __future__ import annotations
@@ -11,40 +17,46 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 from channels.db import database_sync_to_async
 
 from dashboard.bus import Bus
-from dashboard.fleet.batch import Batch
+from dashboard.fleet.batch import CursorKey
+from dashboard.fleet.checkpoints import Checkpoints, Sink
 from dashboard.fleet.services import DESIRED
 from dashboard.fleet.state import FleetState
-from dashboard.fleet.views import Frame, OverrideInfo
+from dashboard.fleet.views import Frame, LastTransition, OverrideInfo
 
 logger = logging.getLogger("switchgear.fleet")
 
-FRAMES = "frames"
-WANTED = "frames.wanted"
-_READ = 2000
-_FULL_EVERY_S = 10.0
-_OVERRIDES_EVERY_S = 5.0
-_RETRY_S = 1.0
-_LAST_TRIES = 5
+FRAMES: Final = "frames"
+WANTED: Final = "frames.wanted"
+_SHARE_EVERY_S: Final = 1.0
+_FULL_EVERY_S: Final = 10.0
+_OVERRIDES_EVERY_S: Final = 5.0
 
 
-class Store(Protocol):
+class Inherited(NamedTuple):
+    """What outlived whoever had some partitions before, and their new epochs."""
+
+    epochs: dict[int, int]
+    services: list[str]
+    cursors: dict[CursorKey, int]
+    last: dict[tuple[str, str], LastTransition]
+
+
+class Store(Sink, Protocol):
     """Where checkpoints go; given by the composition root, since history lies above the fleet."""
 
-    def restore(self, state: FleetState) -> None:
-        """Fill the state with what outlived the process before."""
-
-    def absorb(self, batch: Batch) -> None:
-        """Store a batch in one transaction."""
+    def inherit(self, partitions: frozenset[int]) -> Inherited:
+        """Fence off whoever had these partitions, and read what is stored of them."""
 
 
 class FleetWorker:
-    """The one consumer of the log. `run` goes on until it is cancelled, then stores the rest."""
+    """One of any number of consumers of the log. `run` goes on until it is cancelled, then stores
+    the rest and gives its partitions back."""
 
     def __init__(
         self,
@@ -59,53 +71,116 @@ class FleetWorker:
     ) -> None:
         self.state = state
         self.last_tick = 0.0
+        self.lag_s = 0.0
         self._bus = bus
+        self._log = bus.log()
         self._store = store
         self._overrides = overrides
         self._tick_s = tick_s
         self._checkpoint_s = checkpoint_s
         self._wall = wall
-        self._batch = Batch()
-        self._storing: Batch | None = None
-        self._write: asyncio.Future[None] | None = None
+        self.checkpoints = Checkpoints(store, self._log.commit, self._forget)
+        self._open: frozenset[int] = frozenset()
+        self._leaving: frozenset[int] = frozenset()
+        self._full_from: dict[int, float] = {}
         self._refresh = asyncio.Event()
 
     async def run(self) -> None:
-        """Restore, then consume, tick, checkpoint and listen side by side."""
-        await database_sync_to_async(self._store.restore)(self.state)
+        """Share, consume, tick, checkpoint and listen side by side."""
+        parts = (self._share, self._consume, self._tick, self._checkpoint, self._listen)
         try:
             async with asyncio.TaskGroup() as tasks:
-                for part in (self._consume, self._tick, self._checkpoint, self._listen, self._full):
+                for part in (*parts, self._full, self._refresh_overrides):
                     tasks.create_task(self._forever(part), name=f"fleet{part.__name__}")
-                tasks.create_task(self._forever(self._refresh_overrides))
         finally:
-            await self._last_checkpoint()
+            await self.checkpoints.store_last()
+            await self._log.leave()
 
-    async def _forever(self, part: Callable[[], object]) -> None:
+    async def _forever(self, part: Callable[[], Any]) -> None:
         """A failure of a part is logged and the part begins again: the fleet is still there."""
         while True:
             try:
-                await part()  # type: ignore[misc]
+                await part()
             except Exception:
                 logger.exception("%s failed; it starts again in a second", part.__name__)
             await asyncio.sleep(1.0)
 
+    # -- Whose partitions ------------------------------------------------------------------------
+
+    async def _share(self) -> None:
+        while True:
+            await self.share()
+            await asyncio.sleep(_SHARE_EVERY_S)
+
+    async def share(self) -> None:
+        """One round: leave what is no longer ours, take over what has become ours."""
+        shares = await self._log.share()
+        for partition in (shares.lost | shares.surplus) & self._open:
+            self._log.close(partition)
+            self._leaving |= {partition}
+        gone = {each for each in self._leaving if self.checkpoints.is_clean(each)}
+        for partition in gone:
+            self.checkpoints.forget(partition)
+            self._forget(frozenset({partition}))
+        await self._log.release(frozenset(gone) & self._log.held())
+        taken = self._log.held() - self._open
+        if taken:
+            await self._take_over(taken)
+
+    async def _take_over(self, partitions: frozenset[int]) -> None:
+        inherited = await database_sync_to_async(self._store.inherit)(partitions)
+        now = self._wall()
+        self.state.restore(inherited.services, inherited.cursors, inherited.last, now)
+        for partition, epoch in inherited.epochs.items():
+            self.checkpoints.begin(partition, epoch)
+            self._full_from[partition] = now + self.state.silent_after_s
+        self._open |= partitions
+        try:
+            await self._log.open(partitions)
+        except BaseException:
+            self._forget(partitions)
+            raise
+        logger.info("this worker has taken over partitions %s", sorted(partitions))
+
+    def _forget(self, partitions: frozenset[int]) -> None:
+        for partition in partitions:
+            self._log.close(partition)
+            self.checkpoints.forget(partition)
+        self._open -= partitions
+        self._leaving -= partitions
+        self.state.release(partitions)
+
+    def _shown(self) -> frozenset[int]:
+        """The partitions that nobody else can be telling of."""
+        return (self._open - self._leaving) & self._log.held()
+
+    # -- Reports in ------------------------------------------------------------------------------
+
     async def _consume(self) -> None:
         while True:
-            for record in await self._bus.read(_READ):
-                self._batch.offset = record.offset
-                try:
-                    self.state.fold(record.message, self._wall(), self._batch)
-                except Exception:
-                    logger.exception("a message of %s could not be folded", record.service)
-            # A flood of messages must not starve ticks and sockets.
-            await asyncio.sleep(0)
+            for entry in await self._log.read():
+                batch = self.checkpoints.batch(entry.partition)
+                if batch is None:
+                    continue
+                # Two machines' clocks differ; what has arrived is never of the future.
+                at = min(entry.at, now := self._wall())
+                self.lag_s = now - at
+                batch.position = entry.position
+                for message in entry.messages:
+                    try:
+                        self.state.fold(message, at, batch)
+                    except Exception:
+                        logger.exception("a message of %s could not be folded", message.service)
+                # A flood of messages must not starve ticks and sockets.
+                await asyncio.sleep(0)
+
+    # -- Frames out ------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
         while True:
             at = self._wall()
             self.state.advance(at)
-            self._emit(self.state.frames(at))
+            self._emit(self.state.frames(at, self._shown()))
             self.last_tick = time.monotonic()
             await asyncio.sleep(self._tick_s)
 
@@ -119,7 +194,7 @@ class FleetWorker:
         asked = wanted.__aiter__()
         try:
             while True:
-                self._emit(self.state.full_frames(self._wall()))
+                self._emit(self.state.full_frames(self._wall(), self._fully_known()))
                 try:
                     async with asyncio.timeout(_FULL_EVERY_S):
                         await anext(asked)
@@ -128,51 +203,20 @@ class FleetWorker:
         finally:
             wanted.close()
 
+    def _fully_known(self) -> frozenset[int]:
+        """What is shown but for partitions just taken over, whose instances have not all reported:
+        a full frame would make pages forget the others."""
+        now = self._wall()
+        return frozenset(each for each in self._shown() if self._full_from[each] <= now)
+
+    # -- Checkpoints -----------------------------------------------------------------------------
+
     async def _checkpoint(self) -> None:
         while True:
             await asyncio.sleep(self._checkpoint_s)
-            await self.checkpoint()
+            await self.checkpoints.store()
 
-    async def checkpoint(self) -> None:
-        """Store what was counted since the last time, and call it safe. Tries until it is stored:
-        nothing is safe before, and agents hold on to it meanwhile."""
-        while True:
-            if await self._store_once():
-                return
-            await asyncio.sleep(_RETRY_S)
-
-    async def _store_once(self) -> bool:
-        """Store one batch; whether that worked, or there was nothing to store.
-
-        The batch and its write stay on the worker until their end is known. Whoever is cancelled
-        here leaves both behind for the next call to go on with: a later batch must not be stored,
-        and its offset committed, over the head of one that may yet fail.
-        """
-        if self._storing is None:
-            if not self._batch:
-                return True
-            self._storing, self._batch = self._batch, Batch()
-        if self._write is None:
-            absorb = database_sync_to_async(self._store.absorb)
-            self._write = asyncio.ensure_future(absorb(self._storing))
-        await asyncio.wait({self._write})
-        write, self._write = self._write, None
-        if (error := write.exception()) is not None:
-            logger.error("a checkpoint could not be stored", exc_info=error)
-            return False
-        self._bus.commit(self._storing.offset)
-        self._storing = None
-        return True
-
-    async def _last_checkpoint(self) -> None:
-        """Store what is left, but do not hold up the end for a database that is gone: what was not
-        called safe is sent again, or read again, after the next start."""
-        for _ in range(_LAST_TRIES):
-            if await self._store_once() and not self._batch:
-                return
-            if self._storing is not None:
-                await asyncio.sleep(_RETRY_S)
-        logger.error("the last checkpoint could not be stored; agents will send it again")
+    # -- Overrides -------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         changes = self._bus.subscribe(DESIRED)

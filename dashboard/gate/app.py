@@ -32,10 +32,12 @@ class _AckKeeper:
     def __init__(self, inner: Bus) -> None:
         self._inner = inner
 
-    async def append(self, service: str, message: wire.FromAgent) -> asyncio.Future[None]:
+    async def append(
+        self, service: str, message: wire.FromAgent, packed: bytes
+    ) -> asyncio.Future[None]:
         if isinstance(message, wire.Ack):
             await database_sync_to_async(record_ack)(service, message)
-        return await self._inner.append(service, message)
+        return await self._inner.append(service, packed)
 
 
 class Gate:

@@ -11,7 +11,7 @@ from breakers.codec import CODECS, Codec
 from dashboard.gate.asgi_types import Receive, Scope, Send
 from dashboard.gate.auth import Authenticator, bearer
 from dashboard.gate.desired import DesiredFeed
-from dashboard.gate.inbox import Inbox, take
+from dashboard.gate.inbox import Inbox, packed, take
 from dashboard.gate.paths import ACKS
 from dashboard.gate.refusals import RETRY_AFTER_S, STATUS, answer, refusal
 
@@ -56,19 +56,25 @@ class AgentHttp:
         body = await _body(receive, headers.get(b"content-encoding", ""))
         message = take(codec, body, service)
         if scope["path"] == ACKS:
-            await self._inbox.append(service, message)
+            await self._inbox.append(service, message, packed(codec, body, message))
             await _respond(send, 204, b"", codec.content_type, [])
             return
         if not isinstance(message, wire.Report):
             raise wire.WireError(refusal("invalid", "an acknowledgement goes to " + ACKS, "$.type"))
-        try:
-            async with asyncio.timeout(_SAFE_WITHIN_S):
-                await (await self._inbox.append(service, message))
-        except TimeoutError:
-            raise wire.WireError(refusal("busy", "not stored yet; send it again")) from None
+        await self._until_safe(service, message, packed(codec, body, message))
         desired = codec.encode(await self._feed.get(service))
         received = [(b"switchgear-received", str(message.seq).encode())]
         await _respond(send, 200, desired, codec.content_type, received)
+
+    async def _until_safe(self, service: str, message: wire.FromAgent, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(_SAFE_WITHIN_S):
+                safe = await self._inbox.append(service, message, data)
+                await asyncio.wait({safe})
+        except TimeoutError:
+            raise wire.WireError(refusal("busy", "not stored yet; send it again")) from None
+        if safe.cancelled():
+            raise wire.WireError(refusal("busy", "it may be lost; send it again"))
 
 
 def _codec(content_type: str) -> Codec:

@@ -4,14 +4,24 @@ import asyncio
 from typing import Protocol
 
 from breakers import wire
-from breakers.codec import Codec
+from breakers.codec import MSGPACK, Codec
 from dashboard.gate.refusals import refusal
 
 
 class Inbox(Protocol):
-    """Where messages go; what was appended is safe once its future is done."""
+    """Where messages go: the decoded one, and the same as MessagePack.
 
-    async def append(self, service: str, message: wire.FromAgent) -> asyncio.Future[None]: ...
+    What was appended is safe once its future is done; if that is cancelled, it must come again.
+    """
+
+    async def append(
+        self, service: str, message: wire.FromAgent, packed: bytes
+    ) -> asyncio.Future[None]: ...
+
+
+def packed(codec: Codec, data: bytes, message: wire.FromAgent) -> bytes:
+    """The message as MessagePack: most often the very bytes that it came in."""
+    return data if codec is MSGPACK else MSGPACK.encode(message)
 
 
 def take(codec: Codec, data: bytes, service: str) -> wire.FromAgent:

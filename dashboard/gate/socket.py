@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from functools import partial
 from typing import Final
 
 from django.db import DatabaseError
@@ -15,7 +14,7 @@ from breakers.codec import CODECS, Codec
 from dashboard.gate.asgi_types import Receive, Scope, Send
 from dashboard.gate.auth import TTL_S, Authenticator, bearer
 from dashboard.gate.desired import DesiredFeed
-from dashboard.gate.inbox import Inbox, take
+from dashboard.gate.inbox import Inbox, packed, take
 from dashboard.gate.refusals import CLOSE_CODES, STATUS, answer, refusal
 
 logger = logging.getLogger("switchgear.gate")
@@ -45,7 +44,9 @@ class AgentSocket:
         self._send = send
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
+        self._unsafe: dict[asyncio.Future[None], dict[str, int]] = {}
         self._safe: dict[str, int] = {}
+        self._is_lost = False
         self._codec: Codec = CODECS[0]
         self._service = ""
         self._token = ""
@@ -105,12 +106,23 @@ class AgentSocket:
             except wire.WireError as error:
                 await self._refuse(error.refused)
                 return
-            safe = await self._inbox.append(self._service, message)
+            data = packed(self._codec, data, message)
+            safe = await self._inbox.append(self._service, message, data)
             if isinstance(message, wire.Report):
-                safe.add_done_callback(partial(self._is_safe, message.boot, message.seq))
+                # Reports that are appended together become safe together: one callback for all.
+                lives = self._unsafe.get(safe)
+                if lives is None:
+                    lives = self._unsafe[safe] = {}
+                    safe.add_done_callback(self._settle)
+                lives[message.boot] = max(message.seq, lives.get(message.boot, 0))
 
-    def _is_safe(self, boot: str, seq: int, safe: asyncio.Future[None]) -> None:
-        self._safe[boot] = max(seq, self._safe.get(boot, 0))
+    def _settle(self, safe: asyncio.Future[None]) -> None:
+        lives = self._unsafe.pop(safe)
+        if safe.cancelled():
+            self._is_lost = True
+        else:
+            for boot, seq in lives.items():
+                self._safe[boot] = max(seq, self._safe.get(boot, 0))
         self._wake.set()
 
     async def _refuse(self, refused: wire.Refused) -> None:
@@ -137,6 +149,10 @@ class AgentSocket:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
+                if self._is_lost:
+                    # The agent sends everything again, in order, over its next connection.
+                    await self._send({"type": "websocket.close", "code": 1012})
+                    return
                 safe, self._safe = self._safe, {}
                 for boot, seq in safe.items():
                     await self._say(wire.Received(boot=boot, seq=seq))

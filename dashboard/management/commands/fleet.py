@@ -2,6 +2,7 @@ import asyncio
 import signal
 from typing import Any
 
+import uvloop
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
@@ -9,7 +10,7 @@ from dashboard.composition import make_worker
 
 
 class Command(BaseCommand):
-    help = "Run the fleet worker: consume reports, keep the fleet's state, emit frames."
+    help = "Run a fleet worker: consume reports, keep the fleet's state, emit frames. Any number."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.EMBEDDED:
@@ -17,7 +18,7 @@ class Command(BaseCommand):
                 "With SWITCHGEAR_BUS_URL=memory:// the web process runs the fleet worker itself; "
                 "give a redis:// address to run it on its own."
             )
-        asyncio.run(_run())
+        uvloop.run(_run())
 
 
 async def _run() -> None:

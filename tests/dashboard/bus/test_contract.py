@@ -1,4 +1,4 @@
-"""What every bus does, in one process or through a real Redis."""
+"""What every bus does: in one process, through a real Redis, and through a real Redis Cluster."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
+import redis
 
 from breakers import wire
+from breakers.codec import MSGPACK
 from dashboard.bus.memory import MemoryBus
-from dashboard.bus.protocol import Bus, Subscription
+from dashboard.bus.protocol import ALL, Bus, Entry, Log, Subscription, partition_of
 from dashboard.bus.redis import RedisBus
-from tests.servers import redis_server
+from tests.servers import redis_cluster, redis_server
 
 
 @pytest.fixture(scope="module")
@@ -23,32 +24,73 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(scope="module")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_cluster(tmp_path_factory.mktemp("cluster")) as url:
+        yield url
+
+
+def emptied(url: str) -> str:
+    """The same address, with nothing behind it."""
+    if "+cluster" in url:
+        with redis.RedisCluster.from_url(url.replace("+cluster", "")) as cluster:
+            cluster.flushall(target_nodes=redis.RedisCluster.PRIMARIES)
+    else:
+        with redis.Redis.from_url(url) as server:
+            server.flushall()
+    return url
+
+
+@pytest.fixture(params=["memory", "redis", "cluster"])
 async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
+    driver: Bus
     if request.param == "memory":
-        yield MemoryBus(topic_limit=5)
-        return
-    driver = RedisBus(request.getfixturevalue("redis_url"), topic_limit=5)
-    await driver._redis.flushdb()
+        driver = MemoryBus(topic_limit=5)
+    else:
+        url = emptied(request.getfixturevalue(f"{request.param}_url"))
+        driver = RedisBus(url, topic_limit=5)
     yield driver
-    await driver._redis.aclose()
+    await driver.aclose()
 
 
-def report(service: str = "shop", seq: int = 1) -> wire.Report:
-    return wire.Report(
+def report(service: str = "shop", seq: int = 1) -> bytes:
+    made = wire.Report(
         service=service, instance=wire.Instance(id="one"), boot="b", seq=seq, interval_s=1.0
     )
+    return MSGPACK.encode(made)
 
 
-async def read(bus: Bus, count: int) -> list[wire.FromAgent]:
+async def opened(bus: Bus) -> Log:
+    """The log as its only worker has it."""
+    log = bus.log()
+    shares = await log.share()
+    assert shares.taken == ALL == log.held()
+    await log.open(ALL)
+    return log
+
+
+async def entries(log: Log, count: int) -> list[Entry]:
+    """The next entries, until they hold that many messages."""
+    found: list[Entry] = []
+    async with asyncio.timeout(10):
+        while sum(len(each.messages) for each in found) < count:
+            found += await log.read()
+    return found
+
+
+async def read(log: Log, count: int) -> list[wire.FromAgent]:
     """That many messages, committed as they come."""
-    messages: list[wire.FromAgent] = []
-    async with asyncio.timeout(5):
-        while len(messages) < count:
-            for record in await bus.read(100):
-                messages.append(record.message)
-                bus.commit(record.offset)
-    return messages
+    found = await entries(log, count)
+    await commit(log, found)
+    return [message for each in found for message in each.messages]
+
+
+async def commit(log: Log, found: list[Entry]) -> None:
+    await log.commit({each.partition: each.position for each in found})
+
+
+def seqs(found: list[wire.FromAgent]) -> list[int]:
+    return [each.seq for each in found if isinstance(each, wire.Report)]
 
 
 class Listener:
@@ -82,40 +124,92 @@ async def listening(bus: Bus, topic: str) -> Listener:
 
 class TestLog:
     async def test_messages_of_a_service_are_read_in_order(self, bus: Bus) -> None:
+        log = await opened(bus)
         for seq in range(1, 51):
             await bus.append("shop", report(seq=seq))
-        messages = await read(bus, 50)
-        assert [each.seq for each in messages if isinstance(each, wire.Report)] == [*range(1, 51)]
+            if seq % 10 == 0:
+                await asyncio.sleep(0.02)
+        assert seqs(await read(log, 50)) == [*range(1, 51)]
 
     async def test_messages_come_out_as_they_went_in(self, bus: Bus) -> None:
+        log = await opened(bus)
         ack = wire.Ack(
             service="shop",
             instance="one",
             revision=7,
             items=[wire.AckItem("override", "posts", "refused", "x", "unknown state")],
         )
-        await bus.append("shop", ack)
-        assert await read(bus, 1) == [ack]
+        await bus.append("shop", MSGPACK.encode(ack))
+        assert await read(log, 1) == [ack]
 
-    async def test_all_services_are_read(self, bus: Bus) -> None:
+    async def test_all_services_are_read_each_in_its_partition(self, bus: Bus) -> None:
+        log = await opened(bus)
         names = {f"service-{n}" for n in range(40)}
         for name in names:
             await bus.append(name, report(name))
-        assert {each.service for each in await read(bus, 40)} == names
+        found = await entries(log, 40)
+        services = {message.service for each in found for message in each.messages}
+        assert services == names
+        for each in found:
+            assert {partition_of(m.service) for m in each.messages} == {each.partition}
 
-    async def test_what_was_committed_is_safe(self, bus: Bus) -> None:
-        safe = await bus.append("shop", report())
-        await read(bus, 1)
+    async def test_nothing_is_safe_before_it_is_committed(self, bus: Bus) -> None:
+        log = await opened(bus)
+        first = await bus.append("shop", report())
+        found = await entries(log, 1)
+        await asyncio.sleep(0.05)
+        second = await bus.append("shop", report(seq=2))
+        await asyncio.sleep(0.05)
+        assert not first.done()
+        assert bus.depth() == 2
+        await commit(log, found)
         async with asyncio.timeout(5):
-            await safe
+            await first
+        assert not second.done()
+        assert bus.depth() == 1
+        await commit(log, await entries(log, 1))
+        async with asyncio.timeout(5):
+            await second
+        assert bus.depth() == 0
+
+    async def test_what_was_committed_before_anybody_listened_is_safe_all_the_same(
+        self, bus: Bus
+    ) -> None:
+        safe = await bus.append("shop", report())
+        log = await opened(bus)
+        await commit(log, await entries(log, 1))
+        async with asyncio.timeout(10):
+            while not safe.done():
+                await log.share()
+                await asyncio.sleep(0.05)
 
     async def test_a_reader_waits_for_the_first_message(self, bus: Bus) -> None:
-        waiting = asyncio.create_task(bus.read(10))
+        log = await opened(bus)
+        waiting = asyncio.create_task(entries(log, 1))
         await asyncio.sleep(0.05)
         assert not waiting.done()
         await bus.append("shop", report())
-        async with asyncio.timeout(5):
-            assert len(await waiting) == 1
+        assert len(await waiting) == 1
+
+    async def test_a_closed_partition_is_not_read(self, bus: Bus) -> None:
+        log = await opened(bus)
+        log.close(partition_of("shop"))
+        await bus.append("shop", report())
+        assert partition_of("users") != partition_of("shop")
+        await bus.append("users", report("users"))
+        found = await entries(log, 1)
+        assert {each.partition for each in found} == {partition_of("users")}
+
+    async def test_opened_again_it_begins_with_what_was_not_committed(self, bus: Bus) -> None:
+        log = await opened(bus)
+        for seq in (1, 2, 3):
+            await bus.append("shop", report(seq=seq))
+            await asyncio.sleep(0.03)
+        found = await entries(log, 3)
+        await commit(log, found[:1])
+        log.close(partition_of("shop"))
+        await log.open(frozenset({partition_of("shop")}))
+        assert seqs(await read(log, 2)) == [2, 3]
 
     async def test_it_is_there(self, bus: Bus) -> None:
         await bus.check()
@@ -175,44 +269,14 @@ class TestTopics:
         assert b"late" not in listener.heard
 
 
-async def test_in_memory_nothing_is_safe_before_the_commit() -> None:
-    bus = MemoryBus()
-    first, second = await bus.append("shop", report()), await bus.append("shop", report(seq=2))
-    records = await bus.read(10)
-    assert not first.done()
-    assert bus.depth() == 2
-    bus.commit(records[0].offset)
-    assert first.done()
-    assert not second.done()
-    assert bus.depth() == 1
-
-
 async def test_in_memory_a_full_log_makes_writers_wait() -> None:
     bus = MemoryBus(capacity=2)
+    log = await opened(bus)
     await bus.append("shop", report())
     await bus.append("shop", report(seq=2))
     third = asyncio.create_task(bus.append("shop", report(seq=3)))
     await asyncio.sleep(0.01)
     assert not third.done()
-    bus.commit((await bus.read(1))[0].offset)
+    await commit(log, (await log.read())[:1])
     async with asyncio.timeout(1):
         await third
-
-
-async def test_in_redis_a_new_worker_finds_what_the_last_one_had_not_committed(
-    redis_url: str, tmp_path: Path
-) -> None:
-    first = RedisBus(redis_url)
-    await first._redis.flushdb()
-    for seq in (1, 2, 3):
-        await first.append("shop", report(seq=seq))
-    records = await first.read(10)
-    first.commit(records[0].offset)
-    async with asyncio.timeout(5):
-        while first._tasks:
-            await asyncio.sleep(0.01)
-    second = RedisBus(redis_url)
-    again = await read(second, 2)
-    assert [each.seq for each in again if isinstance(each, wire.Report)] == [2, 3]
-    for each in (first, second):
-        await each._redis.aclose()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 
 from breakers import wire
+from breakers.codec import MSGPACK
 from dashboard.bus.memory import MemoryBus
+from dashboard.bus.protocol import partition_of
 from dashboard.composition import DatabaseStore
 from dashboard.fleet.batch import Batch
 from dashboard.fleet.state import FleetState
@@ -23,8 +26,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class DiesAfterStoring(DatabaseStore):
     """Stores the first batch, and takes the process with it before anybody hears."""
 
-    def absorb(self, batch: Batch) -> None:
-        super().absorb(batch)
+    def absorb(self, batches: Sequence[Batch]) -> None:
+        super().absorb(batches)
         raise SystemExit
 
 
@@ -33,9 +36,9 @@ def worker(bus: MemoryBus, store: DatabaseStore) -> FleetWorker:
     return FleetWorker(bus, store, list, state=state, tick_s=0.01, checkpoint_s=0.02)
 
 
-def report(seq: int) -> wire.Report:
+def report(seq: int) -> bytes:
     breaker = wire.BreakerReport(name="posts", state="closed", counts=wire.Counts(success=10))
-    return wire.Report(
+    made = wire.Report(
         service="shop",
         instance=wire.Instance(id="one"),
         boot="b",
@@ -43,6 +46,7 @@ def report(seq: int) -> wire.Report:
         interval_s=1.0,
         breakers=[breaker],
     )
+    return MSGPACK.encode(made)
 
 
 async def stored() -> int:
@@ -53,14 +57,17 @@ async def stored() -> int:
 
 
 async def test_what_was_stored_but_not_answered_is_known_when_it_comes_again() -> None:
-    first = MemoryBus()
-    doomed = worker(first, DiesAfterStoring())
+    first, store = MemoryBus(), DiesAfterStoring()
+    doomed = worker(first, store)
+    await doomed.share()
     running = asyncio.create_task(doomed._consume())
     unanswered = [await first.append("shop", report(seq)) for seq in (1, 2, 3)]
     await asyncio.sleep(0.05)
     running.cancel()
+    counted = doomed.checkpoints.batch(partition_of("shop"))
+    assert counted
     with pytest.raises(SystemExit):
-        await sync_to_async(doomed._store.absorb)(doomed._batch)
+        await sync_to_async(store.absorb)([counted])
     assert not any(safe.done() for safe in unanswered)
     assert await stored() == 30
 
@@ -79,11 +86,11 @@ async def test_a_database_that_fails_is_waited_for_and_nothing_is_safe_meanwhile
     class Flaky(DatabaseStore):
         failures = 1
 
-        def absorb(self, batch: Batch) -> None:
+        def absorb(self, batches: Sequence[Batch]) -> None:
             if self.failures:
                 self.failures -= 1
                 raise OSError("the disk is full")
-            super().absorb(batch)
+            super().absorb(batches)
 
     bus = MemoryBus()
     running = asyncio.create_task(worker(bus, Flaky()).run())
@@ -107,13 +114,13 @@ class Gated(DatabaseStore):
         self.failures = failures
         self.writes = 0
 
-    def absorb(self, batch: Batch) -> None:
+    def absorb(self, batches: Sequence[Batch]) -> None:
         self.writes += 1
         self.entered.set()
         assert self.go_on.wait(10)
         if self.writes <= self.failures:
             raise OSError("the disk is full")
-        super().absorb(batch)
+        super().absorb(batches)
 
 
 async def stopped(running: asyncio.Task[None]) -> None:
