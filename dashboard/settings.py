@@ -131,6 +131,8 @@ if not EMBEDDED:
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {
     "expire overrides": {"task": "dashboard.control.tasks.expire_overrides", "schedule": 1.0},
+    "roll up history": {"task": "dashboard.history.tasks.roll_up", "schedule": 30.0},
+    "make partitions": {"task": "dashboard.history.tasks.make_partitions", "schedule": 600.0},
     "prune history": {"task": "dashboard.history.tasks.prune", "schedule": 600.0},
     "forget old lives": {"task": "dashboard.fleet.tasks.forget_old_lives", "schedule": 3600.0},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from breakers import wire
 from breakers.errors import PolicyError
@@ -25,9 +25,16 @@ def _sound(policy: dict[str, Any]) -> dict[str, Any]:
     return sound
 
 
+class Span(NamedTuple):
+    """A time longer than a bucket, in Unix seconds."""
+
+    begin: int
+    end: int
+
+
 @dataclass(slots=True)
 class Delta:
-    """What one breaker of all instances added to one ten-second bucket."""
+    """What one breaker of all instances added to one ten-second bucket, or over one span."""
 
     counts: dict[str, int] = field(default_factory=dict)
     latencies: Histogram = field(default_factory=Histogram)
@@ -51,13 +58,15 @@ class SeenTransition:
 
 @dataclass(slots=True)
 class Batch:
-    """The rows of a checkpoint. `deltas` is keyed by service, breaker and start of the bucket.
+    """The rows of a checkpoint. `deltas` is keyed by service, breaker and start of the bucket;
+    `spans` has what was told of more than a bucket at a time: agents that were offline merge.
 
     It holds what one partition of the log brought up to `position`, counted by a worker that had
     the partition's `epoch`.
     """
 
     deltas: dict[tuple[str, str, int], Delta] = field(default_factory=dict)
+    spans: dict[tuple[str, str, Span], Delta] = field(default_factory=dict)
     transitions: list[SeenTransition] = field(default_factory=list)
     cursors: dict[CursorKey, int] = field(default_factory=dict)
     declared: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
@@ -71,14 +80,9 @@ class Batch:
     def add(
         self, report: wire.Report, breaker: wire.BreakerReport, counts: dict[str, int], at: float
     ) -> None:
-        """Add one breaker of a report that came in at Unix time `at`.
-
-        Counts of a long interval (an agent that was offline) go to the bucket of its middle.
-        """
-        middle = at - report.age_s - report.interval_s / 2
-        key = (report.service, breaker.name, int(middle // BUCKET_S) * BUCKET_S)
+        """Add one breaker of a report that came in at Unix time `at`."""
         if counts or breaker.histogram.buckets:
-            delta = self.deltas.setdefault(key, Delta())
+            delta = self._delta(report, breaker.name, at - report.age_s)
             for name, n in counts.items():
                 delta.counts[name] = delta.counts.get(name, 0) + n
             delta.latencies.merge(breaker.histogram.buckets, breaker.histogram.sum_s)
@@ -101,3 +105,12 @@ class Batch:
             )
         if breaker.policy is not None:
             self.declared.setdefault(report.service, {})[breaker.name] = _sound(breaker.policy)
+
+    def _delta(self, report: wire.Report, breaker: str, ended: float) -> Delta:
+        """Where the counts of a report go: to the bucket of its middle, or to its span."""
+        began = ended - report.interval_s
+        if report.interval_s > BUCKET_S:
+            span = Span(int(began), int(ended))
+            return self.spans.setdefault((report.service, breaker, span), Delta())
+        bucket = int((began + ended) / 2 // BUCKET_S) * BUCKET_S
+        return self.deltas.setdefault((report.service, breaker, bucket), Delta())

@@ -1,62 +1,98 @@
-"""What happened: counts and latencies in buckets of ten seconds, and every transition."""
+"""What happened: counts and latencies in buckets of three sizes, and every transition.
+
+On PostgreSQL the tables of `dashboard.history.levels` are partitioned by time. Their primary keys
+are what identifies a row, since those of a partitioned table must contain what it is divided by.
+"""
 
 from django.db import models
 
+from dashboard.history.sketches import SketchField
 
-class Rollup(models.Model):
-    """One breaker over all instances in one bucket. `start` is Unix time; `buckets` is a sparse
-    sketch of `breakers.histogram`, kept so that percentiles of any span are real ones."""
 
+class Bucket(models.Model):
+    """One breaker over all instances in one bucket. `start` is Unix time; `sketch` holds the
+    latencies, kept so that percentiles of any span are real ones."""
+
+    pk = models.CompositePrimaryKey("service", "breaker", "start")
     service = models.CharField(max_length=120)
     breaker = models.CharField(max_length=120)
     start = models.BigIntegerField()
-    success = models.PositiveBigIntegerField(default=0)
-    failure = models.PositiveBigIntegerField(default=0)
-    timeout = models.PositiveBigIntegerField(default=0)
-    slow = models.PositiveBigIntegerField(default=0)
-    ignored = models.PositiveBigIntegerField(default=0)
-    rejected = models.PositiveBigIntegerField(default=0)
-    bulkhead_full = models.PositiveBigIntegerField(default=0)
-    retry = models.PositiveBigIntegerField(default=0)
-    fallback = models.PositiveBigIntegerField(default=0)
-    cache_hit = models.PositiveBigIntegerField(default=0)
-    cache_miss = models.PositiveBigIntegerField(default=0)
-    buckets = models.JSONField(default=dict)
+    success = models.BigIntegerField(default=0)
+    failure = models.BigIntegerField(default=0)
+    timeout = models.BigIntegerField(default=0)
+    slow = models.BigIntegerField(default=0)
+    ignored = models.BigIntegerField(default=0)
+    rejected = models.BigIntegerField(default=0)
+    bulkhead_full = models.BigIntegerField(default=0)
+    retry = models.BigIntegerField(default=0)
+    fallback = models.BigIntegerField(default=0)
+    cache_hit = models.BigIntegerField(default=0)
+    cache_miss = models.BigIntegerField(default=0)
+    sketch = SketchField(default=list)
     sum_s = models.FloatField(default=0.0)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["service", "breaker", "start"], name="one_rollup"),
-        ]
-        indexes = [models.Index(fields=["start"])]
+        abstract = True
+        indexes = [models.Index(fields=["start"], name="%(class)s_start")]
 
     def __str__(self) -> str:
         return f"{self.service}/{self.breaker} at {self.start}"
 
 
-class Transition(models.Model):
-    """A change of state at one instance. `at` is Unix time on the server's clock."""
+class Rollup(Bucket):
+    """Ten seconds, the finest level."""
 
+    class Meta(Bucket.Meta):
+        db_table = "history_tenseconds"
+
+
+class MinuteRollup(Bucket):
+    """A minute."""
+
+    class Meta(Bucket.Meta):
+        db_table = "history_minute"
+
+
+class HourRollup(Bucket):
+    """An hour."""
+
+    class Meta(Bucket.Meta):
+        db_table = "history_hour"
+
+
+class Rolled(models.Model):
+    """Up to when a level holds what the level below it holds. `step_s` names the level."""
+
+    step_s = models.IntegerField(primary_key=True)
+    to = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.step_s} s up to {self.to}"
+
+
+class Transition(models.Model):
+    """A change of state at one instance. `at` is Unix time on the server's clock; `key` is a digest
+    of service, breaker, instance, boot and number, by which one that is told twice is known."""
+
+    pk = models.CompositePrimaryKey("at", "key")
+    at = models.FloatField()
+    key = models.BigIntegerField()
     service = models.CharField(max_length=120)
     breaker = models.CharField(max_length=120)
     instance = models.CharField(max_length=120)
     boot = models.CharField(max_length=120)
-    number = models.PositiveBigIntegerField()
-    at = models.FloatField()
-    before = models.CharField(max_length=120)
-    after = models.CharField(max_length=120)
+    number = models.BigIntegerField()
+    before = models.CharField(max_length=20)
+    after = models.CharField(max_length=20)
     cause = models.CharField(max_length=500)
     window = models.JSONField(default=dict)
 
     class Meta:
-        ordering = ["-at"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["service", "breaker", "instance", "boot", "number"],
-                name="one_transition",
-            ),
+        ordering = ["-at", "-number", "-key"]
+        indexes = [
+            models.Index(fields=["key"], name="transition_key"),
+            models.Index(fields=["service", "breaker", "-at"], name="transition_breaker"),
         ]
-        indexes = [models.Index(fields=["service", "breaker", "-at"])]
 
     def __str__(self) -> str:
         return f"{self.service}/{self.breaker} {self.before} → {self.after}"

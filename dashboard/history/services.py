@@ -1,75 +1,176 @@
 """Writes of this room."""
 
-import time
-from functools import reduce
-from operator import or_
+from __future__ import annotations
 
-from django.db.models import Q
+import time
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from django.db import connection, transaction
 
 from breakers.histogram import Histogram
 from breakers.records import OUTCOMES
-from dashboard.fleet.batch import Batch
-from dashboard.history.models import Rollup, Transition
+from dashboard.fleet.batch import Batch, Delta, SeenTransition
+from dashboard.history import merging, partitions
+from dashboard.history.levels import LEVELS, TRANSITIONS, finest_for, homes
+from dashboard.history.models import Bucket, HourRollup, MinuteRollup, Rolled, Rollup, Transition
+from dashboard.history.sketches import pack, unpack, write
+from dashboard.history.spreading import spread
 
-ROLLUPS_KEPT_S = 86_400
-TRANSITIONS_KEPT_S = 90 * 86_400
-_CHUNK = 200
+MODELS = (Rollup, MinuteRollup, HourRollup)
+_Key = tuple[str, str, int]
 
 
-def absorb(batch: Batch) -> None:
-    """Add a checkpoint to history, inside the caller's transaction."""
-    keys = list(batch.deltas)
-    for i in range(0, len(keys), _CHUNK):
-        _absorb_rollups(batch, keys[i : i + _CHUNK])
-    Transition.objects.bulk_create(
-        [
-            Transition(
-                service=each.service,
-                breaker=each.breaker,
-                instance=each.instance,
-                boot=each.boot,
-                number=each.id,
-                at=each.at,
-                before=each.before,
-                after=each.after,
-                cause=each.cause,
-                window=each.window,
-            )
-            for each in batch.transitions
-        ],
-        ignore_conflicts=True,
+def absorb(batch: Batch, now: float | None = None) -> None:
+    """Add a checkpoint to history, inside the caller's transaction.
+
+    What is too late for a level, because it is too old for it or was rolled up already, is added to
+    those above it instead.
+    """
+    now = time.time() if now is None else now
+    with transaction.atomic():
+        _lock(shared=True)
+        rows = _by_level(batch, now, marks())
+        for level, deltas in zip(LEVELS, rows, strict=True):
+            if deltas:
+                partitions.ensure(level, (start for _, _, start in deltas))
+                merging.add_buckets(level, (_row(key, deltas[key]) for key in deltas))
+        kept = {digest(t): t for t in batch.transitions if TRANSITIONS.keeps(t.at, now)}
+        if kept:
+            partitions.ensure(TRANSITIONS, (each.at for each in kept.values()))
+            merging.add_transitions(transition_row(key, each) for key, each in kept.items())
+
+
+def _by_level(batch: Batch, now: float, carried: list[int]) -> list[dict[_Key, Delta]]:
+    rows: list[dict[_Key, Delta]] = [{} for _ in LEVELS]
+    for service, breaker, start, finest, delta in _pieces(batch):
+        for index, begin in homes(start, finest, now, carried):
+            total = rows[index].setdefault((service, breaker, begin), Delta())
+            for name, n in delta.counts.items():
+                total.counts[name] = total.counts.get(name, 0) + n
+            total.latencies.merge(delta.latencies.buckets, delta.latencies.sum_s)
+    return rows
+
+
+def _pieces(batch: Batch) -> Iterator[tuple[str, str, int, int, Delta]]:
+    for (service, breaker, start), delta in batch.deltas.items():
+        yield service, breaker, start, 0, delta
+    for (service, breaker, span), delta in batch.spans.items():
+        finest = finest_for(span.end - span.begin)
+        for start, part in spread(span, LEVELS[finest].step_s, delta):
+            yield service, breaker, start, finest, part
+
+
+def _row(key: _Key, delta: Delta) -> tuple[Any, ...]:
+    counts = (delta.counts.get(name, 0) for name in OUTCOMES)
+    sketch = write(pack(delta.latencies.buckets), connection.vendor)
+    return (*key, *counts, sketch, delta.latencies.sum_s)
+
+
+def transition_row(key: int, each: SeenTransition) -> tuple[Any, ...]:
+    """A transition as `merging.add_transitions` takes it."""
+    return (
+        each.at,
+        key,
+        each.service,
+        each.breaker,
+        each.instance,
+        each.boot,
+        each.id,
+        each.before,
+        each.after,
+        each.cause,
+        msgspec.json.encode(each.window).decode(),
     )
 
 
-def _absorb_rollups(batch: Batch, keys: list[tuple[str, str, int]]) -> None:
-    wanted = reduce(or_, (Q(service=s, breaker=b, start=at) for s, b, at in keys))
-    rows = {(row.service, row.breaker, row.start): row for row in Rollup.objects.filter(wanted)}
-    for key in keys:
-        row = rows.get(key)
-        if row is None:
-            row = rows[key] = Rollup(service=key[0], breaker=key[1], start=key[2])
-        delta = batch.deltas[key]
-        for name, n in delta.counts.items():
-            setattr(row, name, getattr(row, name) + n)
-        sketch = sketch_of(row)
-        sketch.merge(delta.latencies.buckets, delta.latencies.sum_s)
-        row.buckets, row.sum_s = sketch.buckets, sketch.sum_s
-    Rollup.objects.bulk_create(
-        rows.values(),
-        update_conflicts=True,
-        unique_fields=["service", "breaker", "start"],
-        update_fields=[*OUTCOMES, "buckets", "sum_s"],
-    )
+def digest(each: SeenTransition) -> int:
+    """The number by which a transition that is told twice is known."""
+    parts = (each.service, each.breaker, each.instance, each.boot, str(each.id))
+    digest = blake2b("\0".join(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
-def sketch_of(row: Rollup) -> Histogram:
-    """The latencies of a row; JSON has turned the bucket numbers into strings."""
-    return Histogram({int(index): n for index, n in row.buckets.items()}, row.sum_s)
+def sketch_of(row: Bucket) -> Histogram:
+    """The latencies of a row."""
+    return Histogram(unpack(row.sketch), row.sum_s)
+
+
+# -- Rolling up ----------------------------------------------------------------------------------
+
+
+def roll_up(now: float | None = None) -> int:
+    """Carry what has settled from each level to the one above; how many rows that made or changed.
+
+    Each step carries one span and moves the mark in one transaction: killed between two, it goes on
+    where it was; run twice at once, the second finds the mark moved.
+    """
+    now = time.time() if now is None else now
+    changed = 0
+    for index in range(1, len(LEVELS)):
+        while (rows := _roll_step(index, now)) is not None:
+            changed += rows
+    return changed
+
+
+@transaction.atomic
+def _roll_step(index: int, now: float) -> int | None:
+    """One span; None when there is nothing left to carry."""
+    _lock(shared=False)
+    lower, upper = LEVELS[index - 1], LEVELS[index]
+    carried = marks()
+    # What the level below still waits for would be missing above.
+    settled = now - upper.settle_s if index == 1 else min(now - upper.settle_s, carried[index - 1])
+    target = upper.floor(settled)
+    mark = carried[index]
+    if mark >= target:
+        return None
+    rows = MODELS[index - 1].objects.filter(start__gte=mark, start__lt=target).order_by("start")
+    oldest = rows.values_list("start", flat=True).first()
+    changed = 0
+    if oldest is None:
+        end = target
+    else:
+        begin = upper.floor(oldest)
+        end = min(target, begin + upper.chunk_s)
+        partitions.ensure(upper, (begin, end - 1))
+        changed = merging.roll(lower, upper, begin, end)
+    Rolled.objects.update_or_create(step_s=upper.step_s, defaults={"to": end})
+    return changed
+
+
+def marks() -> list[int]:
+    """Up to when each level was filled from the one below; the finest is filled by nobody."""
+    found = dict(Rolled.objects.values_list("step_s", "to"))
+    return [found.get(level.step_s, 0) for level in LEVELS]
+
+
+def _lock(shared: bool) -> None:
+    """Until the transaction ends: any number add, or one rolls up. SQLite has one writer anyway."""
+    if connection.vendor == "postgresql":
+        kind = "_shared" if shared else ""
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT pg_advisory_xact_lock{kind}(%s)", [partitions.ROLLING])
+
+
+# -- Making room ---------------------------------------------------------------------------------
 
 
 def prune(now: float | None = None) -> int:
-    """Let go of what is too old; returns how many rows."""
+    """Let go of what is too old; how many partitions, or rows where there are none. What was not
+    rolled up yet stays, however old."""
     now = time.time() if now is None else now
-    rollups, _ = Rollup.objects.filter(start__lt=now - ROLLUPS_KEPT_S).delete()
-    transitions, _ = Transition.objects.filter(at__lt=now - TRANSITIONS_KEPT_S).delete()
-    return rollups + transitions
+    carried = [*marks()[1:], int(now)]
+    gone = 0
+    for index, level in enumerate(LEVELS):
+        horizon = min(now - level.kept_s, carried[index])
+        if partitions.are_used():
+            gone += partitions.drop_before(level, horizon)
+        else:
+            gone += MODELS[index].objects.filter(start__lt=horizon).delete()[0]
+    horizon = now - TRANSITIONS.kept_s
+    if partitions.are_used():
+        return gone + partitions.drop_before(TRANSITIONS, horizon)
+    return gone + Transition.objects.filter(at__lt=horizon).delete()[0]

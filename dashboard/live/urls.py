@@ -5,5 +5,11 @@ from dashboard.live import views
 
 urlpatterns = [
     path("fleet", views.fleet, name="fleet"),
+    path("history", views.history, name="fleet-history"),
+    path("sums", views.sums, name="fleet-sums"),
+    path("transitions", views.transitions, name="transitions"),
+    path("services/<name:service>/history", views.history, name="service-history"),
+    path("services/<name:service>/sums", views.sums, name="service-sums"),
     path("services/<name:service>/breakers/<name:breaker>/history", views.history, name="history"),
+    path("services/<name:service>/breakers/<name:breaker>/strips", views.strips, name="strips"),
 ]

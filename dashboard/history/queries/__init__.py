@@ -1,0 +1,26 @@
+"""Reads of this room: series behind charts, sums behind tables, and what changed state when."""
+
+from dashboard.history.queries.plans import POINTS, Plan, plan
+from dashboard.history.queries.series import series, sums
+from dashboard.history.queries.timeline import (
+    BadCursor,
+    last_transitions,
+    states,
+    strips,
+    timeline,
+    transitions,
+)
+
+__all__ = [
+    "POINTS",
+    "BadCursor",
+    "Plan",
+    "last_transitions",
+    "plan",
+    "series",
+    "states",
+    "strips",
+    "sums",
+    "timeline",
+    "transitions",
+]
