@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
@@ -11,19 +11,28 @@ Row = TypeVar("Row", bound=Model)
 
 
 def walk(
-    query: QuerySet[Row], *, oldest_first: bool, at: str = "at", page: int = 1000
+    query: QuerySet[Row], by: Sequence[str], *, oldest_first: bool, page: int = 1000
 ) -> Iterator[Row]:
-    """The rows of a query by their time, and among those of one time by their id.
+    """The rows of a query in the order of the fields `by`, which together are different for each.
 
     Each page is one query that continues after the last row of the page before.
     """
-    order, beyond = ((at, "id"), "gt") if oldest_first else ((f"-{at}", "-id"), "lt")
-    rest = query.order_by(*order)
-    after: Any = Q()
+    rest = query.order_by(*(by if oldest_first else [f"-{field}" for field in by]))
+    beyond = "gt" if oldest_first else "lt"
+    after = Q()
     while True:
         rows = list(rest.filter(after)[:page])
         yield from rows
         if len(rows) < page:
             return
-        moment, id = getattr(rows[-1], at), rows[-1].pk
-        after = Q(**{f"{at}__{beyond}": moment}) | Q(**{at: moment, f"id__{beyond}": id})
+        last = {field: getattr(rows[-1], field) for field in by}
+        # This first condition follows from the others; indexes and partitions are chosen by it.
+        after = Q(**{f"{by[0]}__{beyond}e": last[by[0]]}) & _after(by, last, beyond)
+
+
+def _after(by: Sequence[str], last: dict[str, object], beyond: str) -> Q:
+    found = Q()
+    for n, field in enumerate(by):
+        same = {each: last[each] for each in by[:n]}
+        found |= Q(**same, **{f"{field}__{beyond}": last[field]})
+    return found

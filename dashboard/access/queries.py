@@ -25,4 +25,4 @@ def audited(
         at__lt=datetime.fromtimestamp(until, UTC),
         **{field: name for field, name in named.items() if name},
     )
-    return walk(wanted, oldest_first=oldest_first)
+    return walk(wanted, ("at", "id"), oldest_first=oldest_first)

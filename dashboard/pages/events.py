@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from dashboard.access.models import AuditEntry
 from dashboard.access.queries import audited
-from dashboard.history import transitions
+from dashboard.history import queries as history
 from dashboard.history.models import Transition
 
 KINDS: Final = {
@@ -71,7 +71,7 @@ def events(wanted: Wanted, *, oldest_first: bool = False) -> Iterator[Event]:
     named["oldest_first"] = oldest_first
     # A breaker has no author: whoever asks for somebody's acts asks for no transitions.
     if "transition" in wanted.kinds and not wanted.who:
-        rows = transitions.between(*span, **named)
+        rows = history.between(*span, **named)
         sources.append(map(_of_breaker, rows))
     if wanted.kinds - {"transition"}:
         acts = map(_of_person, audited(*span, **named, by=wanted.who))
@@ -122,7 +122,7 @@ def _join(group: Event, each: Event) -> None:
 
 def _of_breaker(row: Transition) -> Event:
     return Event(
-        id=f"t{row.pk}",
+        id=f"t{row.key}",
         at=row.at,
         kind="transition",
         service=row.service,

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 
 from dashboard.access.models import StatusLink
 from dashboard.access.status_links import status_link
-from dashboard.history import transitions
+from dashboard.history import queries as history
 from dashboard.pages import plain
 from dashboard.pages.mirrored import snapshot
 
@@ -78,7 +78,7 @@ def _since(level: str, breakers: list[dict[str, Any]]) -> float | None:
     if level == "silent":
         return None
     pairs = {(each["service"], each["name"]) for each in breakers}
-    changes = transitions.latest_of(pairs, time.time() - _BACK_S, _MOST_CHANGES)
+    changes = history.latest_of(pairs, time.time() - _BACK_S, _MOST_CHANGES)
     return plain.bad_since(breakers, changes)
 
 

@@ -1,6 +1,7 @@
 """Reads of this room: series behind charts, sums behind tables, and what changed state when."""
 
 from dashboard.history.queries.plans import POINTS, Plan, plan
+from dashboard.history.queries.reading import between, latest_of
 from dashboard.history.queries.series import series, sums
 from dashboard.history.queries.timeline import (
     BadCursor,
@@ -15,7 +16,9 @@ __all__ = [
     "POINTS",
     "BadCursor",
     "Plan",
+    "between",
     "last_transitions",
+    "latest_of",
     "plan",
     "series",
     "states",

@@ -28,7 +28,13 @@ def transition(at: float, instance: str = "one", **more: Any) -> Transition:
     fields = {"service": "shop", "breaker": "posts", "before": "closed", "after": "open"} | more
     number = Transition.objects.count() + 1
     return Transition.objects.create(
-        at=at, instance=instance, boot="b", number=number, cause="5 failures in a row", **fields
+        at=at,
+        instance=instance,
+        boot="b",
+        number=number,
+        key=number,
+        cause="5 failures in a row",
+        **fields,
     )
 
 
@@ -90,7 +96,7 @@ def test_a_long_range_is_read_a_page_at_a_time_without_loss(
     # Many at the very same moment, across the pages' bounds.
     Transition.objects.bulk_create(
         Transition(
-            service="shop", breaker="posts", instance=f"i{n}", boot="b", number=n,
+            service="shop", breaker="posts", instance=f"i{n}", boot="b", number=n, key=n,
             at=float(n // 700), before="closed", after="open",
         )
         for n in range(2500)

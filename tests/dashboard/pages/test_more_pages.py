@@ -65,7 +65,7 @@ def test_any_name_is_text_on_every_page(client: Client, shown: Any, name: str) -
     shown(name, wire.BreakerReport(name=name, state="open", cause=HOSTILE))
     Service.objects.create(name=name)
     Transition.objects.create(
-        service=name, breaker=name, instance=name, boot="b", number=1,
+        service=name, breaker=name, instance=name, boot="b", number=1, key=1,
         at=timezone.now().timestamp() - 5, before="closed", after="open", cause=HOSTILE,
     )  # fmt: skip
     urls = [*map(reverse, PAGES), reverse("service", args=[name])]
@@ -97,6 +97,7 @@ def at(seconds_ago: float, **more: Any) -> Transition:
         instance="one",
         boot="b",
         number=number,
+        key=number,
         at=timezone.now().timestamp() - seconds_ago,
         **fields,
     )
@@ -133,7 +134,7 @@ def test_older_events_are_a_page_further(client: Client) -> None:
 
 def test_a_custom_range_is_in_utc(client: Client) -> None:
     Transition.objects.create(
-        service="s", breaker="b", instance="i", boot="b", number=1,
+        service="s", breaker="b", instance="i", boot="b", number=1, key=1,
         at=1_767_229_200.0, before="closed", after="open",
     )  # fmt: skip
     inside = "range=custom&since=2026-01-01T00:59:59&until=2026-01-01T01:00:01"
@@ -147,7 +148,7 @@ def test_a_custom_range_is_in_utc(client: Client) -> None:
 async def test_exports_are_streamed_files(format: str, django_user_model: Any) -> None:
     person = await django_user_model.objects.acreate(username="vera")
     await Transition.objects.acreate(
-        service="shop", breaker="posts", instance="one", boot="b", number=1,
+        service="shop", breaker="posts", instance="one", boot="b", number=1, key=1,
         at=timezone.now().timestamp() - 5, before="closed", after="open",
     )  # fmt: skip
     client = AsyncClient()

@@ -26,7 +26,7 @@ def between(
     wanted = Transition.objects.filter(
         at__gte=since, at__lt=until, **{field: name for field, name in named.items() if name}
     )
-    return walk(wanted, oldest_first=oldest_first)
+    return walk(wanted, ("at", "number", "key"), oldest_first=oldest_first)
 
 
 def latest_of(pairs: Iterable[tuple[str, str]], since: float, limit: int) -> list[Transition]:
