@@ -4,6 +4,7 @@ Redis."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -28,6 +29,8 @@ from dashboard.history.models import Rollup
 from tests.servers import redis_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
+# A bucket that history keeps.
+NOW = int(time.time()) // 10 * 10
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +214,7 @@ class TestPoison:
             batch = checkpoints.batch(number)
             assert batch is not None
             service = f"{number}-{success}"
-            batch.deltas[service, "posts", 1000] = Delta({"success": success})
+            batch.deltas[service, "posts", NOW] = Delta({"success": success})
             batch.cursors[service, "one", "b"] = 9
             batch.position = (number, 0)
 
@@ -239,7 +242,7 @@ class TestPoison:
             checkpoints.begin(number, epochs.epochs[number])
             batch = checkpoints.batch(number)
             assert batch is not None
-            batch.deltas[f"service-{number}", "posts", 1000] = Delta({"success": number})
+            batch.deltas[f"service-{number}", "posts", NOW] = Delta({"success": number})
             batch.position = (number, 0)
         await sync_to_async(fence_off)(frozenset({3}))
         assert await checkpoints.store_once()
