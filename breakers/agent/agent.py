@@ -73,6 +73,7 @@ def start(
     zone: str = "",
     transport: str = "auto",
     format: str = "msgpack",
+    compress: bool = False,
     interval_s: float = 1.0,
     buffer_bytes: int = 4 * 1024 * 1024,
     timeout_s: float = 5.0,
@@ -99,6 +100,7 @@ def start(
         zone: where it runs, shown on the page.
         transport: "auto" (a WebSocket, HTTP where none gets through), "websocket" or "http".
         format: "msgpack" or "json".
+        compress: whether reports are deflated: less than half the bytes, for more of a core.
         interval_s: seconds between reports until the dashboard sets them; 0.25 to 300.
         buffer_bytes: what may wait for the dashboard in memory.
         timeout_s: seconds to connect, to send, to be answered a ping or a post.
@@ -120,6 +122,7 @@ def start(
         zone=zone,
         transport=transport,
         format=format,
+        compress=compress,
         interval_s=interval_s,
         buffer_bytes=buffer_bytes,
         timeout_s=timeout_s,

@@ -29,6 +29,14 @@ class Backoff:
         self._failures += 1
         return max(at_least_s, ceiling * self._random())
 
+    def soon(self, within_s: float) -> float:
+        """Seconds to wait for a server that restarts: its agents come back evenly over that time.
+        Asked again without success, it is a failure like others."""
+        if self._failures:
+            return self.next()
+        self._failures += 1
+        return within_s * self._random()
+
     def reset(self) -> None:
         """It went well: begin anew."""
         self._failures = 0

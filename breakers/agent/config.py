@@ -45,6 +45,7 @@ class AgentConfig:
     state_dir: Path | None = None
     transport: str = "auto"
     format: str = "msgpack"
+    compress: bool = False
     interval_s: float = 1.0
     buffer_bytes: int = 4 * 1024 * 1024
     timeout_s: float = 5.0

@@ -4,6 +4,7 @@ test wants said. Import it as `breakers.testing.FakeDashboard`."""
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http
 import http.server
 import secrets
@@ -30,6 +31,7 @@ from breakers.codec import CODECS, JSON, Codec
 
 T = TypeVar("T")
 _HTTP_PATIENCE_S: Final = 30.0
+GOING_AWAY: Final = 1012
 
 
 class FakeDashboard:
@@ -37,7 +39,8 @@ class FakeDashboard:
 
     `reports` holds each report once, `duplicates` counts those that came again. Its switches:
     `confirms` (whether reports are confirmed), `takes_websockets`, and `refuses`, a function that
-    may answer a message with a refusal.
+    may answer a message with a refusal. `unpacked` counts posts that came gzipped, `deflates` says
+    whether the last WebSocket is compressed.
 
     >>> from breakers import CircuitBreaker, Registry, agent
     >>> mine = Registry()
@@ -66,6 +69,8 @@ class FakeDashboard:
         self.refuses: Callable[[wire.FromAgent], wire.Refused | None] = lambda message: None
         self.connects = 0
         self.posts = 0
+        self.unpacked = 0
+        self.deflates = False
         self._port = 0
         self._server: Server | None = None
         self._sockets: dict[ServerConnection, Codec] = {}
@@ -88,7 +93,6 @@ class FakeDashboard:
             self._port,
             process_request=self._admit,
             subprotocols=[Subprotocol(codec.subprotocol) for codec in CODECS],
-            compression=None,
             ping_interval=None,
             close_timeout=0.2,
         )
@@ -113,6 +117,11 @@ class FakeDashboard:
         for each in sockets:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+    def hand_over(self) -> None:
+        """Close every WebSocket as a server that restarts does: with the hint to come back soon."""
+        for each in list(self._sockets):
+            each.close(GOING_AWAY, "restarting")
 
     def __enter__(self) -> FakeDashboard:
         self.start()
@@ -268,6 +277,7 @@ class FakeDashboard:
         with self._changed:
             self._sockets[connection] = codec
             self.connects += 1
+            self.deflates = bool(connection.protocol.extensions)
         try:
             self.tell(connection, self.desired)
             for data in connection:
@@ -320,6 +330,9 @@ class _Poster(http.server.BaseHTTPRequestHandler):
         dashboard = self.dashboard
         dashboard.posts += 1
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+            dashboard.unpacked += 1
         if not dashboard.is_ours(self.headers.get("Authorization", "")):
             self._answer(401, JSON, wire.Refused("unauthenticated", "no valid bearer token"))
             return

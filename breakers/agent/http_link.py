@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import ssl
 import urllib.request
@@ -19,6 +20,8 @@ from breakers.codec import JSON, MSGPACK
 
 REPORTS: Final = "/api/v1/reports"
 ACKS: Final = "/api/v1/acks"
+# Below this gzip's own frame outweighs what it saves.
+_WORTH_PACKING: Final = 512
 _CODES: Final = {
     400: "invalid",
     401: "unauthenticated",
@@ -40,6 +43,7 @@ class HttpLink:
 
     def __init__(self, config: AgentConfig) -> None:
         self._codec = JSON if config.format == "json" else MSGPACK
+        self._compress = config.compress
         self._connection, self._target, proxy_headers = _connection(config)
         self._headers = proxy_headers | {
             "Authorization": f"Bearer {config.token}",
@@ -74,8 +78,12 @@ class HttpLink:
         self._connection.close()
 
     def _post(self, path: str, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+        headers = self._headers
+        if self._compress and len(body) >= _WORTH_PACKING:
+            body = gzip.compress(body, compresslevel=1, mtime=0)
+            headers = headers | {"Content-Encoding": "gzip"}
         try:
-            self._connection.request("POST", self._target + path, body, self._headers)
+            self._connection.request("POST", self._target + path, body, headers)
             response = self._connection.getresponse()
             answer = response.read(wire.MAX_MESSAGE_BYTES + 1)
             if not response.isclosed():

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+
+# Python imports it when it first looks a host up. In the agent's thread that may be just while
+# the service forks, and then the child finds half a module and cannot look up hosts for ever.
+import encodings.idna  # noqa: F401
 import logging
 import os
 import queue
@@ -35,13 +39,15 @@ _HTTP_FOR_S: Final = 60.0
 _NEEDS_A_PERSON: Final = frozenset({"unauthenticated", "forbidden", "unknown_version"})
 _PERSON_S: Final = 5.0
 _HEARD_MAX: Final = 64
+# A dashboard that restarts says so: so long its agents take to come back, one by one.
+_BACK_WITHIN_S: Final = 1.0
 
 
 class Runner:
     """Threads: this one, and while a WebSocket is open one that reads it and two of `websockets`
     (its receiver and its pings). All are daemons: none keeps the process alive.
 
-    Cost, measured with 20 breakers of 1,000 calls a second each: 0.1 % of one core, 1 MB of memory.
+    What it costs is measured by `benchmarks/agent.py` and told in docs/guide/agent.md.
     """
 
     def __init__(
@@ -217,6 +223,9 @@ class Runner:
         if lost.code in _NEEDS_A_PERSON:
             self._say(logging.ERROR, f"{lost}; see to SWITCHGEAR_TOKEN and SWITCHGEAR_SERVICE")
             return self._backoff.next(at_least_s=_PERSON_S)
+        if lost.code == "going_away":
+            self._say(logging.INFO, f"{lost}; connecting again")
+            return self._backoff.soon(_BACK_WITHIN_S)
         self._say(logging.WARNING, f"no dashboard: {lost}; trying again, the service goes on")
         return self._backoff.next(at_least_s=lost.retry_after_s)
 

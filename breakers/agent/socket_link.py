@@ -2,8 +2,8 @@
 
 `websockets` has no timeout for sending, so the kernel gets one (SO_SNDTIMEO): with a peer that is
 half dead the socket's buffer fills, and without it a send would wait for ever and block the pings
-that are to notice. Compression is off: a report is small and deflate would cost more than the rest
-of the agent.
+that are to notice. Compression is off unless asked for: a report is small and deflate costs more
+than the rest of the agent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from breakers.agent.links import LinkLost
 from breakers.codec import JSON, MSGPACK, Codec
 
 _CODES: Final = {
+    1001: "going_away",
     1009: "too_large",
+    1012: "going_away",
     1013: "busy",
     4400: "invalid",
     4401: "unauthenticated",
@@ -133,7 +135,7 @@ def _open(config: AgentConfig, codec: Codec) -> ClientConnection:
             config.socket_url,
             additional_headers={"Authorization": f"Bearer {config.token}"},
             subprotocols=[Subprotocol(codec.subprotocol)],
-            compression=None,
+            compression="deflate" if config.compress else None,
             ssl=config.ssl_context if secure else None,
             open_timeout=config.timeout_s,
             ping_interval=config.ping_s,

@@ -17,3 +17,15 @@ def test_it_never_overflows() -> None:
 
 def test_who_says_when_to_come_back_is_obeyed() -> None:
     assert Backoff(3.0, random=lambda: 0.0).next(at_least_s=7.0) == 7.0
+
+
+def test_a_server_that_restarts_has_its_agents_back_spread_over_a_moment() -> None:
+    waits = sorted(Backoff(3.0).soon(1.0) for _ in range(1000))
+    assert 0 <= waits[0] < 0.05
+    assert 0.95 < waits[-1] <= 1.0
+    assert 0.4 < waits[500] < 0.6
+
+
+def test_one_that_does_not_come_back_is_a_failure_like_others() -> None:
+    backoff = Backoff(3.0, first_s=0.2, random=lambda: 1.0)
+    assert [backoff.soon(1.0), backoff.soon(1.0), backoff.next()] == [1.0, 0.4, 0.8]

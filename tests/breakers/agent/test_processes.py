@@ -152,3 +152,20 @@ def test_importing_it_starts_no_thread() -> None:
             assert threading.active_count() == 1
         """
         end(run(dashboard, program))
+
+
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+def test_its_thread_imports_nothing(transport: str) -> None:
+    """A fork in the middle of an import leaves the child a module that never becomes whole."""
+    with FakeDashboard() as dashboard:
+        program = f"""
+            import sys, time, breakers.agent
+            before = set(sys.modules)
+            agent = breakers.agent.start(transport={transport!r})
+            breakers.CircuitBreaker(name="posts").call(len, "four")
+            while agent.status().reports_safe < 2:
+                time.sleep(0.01)
+            assert agent.stop()
+            assert set(sys.modules) == before, set(sys.modules) - before
+        """
+        end(run(dashboard, program))

@@ -60,6 +60,37 @@ def test_every_transport_and_format_carries_both_flows(
     assert dashboard.counts("posts") == {"success": 1}
 
 
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+def test_reports_can_be_packed(
+    dashboard: FakeDashboard, registry: Registry, transport: str
+) -> None:
+    breakers = [CircuitBreaker(name=f"posts {n}", registry=registry) for n in range(20)]
+    agent = dashboard.start_agent(registry=registry, transport=transport, compress=True)
+    for each in breakers:
+        each.call(len, "four")
+    dashboard.wait_for(lambda: dashboard.counts("posts 19") == {"success": 1})
+    assert agent.stop()
+    assert (dashboard.unpacked > 0) == (transport == "http")
+    assert dashboard.deflates == (transport == "websocket")
+
+
+def test_a_dashboard_that_restarts_is_found_again_without_alarm(
+    dashboard: FakeDashboard,
+    registry: Registry,
+    agent: Agent,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    posts = CircuitBreaker(name="posts", registry=registry)
+    dashboard.wait_for(lambda: dashboard.reports)
+    with caplog.at_level(logging.INFO, logger="breakers.agent"):
+        dashboard.hand_over()
+        posts.call(len, "four")
+        dashboard.wait_for(lambda: dashboard.connects == 2)
+        dashboard.wait_for(lambda: dashboard.counts("posts") == {"success": 1})
+    assert "1012 restarting" in caplog.text
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
 def test_where_no_websocket_gets_through_it_reports_over_http(
     dashboard: FakeDashboard, registry: Registry
 ) -> None:

@@ -173,6 +173,14 @@ class TestSocketHostility:
             opened.send(json.dumps(report(extra="x" * wire.MAX_MESSAGE_BYTES)))
             assert closing(opened) == 1009
 
+    def test_a_deflated_bomb_is_refused_before_it_is_unpacked(
+        self, dashboard: Dashboard, token: str
+    ) -> None:
+        with socket(dashboard, token, compression="deflate") as opened:
+            hear(opened)
+            opened.send(" " * 50_000_000)
+            assert closing(opened) == 1009
+
     @pytest.mark.parametrize("wrong", ["", "short", "swg_" + "x" * 43, "ü" * 40])
     def test_without_a_good_token_there_is_no_socket(
         self, dashboard: Dashboard, wrong: str
