@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
 from breakers.breaker import CircuitBreaker
 from breakers.hot import Entry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+# What a breaker is told of an error: None where the callee answered with it and is well.
+Told = Callable[[BaseException], BaseException | None]
 
 
 class NothingLearnt(BaseException):
@@ -53,3 +61,46 @@ class Held:
         self.resume()
         if self._breaker is not None:
             self._breaker.leave(entry, self._start, error, self.answer)
+
+
+def through(
+    breaker: CircuitBreaker,
+    told: Told,
+    func: Callable[P, R],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
+    """`breaker.call`, where `told` says what an error means.
+
+    Raises:
+        CircuitBreakerOpen: the breaker refused.
+        Exception: whatever `func` raises.
+    """
+    entry, start = breaker.enter()
+    try:
+        result = func(*args, **kwargs)
+    except BaseException as error:
+        breaker.leave(entry, start, told(error), error)
+        raise
+    breaker.leave(entry, start, None, result)
+    return result
+
+
+async def athrough(
+    breaker: CircuitBreaker,
+    told: Told,
+    func: Callable[P, Awaitable[R]],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
+    """`through` for a coroutine function."""
+    entry, start = breaker.enter()
+    try:
+        result = await func(*args, **kwargs)
+    except BaseException as error:
+        breaker.leave(entry, start, told(error), error)
+        raise
+    breaker.leave(entry, start, None, result)
+    return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from breakers.backends import harmless
 from breakers.breaker import CircuitBreaker
@@ -15,7 +15,7 @@ from breakers.registry import Registry
 from breakers.registry import registry as default_registry
 
 BreakerFor = CircuitBreaker | Callable[[str], CircuitBreaker | None] | None
-_USUAL_PORTS: Final = {"http": 80, "https": 443}
+_USUAL_PORTS: Final = {"http": 80, "https": 443, "redis": 6379}
 
 
 class PerHost:
@@ -67,14 +67,10 @@ class PerHost:
         with harmless("breaker per host"), self._lock:
             if len(self._made) >= self.max_hosts:
                 raise RegistryFull(f"{self.max_hosts} hosts already; {name!r} has no breaker")
-            made = self._registry.get_or_create(name, lambda: self._make(name))
+            made = named(name, self._registry, self._fields)
             self._made.add(name)
             return made
         return None
-
-    def _make(self, name: str) -> CircuitBreaker:
-        fields: dict[str, object] = {**self._fields}
-        return CircuitBreaker(name=name, registry=None, **fields)  # type: ignore[arg-type]
 
 
 # One for all clients: a host has one breaker, whichever client asks it.
@@ -97,3 +93,14 @@ def breaker_for(breaker: BreakerFor, host: str) -> CircuitBreaker | None:
     if breaker is None or isinstance(breaker, CircuitBreaker):
         return breaker
     return breaker(host)
+
+
+def named(name: str, registry: Registry, fields: dict[str, object]) -> CircuitBreaker:
+    """The registered breaker of that name, made with these fields of `Policy` if there is none.
+
+    Raises:
+        PolicyError: a field has a value it cannot have.
+        RegistryFull: there is no room for it.
+    """
+    own: dict[str, Any] = {**fields}
+    return registry.get_or_create(name, lambda: CircuitBreaker(name=name, registry=None, **own))

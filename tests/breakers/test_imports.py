@@ -26,6 +26,10 @@ sys.meta_path.insert(0, Bare())
 EXTRAS = {
     "httpx": "httpx",
     "requests": "requests",
+    "redis": "redis",
+    "redis_cache": "redis",
+    "sqlalchemy": "sqlalchemy",
+    "django": "django",
 }
 
 

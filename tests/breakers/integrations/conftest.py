@@ -15,6 +15,19 @@ from breakers.integrations.hosts import PerHost
 from breakers.integrations.httpx import AsyncResilientTransport, ResilientTransport
 from breakers.integrations.requests import ResilientAdapter
 from tests.breakers.integrations.service import Service, http_service
+from tests.servers import postgres_server, redis_server
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -18,6 +18,36 @@ EXAMPLES = dict(re.findall(r"^#+ ([^\n]+)\n(?:(?!^#).)*?```python\n(.*?)```", PA
 CHECKS = {
     "httpx": "import asyncio\nassert asyncio.run(user(7)) == b'answer'",
     "requests": "assert payments.snapshot().counts['success'] == 1",
+    "Redis": "assert client.get('greeting') == b'hello'",
+    "Answers kept in Redis": "assert caller.call(dict, options) == rates",
+    "SQLAlchemy": """
+from breakers import registry
+(breaker,) = registry.all()
+assert breaker.name.startswith("db:") and breaker.snapshot().counts["success"] >= 2
+""",
+    "Django": """
+import django
+from django.conf import settings
+DATABASE = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+settings.configure(
+    MIDDLEWARE=MIDDLEWARE, DATABASES={"default": DATABASE}, ROOT_URLCONF="urls", ALLOWED_HOSTS=["*"]
+)
+django.setup()
+import sys, types
+from django.urls import path
+from breakers import CircuitBreakerOpen, registry
+def view(request):
+    raise CircuitBreakerOpen("posts", 7.0)
+sys.modules["urls"] = types.ModuleType("urls")
+sys.modules["urls"].urlpatterns = [path("", view)]
+sys.modules["shop"] = types.ModuleType("shop")
+ShopConfig("shop", types.SimpleNamespace(__file__="shop/__init__.py")).ready()
+from django.db import connection
+connection.cursor().execute("SELECT 1")
+assert registry.get("db:default").snapshot().counts["success"] >= 1
+from django.test import Client
+assert Client().get("/").headers["Retry-After"] == "7"
+""",
 }
 
 
@@ -27,9 +57,16 @@ def test_every_example_is_here() -> None:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_the_example_runs(name: str, service: Service) -> None:
-    code = EXAMPLES[name].replace("https://api.example.com", service.url)
-    code = code.replace('"https://"', '"http://"') + CHECKS[name]
+def test_the_example_runs(name: str, service: Service, redis_url: str, postgres_url: str) -> None:
+    code = EXAMPLES[name] + CHECKS[name]
+    real = {
+        "https://api.example.com": service.url,
+        '"https://"': '"http://"',
+        "redis://localhost:6379/0": redis_url,
+        "postgresql+psycopg://shop@localhost/shop": postgres_url.replace("://", "ql+psycopg://"),
+    }
+    for example, address in real.items():
+        code = code.replace(example, address)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30
     )

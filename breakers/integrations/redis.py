@@ -1,0 +1,104 @@
+"""redis-py behind a breaker: every command of a client, its pipelines and scripts included.
+
+client = guard(redis.Redis.from_url(url, socket_timeout=1.0))
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from breakers.breaker import CircuitBreaker
+from breakers.errors import CallTimeout
+from breakers.integrations.extras import missing
+from breakers.integrations.held import NothingLearnt, athrough, through
+from breakers.integrations.hosts import host_name, named
+from breakers.registry import Registry
+from breakers.registry import registry as default_registry
+
+try:
+    import redis.asyncio
+    from redis import exceptions
+except ImportError as error:
+    raise missing("redis", error) from error
+
+__all__ = ["guard", "told"]
+
+C = TypeVar("C", bound="redis.Redis | redis.asyncio.Redis")
+# The server answered with these, yet it does not serve.
+_DISTRESS: Final = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.ReadOnlyError,
+    exceptions.OutOfMemoryError,
+    exceptions.ClusterError,
+    exceptions.TryAgainError,
+    OSError,
+)
+
+
+def guard(
+    client: C,
+    breaker: CircuitBreaker | None = None,
+    *,
+    registry: Registry = default_registry,
+    **fields: object,
+) -> C:
+    """The same client, sync or asyncio, whose every command passes `breaker`.
+
+    A pipeline passes it once, when it is executed. Listening (`pubsub`, `monitor`) does not.
+
+    Args:
+        client: guarded in place, and returned.
+        breaker: where it is left out, the registered one named `redis:` and the server's address.
+        registry: where that is registered.
+        fields: any field of `Policy`, for that one.
+
+    Raises:
+        PolicyError: a field has a value it cannot have.
+    """
+    if breaker is None:
+        breaker = named(f"redis:{_address(client)}", registry, fields)
+    _put_behind(client, breaker, "execute_command")
+    make = client.pipeline
+
+    def pipeline(*args: Any, **kwargs: Any) -> Any:
+        made = make(*args, **kwargs)
+        _put_behind(made, breaker, "execute", "immediate_execute_command")
+        return made
+
+    _replace(client, "pipeline", pipeline)
+    return client
+
+
+def told(error: BaseException) -> BaseException | None:
+    """What a breaker is told of an error: None where the server answered and is well."""
+    if isinstance(error, exceptions.MaxConnectionsError):
+        # Our own pool is full: the server was not asked.
+        return NothingLearnt()
+    if isinstance(error, exceptions.TimeoutError):
+        return CallTimeout()
+    if isinstance(error, _DISTRESS):
+        return error
+    return None if isinstance(error, exceptions.RedisError) else NothingLearnt()
+
+
+def _put_behind(owner: Any, breaker: CircuitBreaker, *names: str) -> None:
+    for name in names:
+        method = getattr(owner, name)
+        call = athrough if inspect.iscoroutinefunction(method) else through
+        guarded: Callable[..., Any] = functools.partial(call, breaker, told, method)
+        _replace(owner, name, guarded)
+
+
+def _replace(owner: Any, name: str, method: Callable[..., Any]) -> None:
+    setattr(owner, name, method)
+
+
+def _address(client: Any) -> str:
+    where: dict[str, Any] = client.connection_pool.connection_kwargs
+    if "path" in where:
+        return str(where["path"])
+    return host_name("redis", str(where.get("host", "localhost")), where.get("port"))
