@@ -3,7 +3,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from dashboard import converters  # noqa: F401 - registers <name:…>
-from dashboard.pages import fleet_pages, service, status, timeline, views
+from dashboard.pages import breaker, fleet_pages, service, status, timeline, views
 
 urlpatterns = [
     path("", views.wall, name="wall"),
@@ -18,6 +18,6 @@ urlpatterns = [
     path("status/<str:token>", status.status, name="status"),
     path("status/<str:token>/now", status.status_now, name="status-now"),
     path("services/<name:service>", service.service, name="service"),
-    path("services/<name:service>/breakers/<name:breaker>", views.breaker, name="breaker"),
+    path("services/<name:service>/breakers/<name:breaker>", breaker.breaker, name="breaker"),
     path("services/<name:service>/breakers/<name:breaker>/<slug:slug>", views.act, name="act"),
 ]

@@ -17,7 +17,6 @@ from dashboard.access.roles import CHANGE_POLICIES, OPERATE
 from dashboard.control import queries as control
 from dashboard.control import services as acts
 from dashboard.fleet.models import Service
-from dashboard.history import queries as history
 from dashboard.pages.forms import ForceForm, ReleaseForm
 from dashboard.pages.mirrored import breaker_view, known_breakers, snapshot
 from dashboard.policies import queries as policies
@@ -81,29 +80,6 @@ def wall(request: HttpRequest) -> HttpResponse:
     return render(
         request, "pages/wall.html", {**_shared(request), "snapshot": shot, "has_services": known}
     )
-
-
-@require_GET
-def breaker(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
-    """One breaker: live figures, charts, instances, transitions, policy, overrides."""
-    view = breaker_view(service, breaker)
-    head = policies.head(service, breaker)
-    if view is None and head is None:
-        raise Http404(f"No instance of {service} has reported a breaker named {breaker}.")
-    explained = policies.explained(service, breaker)
-    timeout = next(row["value"] for row in explained if row["spec"].name == "timeout")
-    context = {
-        **_shared(request),
-        "service": service,
-        "breaker": breaker,
-        "snapshot": snapshot(service),
-        "transitions": history.transitions(service, breaker, 14),
-        "overrides": control.recent(service, breaker, 10),
-        "policy": explained,
-        "policy_head": head,
-        "timeout_ms": None if timeout is None else timeout * 1000,
-    }
-    return render(request, "pages/breaker.html", context)
 
 
 @require_http_methods(["GET", "POST"])

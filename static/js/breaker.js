@@ -1,29 +1,33 @@
 import { openActs } from "./act.js";
 import { Charts } from "./charts.js";
 import { make, parts, setText, showState } from "./dom.js";
-import { clock, latency, percent, rate, utc, word } from "./format.js";
+import { latency, moment, percent, rate, utc, word } from "./format.js";
 import { showOverride } from "./row.js";
 import { start } from "./shell.js";
 import { keyOf } from "./store.js";
 
-/** @import {BreakerAtInstance, BreakerView, Last} from "./types.js" */
+/** @import {BreakerAtInstance, BreakerView} from "./types.js" */
 
 const root = /** @type {HTMLElement} */ (document.getElementById("breaker"));
 const service = root.dataset.service ?? "";
-const key = keyOf(service, root.dataset.breaker ?? "");
+const name = root.dataset.breaker ?? "";
+const key = keyOf(service, name);
 const part = parts(root);
 const instanceRows = /** @type {HTMLElement} */ (document.querySelector("#instances tbody"));
 const transitionRows = /** @type {HTMLElement} */ (document.querySelector("#transitions tbody"));
 
 const store = start([service]);
 const charts = new Charts(root, () => store.now());
-let lastSeen = store.breakers.get(key)?.last ?? null;
+let lastSeen = store.breakers.get(key)?.last?.at ?? 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let due;
 openActs();
 
 store.addEventListener("change", (event) => {
   if (/** @type {CustomEvent<Set<string>>} */ (event).detail.has(key)) render();
 });
 render();
+refreshTransitions();
 setInterval(() => {
   const view = store.breakers.get(key);
   if (view?.override) showOverride(part.override, view.override, store.now());
@@ -42,9 +46,11 @@ function render() {
   showOverride(part.override, view.override, store.now());
   showInstances(view.instances);
   charts.setStates(view.instances);
-  if (view.last && view.last.at !== lastSeen?.at) {
-    lastSeen = view.last;
-    addTransition(view.last);
+  if (view.last && view.last.at !== lastSeen) {
+    lastSeen = view.last.at;
+    clearTimeout(due);
+    // It is stored within a second.
+    due = setTimeout(refreshTransitions, 1300);
   }
 }
 
@@ -68,7 +74,7 @@ function showInstances(instances) {
       const badge = make("span", word(state), "chip");
       badge.dataset.state = state;
       cell.append(badge);
-      const since = make("td", clock(each.since_at));
+      const since = make("td", moment(each.since_at, store.now()));
       since.title = utc(each.since_at);
       const cause = each.would_be_open ? `would be open: ${each.cause}` : each.cause;
       row.append(
@@ -83,19 +89,43 @@ function showInstances(instances) {
   );
 }
 
-/** @param {Last} last */
-function addTransition(last) {
-  transitionRows.querySelector(".none")?.closest("tr")?.remove();
+/** The latest transitions with their causes and the window's figures, from history. */
+async function refreshTransitions() {
+  const query = new URLSearchParams({
+    service,
+    breaker: name,
+    from: String(Math.floor(store.now() - 90 * 86_400)),
+    limit: root.dataset.transitionsLimit ?? "20",
+  });
+  const answer = await fetch(`${root.dataset.transitions}?${query}`).catch(() => null);
+  if (!answer?.ok) return;
+  const { transitions } = await answer.json();
+  if (!transitions.length) return;
+  transitionRows.replaceChildren(...transitions.map(transitionRow));
+}
+
+/** @param {any} each */
+function transitionRow(each) {
   const row = document.createElement("tr");
-  const when = make("td", utc(last.at).slice(11, 19));
-  when.title = clock(last.at);
-  row.append(
-    when,
-    make("td", last.instance),
-    make("td", `${word(last.before)} → ${word(last.after)}`),
-    make("td", last.cause),
-    make("td", "–", "num"),
-  );
-  row.className = "fresh";
-  transitionRows.prepend(row);
+  const when = make("td", "");
+  const time = make("time", moment(each.at, store.now()));
+  time.setAttribute("datetime", new Date(each.at * 1000).toISOString());
+  time.title = utc(each.at);
+  when.append(time);
+  const change = make("td", "");
+  const chip = make("span", word(each.after), "chip");
+  chip.dataset.state = each.after;
+  change.append(chip, " ", make("span", `from ${word(each.before).toLowerCase()}`, "was"));
+  row.append(when, make("td", each.instance), change, make("td", each.cause), make("td", figures(each.window)));
+  if (store.now() - each.at < 10) row.className = "fresh";
+  return row;
+}
+
+/** As dashboard/pages/wording.py says them. @param {Record<string, number>} window */
+function figures(window) {
+  if (!window.calls) return "–";
+  const said = [`${window.failures ?? 0} of ${window.calls} failed`];
+  if (window.slow) said.push(`${window.slow} slow`);
+  if (window.consecutive_failures > 1) said.push(`${window.consecutive_failures} in a row`);
+  return said.join(", ");
 }

@@ -1,61 +1,44 @@
-import { colour as ink } from "./colours.js";
-import { word } from "./format.js";
+/** The charts of one breaker: a range that slides on with the seconds, or a zoom into the past. */
 
+import { heatTable, latencyTable, rateTable, stateTable } from "./chart-tables.js";
+import { setText } from "./dom.js";
+import { moment as when, rank, utc } from "./format.js";
+import { CONFIG, heatAxis, heatTraces, latencyTraces, layout, rateTraces, stateTraces } from "./plots.js";
+
+/** @import {Piece, Series} from "./plots.js" */
 /** @import {BreakerAtInstance} from "./types.js" */
 
-const SPAN_S = 900;
-const REFETCH_MS = 10_000;
+/** @type {Record<string, number>} */
+const RANGES_S = { "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 };
+const SHORTEST_S = 30;
+const MOST_LANES = 40;
+const IDS = { rate: "chart-rate", latency: "chart-latency", heat: "chart-heat", states: "chart-states" };
 
-// Bottom to top. The pattern tells them apart without colour.
-const OUTCOMES = [
-  ["success", "Success", ""],
-  ["ignored", "Ignored", "."],
-  ["failure", "Failure", "/"],
-  ["timeout", "Timeout", "\\"],
-  ["rejected", "Refused", "x"],
-  ["bulkhead_full", "Bulkhead full", "+"],
-];
-const LATENCIES = [
-  ["p50_ms", "p50", "solid"],
-  ["p95_ms", "p95", "dash"],
-  ["p99_ms", "p99", "dot"],
-];
-/** @type {Record<string, string>} */
-const PATTERNS = {
-  closed: "",
-  open: "/",
-  half_open: ".",
-  forced_open: "x",
-  forced_closed: "-",
-  metrics_only: "|",
-};
-
-/** @type {any} */
+/** @type {() => any} */
 const plotly = () => /** @type {any} */ (window).Plotly;
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
-/** The charts of one breaker: the last 15 minutes, sliding on with the seconds. */
 export class Charts {
   /** @param {HTMLElement} root @param {() => number} now the server's clock, Unix seconds */
   constructor(root, now) {
-    this.url = root.dataset.history ?? "";
-    this.timeoutMs = Number(root.dataset.timeoutMs) || null;
+    this.root = root;
     this.now = now;
-    /** @type {any} */
+    this.timeoutMs = Number(root.dataset.timeoutMs) || null;
+    /** @type {Series | null} */
     this.series = null;
+    /** @type {Record<string, {from: number, to: number, state: string, cause: string}[]>} */
+    this.strips = {};
     /** @type {BreakerAtInstance[]} */
     this.instances = [];
-    this.fetch();
-    setInterval(() => this.fetch(), REFETCH_MS);
-    setInterval(() => this.slide(), 1000);
-    document.addEventListener("themechange", () => this.draw());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
-  }
-
-  async fetch() {
-    const response = await fetch(`${this.url}?range=15m`).catch(() => null);
-    if (!response?.ok) return;
-    this.series = await response.json();
-    this.draw();
+    /** A range of the past that was zoomed into; null follows the present.
+     * @type {[number, number] | null} */
+    this.zoomed = null;
+    this.asked = 0;
+    this.range = "15m";
+    this.#fromAddress();
+    this.#listen();
+    this.#turned();
+    this.#tick();
   }
 
   /** @param {BreakerAtInstance[]} instances */
@@ -64,169 +47,273 @@ export class Charts {
     const changed = signature !== this.signature;
     this.signature = signature;
     this.instances = instances;
-    if (changed && this.series) this.drawStates();
+    if (!changed || !this.series) return;
+    this.#drawStates();
+    clearTimeout(this.soon);
+    // The transition is stored within a second.
+    this.soon = setTimeout(() => this.fetch(), 1500);
+  }
+
+  async fetch() {
+    const turn = ++this.asked;
+    const [from, to] = this.#span();
+    const step = this.zoomed ? "" : `&step=${Math.floor((to - from) / 380)}`;
+    const query = `from=${from.toFixed(3)}&to=${to.toFixed(3)}`;
+    const [series, strips] = await Promise.all([
+      json(`${this.root.dataset.history}?${query}${step}`),
+      json(`${this.root.dataset.strips}?${query}`),
+    ]);
+    // Whoever clicked meanwhile waits for another answer.
+    if (turn !== this.asked || !series || !strips) return;
+    this.series = series;
+    this.strips = strips.instances;
+    this.draw();
   }
 
   draw() {
+    if (!this.series) return;
+    const series = this.series;
+    byId("no-history").hidden = series.total.calls > 0;
+    const range = this.#span();
+    if (plotly()) {
+      react(IDS.rate, rateTraces(series), layout(range, { barmode: "stack", bargap: 0 }));
+      react(IDS.latency, latencyTraces(series, this.timeoutMs), layout(range));
+      react(IDS.heat, heatTraces(series), layout(range, { yaxis: heatAxis(series), showlegend: false }));
+      this.#hearZoom();
+    }
+    this.#drawStates();
+    this.#tables();
+  }
+
+  #drawStates() {
+    const lanes = [...this.instances].sort(
+      (a, b) => rank(a.stale ? "stale" : a.state) - rank(b.stale ? "stale" : b.state) || a.id.localeCompare(b.id),
+    );
+    const shown = lanes.slice(0, MOST_LANES);
+    const left = lanes.length - shown.length;
+    setText(byId("states-note"), left > 0 ? `the ${MOST_LANES} worst of ${lanes.length}; the others are in the table` : "");
     if (!plotly() || !this.series) return;
-    this.drawRate();
-    this.drawLatency();
-    this.drawStates();
-  }
-
-  drawRate() {
-    const { t, rate, bucket_s: width } = this.series;
-    const x = t.map((/** @type {number} */ at) => moment(at + width / 2));
-    const traces = OUTCOMES.filter(([name]) => name === "success" || rate[name].some(Boolean)).map(
-      ([name, label, pattern]) => ({
-        x,
-        y: rate[name],
-        name: label,
-        type: "bar",
-        marker: {
-          color: ink(`--outcome-${name}`),
-          line: { width: 0 },
-          pattern: { shape: pattern, fillmode: "overlay", size: 5, solidity: 0.3, fgcolor: ink("--panel") },
-        },
-        hovertemplate: `%{y:.1f}/s ${label}<extra></extra>`,
-      }),
-    );
-    const layout = this.layout({ barmode: "stack", bargap: 0 });
-    plotly().react("chart-rate", traces, layout, CONFIG);
-  }
-
-  drawLatency() {
-    const { t, latency, bucket_s: width } = this.series;
-    const x = t.map((/** @type {number} */ at) => moment(at + width / 2));
-    /** @type {any[]} */
-    const traces = LATENCIES.map(([name, label, dash]) => ({
-      x,
-      y: latency[name],
-      name: label,
-      type: "scatter",
-      mode: "lines",
-      connectgaps: false,
-      line: { width: 2, dash, color: ink(`--latency-${label}`) },
-      hovertemplate: `%{y:.0f} ms ${label}<extra></extra>`,
-    }));
-    if (this.timeoutMs) {
-      traces.push({
-        x: [moment(this.series.from - 60), moment(this.series.to + 3600)],
-        y: [this.timeoutMs, this.timeoutMs],
-        name: "timeout",
-        mode: "lines",
-        line: { width: 1.5, dash: "longdash", color: ink("--state-open") },
-        hoverinfo: "skip",
-      });
-    }
-    plotly().react("chart-latency", traces, this.layout({ yaxis: { rangemode: "tozero" } }), CONFIG);
-  }
-
-  drawStates() {
-    if (!plotly()) return;
-    const ids = this.instances.map((each) => each.id).sort().reverse();
-    /** @type {Map<string, {base: Date[], x: number[], y: string[]}>} */
-    const byState = new Map();
-    for (const each of this.instances) {
-      for (const piece of this.pieces(each)) {
-        const into = byState.get(piece.state) ?? { base: [], x: [], y: [] };
-        into.base.push(moment(piece.from));
-        into.x.push((piece.to - piece.from) * 1000);
-        into.y.push(each.id);
-        byState.set(piece.state, into);
-      }
-    }
-    const traces = [...byState].map(([state, { base, x, y }]) => ({
-      type: "bar",
-      orientation: "h",
-      name: word(state),
-      base,
-      x,
-      y,
-      width: 0.6,
-      marker: {
-        color: ink(`--state-${state}`),
-        pattern: {
-          shape: PATTERNS[state] ?? "",
-          fillmode: "overlay",
-          size: 6, solidity: 0.25,
-          fgcolor: ink("--panel"),
-        },
-      },
-      hovertemplate: `%{y}: ${word(state)}<extra></extra>`,
-    }));
-    const layout = this.layout({
+    const ids = shown.map((each) => each.id).sort().reverse();
+    const among = new Set(ids);
+    const pieces = this.#pieces().filter((each) => among.has(each.id));
+    const more = {
       barmode: "overlay",
-      height: 70 + 26 * Math.max(1, ids.length),
-      yaxis: { categoryorder: "array", categoryarray: ids, showgrid: false, automargin: true },
-    });
-    plotly().react("chart-states", traces, layout, CONFIG);
+      height: Math.max(240, 64 + 25 * ids.length),
+      yaxis: { categoryorder: "array", categoryarray: ids, showgrid: false, automargin: true, type: "category" },
+    };
+    react(IDS.states, stateTraces(pieces), layout(this.#span(), more));
+    this.#hearZoom();
   }
 
-  /** The spans an instance spent in each state; before the first known change, what it is in now.
-   * @param {BreakerAtInstance} instance */
-  pieces(instance) {
-    const to = this.now();
-    const changes = this.series.states[instance.id] ?? [];
-    const known = changes.length ? changes : [{ at: this.series.from, state: instance.state }];
-    const began = this.began();
-    return known.map((/** @type {any} */ each, /** @type {number} */ i) => ({
-      state: each.state,
-      from: Math.max(began, each.at),
-      to: Math.max(each.at + 0.5, known[i + 1]?.at ?? to),
-    }));
-  }
-
-  /** When anything was reported first in this span: what was before, nobody knows. */
-  began() {
-    const { t, rate, from } = this.series;
-    const columns = /** @type {number[][]} */ (Object.values(rate));
-    const first = t.findIndex((/** @type {number} */ _, /** @type {number} */ i) =>
-      columns.some((column) => column[i] > 0),
+  /** The spans each instance spent in each state. One that never changed is in what it is in now,
+   * since anything was reported first; what was before, nobody knows.
+   * @returns {Piece[]} */
+  #pieces() {
+    const [, end] = this.#span();
+    const began = this.#began();
+    const known = new Set(Object.keys(this.strips));
+    const pieces = Object.entries(this.strips).flatMap(([id, those]) =>
+      those.map((each) => ({
+        id,
+        ...each,
+        // What it was in before its first change is known since anything was reported.
+        from: each.cause ? each.from : Math.max(each.from, began),
+        to: Math.min(each.to, end),
+      })),
     );
+    for (const each of this.instances) {
+      const state = each.stale ? "stale" : each.state;
+      const last = known.has(each.id) ? pieces.findLast((piece) => piece.id === each.id) : null;
+      if (last?.state === state && each.since_at <= last.from + 2) continue;
+      // A process that began anew is closed without ever having changed.
+      if (last) last.to = Math.min(last.to, each.since_at);
+      const from = last ? each.since_at : Math.max(began, Math.min(each.since_at, end - 1));
+      pieces.push({ id: each.id, from, to: end, state, cause: each.cause });
+    }
+    return pieces.filter((each) => each.to > each.from);
+  }
+
+  /** When anything was called first in this span. */
+  #began() {
+    const { t, counts, from } = /** @type {Series} */ (this.series);
+    const columns = Object.values(counts);
+    const first = t.findIndex((_, i) => columns.some((column) => column[i] > 0));
     return first > 0 ? t[first] : from;
   }
 
-  slide() {
-    if (!plotly() || !this.series || document.hidden) return;
-    const range = this.range();
-    for (const id of ["chart-rate", "chart-latency"]) plotly().relayout(id, { "xaxis.range": range });
-    this.drawStates();
-  }
-
-  range() {
-    const now = this.now();
-    return [moment(now - SPAN_S), moment(now)];
-  }
-
-  /** @param {Record<string, any>} more */
-  layout(more) {
-    const { yaxis, ...rest } = more;
-    const axis = { gridcolor: ink("--line"), zeroline: false, linecolor: ink("--line"), fixedrange: true };
-    return {
-      height: 220,
-      margin: { l: 44, r: 8, t: 4, b: 28 },
-      paper_bgcolor: "rgba(0,0,0,0)",
-      plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: "system-ui, sans-serif", size: 12, color: ink("--muted") },
-      legend: { orientation: "h", x: 0, y: 1.18, font: { size: 11 } },
-      showlegend: true,
-      hovermode: "closest",
-      xaxis: {
-        ...axis,
-        type: "date",
-        range: this.range(),
-        showgrid: false,
-        tickformat: "%H:%M",
-        hoverformat: "%H:%M:%S",
-      },
-      yaxis: { ...axis, rangemode: "tozero", nticks: 5, ...yaxis },
-      ...rest,
+  #tables() {
+    const draw = {
+      rate: (/** @type {HTMLElement} */ into) => rateTable(into, this.#known(), this.now()),
+      latency: (/** @type {HTMLElement} */ into) => latencyTable(into, this.#known(), this.now()),
+      heat: (/** @type {HTMLElement} */ into) => heatTable(into, this.#known(), this.now()),
+      states: (/** @type {HTMLElement} */ into) => stateTable(into, this.#pieces(), this.now()),
     };
+    for (const [name, fill] of Object.entries(draw)) {
+      const into = /** @type {HTMLElement} */ (this.root.querySelector(`[data-chart=${name}] .chart-table`));
+      if (!into.hidden && this.series) fill(into);
+    }
+  }
+
+  #known() {
+    return /** @type {Series} */ (this.series);
+  }
+
+  /** Unix seconds, both. @returns {[number, number]} */
+  #span() {
+    if (this.zoomed) return this.zoomed;
+    const now = this.now();
+    return [now - RANGES_S[this.range], now];
+  }
+
+  #listen() {
+    for (const button of this.root.querySelectorAll("[data-range]")) {
+      button.addEventListener("click", () => {
+        this.range = /** @type {HTMLElement} */ (button).dataset.range ?? this.range;
+        this.zoomed = null;
+        this.#turned();
+      });
+    }
+    byId("unzoom").addEventListener("click", () => {
+      this.zoomed = null;
+      this.#turned();
+    });
+    for (const button of this.root.querySelectorAll("[data-move]")) {
+      button.addEventListener("click", () => this.#move(/** @type {HTMLElement} */ (button).dataset.move ?? ""));
+    }
+    for (const toggle of this.root.querySelectorAll(".table-toggle")) {
+      toggle.addEventListener("click", () => this.#toggle(/** @type {HTMLElement} */ (toggle)));
+    }
+    document.addEventListener("themechange", () => this.draw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden && !this.zoomed) this.fetch();
+    });
+  }
+
+  /** @param {HTMLElement} toggle */
+  #toggle(toggle) {
+    const figure = /** @type {HTMLElement} */ (toggle.closest("figure"));
+    const table = /** @type {HTMLElement} */ (figure.querySelector(".chart-table"));
+    const plot = /** @type {HTMLElement} */ (figure.querySelector(".plot"));
+    table.hidden = !table.hidden;
+    plot.hidden = !table.hidden;
+    toggle.setAttribute("aria-pressed", String(!table.hidden));
+    if (table.hidden) this.draw();
+    else this.#tables();
+  }
+
+  /** Another range or another zoom: say so, keep it in the address, ask for its data. */
+  #turned() {
+    for (const each of this.root.querySelectorAll("[data-range]")) {
+      const own = /** @type {HTMLElement} */ (each).dataset.range;
+      each.setAttribute("aria-pressed", String(!this.zoomed && own === this.range));
+    }
+    const unzoom = byId("unzoom");
+    unzoom.hidden = !this.zoomed;
+    const words = this.root.querySelector(`[data-range="${this.range}"]`)?.textContent ?? "";
+    setText(unzoom, `Back to ${words}`);
+    const [from, to] = this.#span();
+    const span = byId("span-words");
+    setText(span, this.zoomed ? `${when(from, this.now())} to ${when(to, this.now())}` : "");
+    span.title = this.zoomed ? `${utc(from)} to ${utc(to)}` : "";
+    const url = new URL(location.href);
+    for (const name of ["range", "from", "to"]) url.searchParams.delete(name);
+    if (this.range !== "15m") url.searchParams.set("range", this.range);
+    if (this.zoomed) {
+      url.searchParams.set("from", from.toFixed(0));
+      url.searchParams.set("to", to.toFixed(0));
+    }
+    history.replaceState(null, "", url);
+    this.fetch();
+  }
+
+  #fromAddress() {
+    const query = new URLSearchParams(location.search);
+    const range = query.get("range") ?? "";
+    if (range in RANGES_S) this.range = range;
+    const [from, to] = [Number(query.get("from")), Number(query.get("to"))];
+    if (from > 0 && to > from) this.zoomed = [from, to];
+  }
+
+  /** A drag on one chart zooms all of them, and brings finer data. */
+  #hearZoom() {
+    for (const id of Object.values(IDS)) {
+      const element = /** @type {any} */ (byId(id));
+      if (!element.on || element.dataset.hears) continue;
+      element.dataset.hears = "yes";
+      element.on("plotly_relayout", (/** @type {any} */ change) => {
+        const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+        if (from === undefined || to === undefined) return;
+        this.#zoom(secondsOf(from), secondsOf(to));
+      });
+    }
+  }
+
+  /** @param {number} from @param {number} to */
+  #zoom(from, to) {
+    const middle = (from + to) / 2;
+    const half = Math.max(SHORTEST_S, to - from) / 2;
+    this.zoomed = [middle - half, Math.min(middle + half, this.now())];
+    this.#turned();
+  }
+
+  /** What the buttons do: for keyboards, and for thumbs, whose drag scrolls. @param {string} way */
+  #move(way) {
+    const [from, to] = this.#span();
+    const [middle, span] = [(from + to) / 2, to - from];
+    if (way === "in") this.#zoom(middle - span / 4, middle + span / 4);
+    else if (way === "out") this.#zoom(middle - span, Math.min(middle + span, this.now()));
+    else if (way === "earlier") this.#zoom(from - span / 2, to - span / 2);
+    else if (to + span / 2 < this.now()) this.#zoom(from + span / 2, to + span / 2);
+    else {
+      this.zoomed = null;
+      this.#turned();
+    }
+  }
+
+  /** The window slides with the clock, as often as a pixel of it passes; data come each ten seconds,
+   * or less often where a point is longer. */
+  #tick() {
+    const span = RANGES_S[this.range];
+    const every = Math.max(1000, Math.min(60_000, (span / 700) * 1000));
+    setTimeout(() => {
+      this.#slide();
+      this.#tick();
+    }, every);
+    const due = Math.max(10_000, Math.min(120_000, (span / 400) * 1000));
+    if (!this.zoomed && !document.hidden && Date.now() - (this.fetchedAt ?? 0) >= due) {
+      this.fetchedAt = Date.now();
+      this.fetch();
+    }
+  }
+
+  #slide() {
+    if (!plotly() || !this.series || document.hidden || this.zoomed) return;
+    const range = this.#span().map((at) => new Date(at * 1000));
+    for (const id of [IDS.rate, IDS.latency, IDS.heat]) {
+      if (!byId(id).hidden) plotly().update(id, {}, { "xaxis.range": range });
+    }
+    if (!byId(IDS.states).hidden) this.#drawStates();
   }
 }
 
-const CONFIG = { displayModeBar: false, responsive: true };
+/** @param {string} id @param {any[]} traces @param {any} shape */
+function react(id, traces, shape) {
+  const element = byId(id);
+  if (element.hidden) return;
+  plotly().react(element, traces, shape, CONFIG);
+}
 
-/** @param {number} at Unix seconds */
-const moment = (at) => new Date(at * 1000);
+/** @param {string} url */
+async function json(url) {
+  const answer = await fetch(url).catch(() => null);
+  return answer?.ok ? answer.json() : null;
+}
+
+/** Plotly tells a moment as local time, and midnight as a day alone, which would be read as UTC.
+ * @param {string | number | Date} value @returns {number} Unix seconds */
+function secondsOf(value) {
+  if (typeof value !== "string") return Number(value) / 1000;
+  const text = value.length > 10 ? value.replace(" ", "T") : `${value}T00:00`;
+  return new Date(text).getTime() / 1000;
+}
