@@ -26,8 +26,8 @@ $(HOT): breakers/_hot.c setup.py $(STAMP)
 	@$(BIN)/python -c 'from breakers import hot; print("The breakers are compiled." if hot.COMPILED else "No C compiler: the breakers run as plain Python.")'
 	@touch $@
 
-demo: venv ## Start the dashboard and the example fleet (Ctrl-C stops both)
-	@exec $(BIN)/python -m examples.demo
+demo: venv ## Start the dashboard and the example fleet (PROFILE=production: all of the Procfile)
+	@exec $(BIN)/python -m examples.demo $(if $(PROFILE),--profile $(PROFILE))
 
 dashboard: venv ## Bring the demo's dashboard back after it was killed
 	@exec $(BIN)/python -m examples.demo dashboard

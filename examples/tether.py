@@ -7,22 +7,32 @@ works on every Unix, for threads and wrappers in between too, which PR_SET_PDEAT
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 import time
 
 GRACE_S = 4.0
 
 
-def hold_on_to_parent() -> None:
+def hold_on_to_parent(grace_s: float = GRACE_S) -> None:
     """From now on, when standard input closes, this process gets SIGTERM, and later is killed."""
-    threading.Thread(target=_watch, name="tether", daemon=True).start()
+    threading.Thread(target=_watch, args=(grace_s,), name="tether", daemon=True).start()
 
 
-def _watch() -> None:
+def _watch(grace_s: float) -> None:
     while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE_S)
+    time.sleep(grace_s)
     os._exit(1)
+
+
+def end_with_parent() -> None:
+    """From now on, this process gets SIGTERM when the thread that started it ends; for programs
+    that are not ours to tether. Only Linux has this; elsewhere nothing happens. A change of user
+    undoes it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

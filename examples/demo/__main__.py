@@ -9,12 +9,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import httpx
 
 from examples.demo.run import Demo, Failed
 from examples.demo.state import State, known
+from examples.production.demo import ProductionDemo, free_ports, told
+from examples.production.state import BadPort, Production
 
 _PORT = 8000
 _PORTS_TRIED = 50
@@ -31,7 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=os.environ.get("PORT"),
         help=f"the dashboard's ({_PORT}, or the next free one)",
     )
+    parser.add_argument(
+        "--profile",
+        choices=("embedded", "production"),
+        default=os.environ.get("PROFILE") or "embedded",
+        help="one process, or all of the Procfile with PostgreSQL and Redis",
+    )
     options = parser.parse_args(arguments)
+    if options.profile == "production":
+        return production(options.port)
     lonely = lonely_demo(options.port)
     if lonely is not None:
         return bring_back(lonely)
@@ -46,11 +57,31 @@ def demo(first: int) -> int:
         state = State(port)
         with state.locked() as ours:
             if ours and state.port_is_free():
-                return _run(state)
+                return _run(Demo(state, say).run())
         by = "another demo" if not ours else "another program"
         say(f"Port {port} is taken by {by}; trying {port + 1}.")
     say("No port is free; say which to use: make demo PORT=9000")
     return 1
+
+
+def production(port: int | None) -> int:
+    """Run the production shape on free ports, the dashboard's from `port` on."""
+    env = dict(os.environ)
+    if port is not None:
+        env["BALANCER_PORT"] = str(port)
+    try:
+        ports = free_ports(env)
+    except BadPort as error:
+        say(str(error))
+        return 2
+    state = Production(ports["BALANCER_PORT"], ports)
+    with state.locked() as ours:
+        if not ours:
+            say(f"The production shape runs here already; its state is in {state.directory}")
+            return 1
+        for line in told(ports, env):
+            say(line)
+        return _run(ProductionDemo(state, say).run())
 
 
 def dashboard_alone(port: int | None) -> int:
@@ -62,7 +93,7 @@ def dashboard_alone(port: int | None) -> int:
     state = candidates[0]
     with state.locked() as ours:
         if ours and state.port_is_free():
-            return _run(state, with_shop=False)
+            return _run(Demo(state, say, with_shop=False).run())
     say(f"Port {state.port} is taken by another program.")
     return 1
 
@@ -105,19 +136,15 @@ def say(line: str) -> None:
         print(line, flush=True)
 
 
-def _run(state: State, with_shop: bool = True) -> int:
+def _run(demo: Coroutine[Any, Any, None]) -> int:
     say("Starting Switchgear …")
     try:
-        asyncio.run(_live(state, with_shop))
+        asyncio.run(demo)
     except Failed as error:
         say(str(error))
         return 1
     say("Stopped.")
     return 0
-
-
-async def _live(state: State, with_shop: bool) -> None:
-    await Demo(state, say, with_shop).run()
 
 
 def _is_up(state: State) -> bool:

@@ -28,7 +28,7 @@ def static(state: State) -> None:
     call_command("collectstatic", interactive=False, verbosity=0)
 
 
-_STEPS = {"database": database, "static": static}
+STEPS = {"database": database, "static": static}
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     state = State(int(sys.argv[1]))
     django.setup()
     for step in sys.argv[2:]:
-        _STEPS[step](state)
+        STEPS[step](state)
 
 
 if __name__ == "__main__":

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
-from typing import IO
 
-import httpx
-
-from examples.demo.state import ROOT, SERVICES, State
+from examples.demo.card import card
+from examples.demo.children import end, how, spawn, until_healthy
+from examples.demo.state import SERVICES, State
 from examples.shop.fleet import DIRECTOR_PORT
 from examples.shop.supervisor import address, listen
 
-_PEOPLE = {"operator": "acts", "viewer": "only looks", "admin": "everything"}
-_END_S = 5.0
 _UP_S = 30.0
 
 Say = Callable[[str], None]
@@ -79,13 +74,13 @@ class Demo:
         if self._director is not None:
             self._shop = await self._spawn_shop(self._director)
             await self._until_shop_is_up(address(self._director))
-        self._say(self._card())
+        self._say(card(self._state, address(self._director) if self._director else None))
         await asyncio.gather(self._watch_dashboard(), self._watch_shop())
 
     async def _spawn_dashboard(self) -> asyncio.subprocess.Process:
         demo_url = address(self._director) if self._director else ""
         with self._state.log.open("wb") as log:
-            return await _spawn(
+            return await spawn(
                 "examples.demo.serve",
                 str(self._state.port),
                 env=self._state.environment(demo_url),
@@ -99,11 +94,11 @@ class Demo:
             env[name] = self._state.token(service).read_text()
         fd = director.fileno()
         where = ("--dir", str(self._state.directory), "--director-fd", str(fd), "--tethered")
-        return await _spawn("examples.shop", *where, env=env, fds=(fd,))
+        return await spawn("examples.shop", *where, env=env, fds=(fd,))
 
     async def _until_dashboard_is_up(self, dashboard: asyncio.subprocess.Process) -> None:
         try:
-            await _until_healthy(self._state.url, _UP_S, lambda: dashboard)
+            await until_healthy(self._state.url, _UP_S, lambda: dashboard)
         except (TimeoutError, ChildProcessError):
             tail = self._state.log.read_text(errors="replace").splitlines()[-15:]
             raise Failed(
@@ -112,7 +107,7 @@ class Demo:
 
     async def _until_shop_is_up(self, director: str) -> None:
         try:
-            await _until_healthy(director, _UP_S, lambda: self._shop)
+            await until_healthy(director, _UP_S, lambda: self._shop)
         except (TimeoutError, ChildProcessError):
             raise Failed("The shop did not come up.") from None
 
@@ -124,7 +119,7 @@ class Demo:
             self._wanted.clear()
             self._state.down.touch()
             self._say(
-                f"The dashboard ended ({_how(code)}). The shop goes on without it.\n"
+                f"The dashboard ended ({how(code)}). The shop goes on without it.\n"
                 "Bring it back with:  make dashboard"
             )
             await self._wanted.wait()
@@ -140,7 +135,7 @@ class Demo:
     async def _watch_shop(self) -> None:
         while self._shop is not None and self._director is not None:
             code = await self._shop.wait()
-            self._say(f"The shop ended ({_how(code)}); starting it again.")
+            self._say(f"The shop ended ({how(code)}); starting it again.")
             await asyncio.sleep(1.0)
             self._shop = await self._spawn_shop(self._director)
 
@@ -151,22 +146,7 @@ class Demo:
         self._say("Stopping …")
         for child in (self._shop, self._dashboard):
             if child is not None:
-                await _end(child)
-
-    def _card(self) -> str:
-        state = self._state
-        lines = ["", f"  Dashboard   {state.url}"]
-        for who, may in _PEOPLE.items():
-            label = "" if len(lines) > 2 else "Sign in as"
-            lines.append(f"  {label:<10}  {who:<8}  {state.password(who).read_text()}  ({may})")
-        if self._director is not None:
-            lines += [
-                "",
-                f"  2:47 AM     {address(self._director)}",
-                "              starts and stops the incident, as does",
-                f"              {_python()} -m examples.shop incident start|stop",
-            ]
-        return "\n".join([*lines, "", "Ctrl-C stops everything.", ""])
+                await end(child)
 
 
 async def prepare(state: State, say: Say) -> None:
@@ -179,7 +159,7 @@ async def prepare(state: State, say: Say) -> None:
     if not steps:
         return
     say("Preparing: " + " and ".join(steps) + " …")
-    child = await _spawn(
+    child = await spawn(
         "examples.demo.prepare", str(state.port), *steps, env=state.environment(), piped=True
     )
     output = await child.stdout.read() if child.stdout else b""
@@ -187,77 +167,3 @@ async def prepare(state: State, say: Say) -> None:
         text = output.decode(errors="replace").strip()
         raise Failed(f"Preparing the dashboard failed:\n{text}")
     state.prepared(steps)
-
-
-async def _spawn(
-    module: str,
-    *arguments: str,
-    env: dict[str, str],
-    output: IO[bytes] | None = None,
-    piped: bool = False,
-    fds: tuple[int, ...] = (),
-) -> asyncio.subprocess.Process:
-    """Start one of our modules in a session of its own, so that Ctrl-C reaches only us."""
-    to: IO[bytes] | int | None = asyncio.subprocess.PIPE if piped else output
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        *arguments,
-        cwd=ROOT,
-        env=env,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=to,
-        stderr=to if output is None and not piped else asyncio.subprocess.STDOUT,
-        pass_fds=fds,
-        start_new_session=True,
-    )
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """End a child: asked first, killed with its process group if it does not listen."""
-    with contextlib.suppress(ProcessLookupError):
-        child.terminate()
-    try:
-        await asyncio.wait_for(child.wait(), _END_S)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-
-
-async def _until_healthy(
-    base: str, patience_s: float, child: Callable[[], asyncio.subprocess.Process | None]
-) -> None:
-    """Return once `/healthz` answers 200.
-
-    Raises:
-        TimeoutError: it does not.
-        ChildProcessError: the process that should answer has ended.
-    """
-    async with asyncio.timeout(patience_s), httpx.AsyncClient(trust_env=False) as client:
-        while True:
-            with contextlib.suppress(httpx.HTTPError):
-                if (await client.get(f"{base}/healthz")).status_code == 200:
-                    return
-            process = child()
-            if process is not None and process.returncode is not None:
-                raise ChildProcessError(process.returncode)
-            await asyncio.sleep(0.05)
-
-
-def _how(code: int) -> str:
-    """How a process ended.
-
-    >>> _how(-9), _how(3)
-    ('killed by SIGKILL', 'exit code 3')
-    """
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def _python() -> str:
-    """The interpreter as one would type it from the project's root."""
-    with contextlib.suppress(ValueError):
-        relative = os.path.relpath(sys.executable, ROOT)
-        if not relative.startswith(".."):
-            return relative
-    return sys.executable

@@ -16,7 +16,7 @@ import msgspec
 
 from examples import tether
 from examples.shop.fleet import Addresses, Shape, run
-from examples.shop.supervisor import ROOT
+from examples.shop.supervisor import ROOT, listen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,8 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shape = Shape(
         options.profile_apis, options.webs, options.rate, options.pace, not options.any_ports
     )
-    fd = options.director_fd
-    director = None if fd is None else socket.socket(fileno=fd)
+    director = _director(options.director_fd, options.director_port)
     options.dir.mkdir(parents=True, exist_ok=True)
     try:
         asyncio.run(run(shape, options.dir, _say, director))
@@ -57,6 +56,13 @@ def incident(act: str, url: str | None) -> int:
             return 1
     print(in_words(where))
     return 0
+
+
+def _director(fd: int | None, port: int | None) -> socket.socket | None:
+    """The director's socket, where it is said which."""
+    if fd is not None:
+        return socket.socket(fileno=fd)
+    return None if port is None else listen(port)
 
 
 def in_words(where: dict[str, Any]) -> str:
@@ -99,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--any-ports", action="store_true", help="use whatever ports are free")
     parser.add_argument("--tethered", action="store_true", help="end when standard input does")
     parser.add_argument("--director-fd", type=int, help="a listening socket for the director")
+    parser.add_argument("--director-port", type=int, help="where the director listens, if free")
     commands = parser.add_subparsers(dest="command")
     play = commands.add_parser("incident", help="play 2:47 AM on the shop that runs")
     play.add_argument("act", choices=("start", "stop", "status"))

@@ -1,0 +1,113 @@
+"""`make demo PROFILE=production` as it runs: every process of the Procfile behind the balancer."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from examples.production.state import PORTS, BadPort, Production, ports_of
+from tests.examples.running import ROOT, Running, eventually, http, running
+from tests.servers import free_port
+
+UP_S = 90.0
+ROLES = {"postgres", "redis", "web1", "web2", "balancer", "fleet1", "fleet2"} | {
+    "worker",
+    "beat",
+    "shop",
+}
+
+
+class Shape:
+    """What the tests ask of a running production shape."""
+
+    def __init__(self, process: Running) -> None:
+        self.process = process
+        self.url = process.line(r"Dashboard +(http://\S+)", UP_S)[1]
+
+    def webs(self) -> dict[int, str]:
+        """The two servers: their pids, and their ports."""
+        lines = self.process.processes().items()
+        found = (
+            (pid, re.search(r"dashboard\.asgi:application --port (\d+)", s)) for pid, s in lines
+        )
+        return {pid: match[1] for pid, match in found if match}
+
+    @contextmanager
+    def signed_in(self) -> Iterator[httpx.Client]:
+        password = self.process.line(r"operator +(\S+)")[1]
+        with httpx.Client(base_url=self.url, trust_env=False, follow_redirects=True) as browser:
+            page = browser.get("/")
+            token = browser.cookies["csrftoken"]
+            form = {"username": "operator", "password": password, "csrfmiddlewaretoken": token}
+            assert browser.post(str(page.url), data=form).status_code == 200
+            yield browser
+
+
+@pytest.fixture(scope="module")
+def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+    home = tmp_path_factory.mktemp("production")
+    ports = {name: str(free_port()) for name in PORTS}
+    arguments = ("--profile", "production")
+    with running("examples.demo", *arguments, DEMO_DIR=str(home), **ports) as process:
+        yield Shape(process)
+
+
+def test_every_line_of_the_procfile_is_there_twice_where_two_share_the_work() -> None:
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    assert {line.partition(":")[0] for line in lines if not line.startswith("#")} == ROLES
+
+
+def test_it_prints_the_card_and_lets_the_operator_in(shape: Shape) -> None:
+    shape.process.line(r"2:47 AM +http://127.0.0.1:\d+", UP_S)
+    with shape.signed_in() as browser:
+        assert "sessionid" in browser.cookies
+
+
+def test_what_the_shop_reports_goes_through_all_of_it(shape: Shape) -> None:
+    with shape.signed_in() as browser:
+        where = "/api/v1/services/profile-api/breakers/users-db/history?range=5m"
+        eventually(
+            lambda: browser.get(where).json()["total"]["counts"]["success"] > 100,
+            40,
+            lambda: browser.get(where).text[:500],
+        )
+
+
+def test_a_killed_web_process_is_missed_by_nobody_and_comes_back(shape: Shape) -> None:
+    pid, port = next(iter(shape.webs().items()))
+    os.kill(pid, signal.SIGKILL)
+    for _ in range(10):
+        assert http.get(f"{shape.url}/healthz").status_code == 200
+    eventually(lambda: http.get(f"http://127.0.0.1:{port}/healthz").status_code == 200, 30)
+
+
+def test_ctrl_c_ends_every_process(shape: Shape) -> None:
+    shape.process.process.send_signal(signal.SIGINT)
+    eventually(lambda: not shape.process.processes(), 12.0, shape.process.processes)
+    assert shape.process.process.wait() == 0
+    assert shape.process.lines[-1] == "Stopped."
+
+
+def test_a_port_that_is_none_is_refused_by_its_name() -> None:
+    with pytest.raises(BadPort, match="REDIS_PORT is '0'; it must be a port from 1 to 65535"):
+        ports_of({"REDIS_PORT": "0"})
+
+
+def test_secrets_are_in_files_for_their_owner_and_not_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("examples.demo.state.HOME", tmp_path)
+    state = Production.of({})
+    env = state.environment()
+    for name in ("postgres", "redis"):
+        password = (state.directory / f"{name}.password").read_text()
+        assert not any(password in value for value in env.values())
+    for path in state.directory.glob("*"):
+        assert path.is_dir() or path.stat().st_mode & 0o077 == 0, path
