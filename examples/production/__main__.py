@@ -104,6 +104,11 @@ class Keeper:
             preexec_fn=tether.end_with_parent,
         )
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether it was told to end."""
+        return self._ended.is_set()
+
     def until(self, up: Callable[[], object], what: str) -> None:
         """Wait until `up` no longer raises, or until told to end.
 
@@ -155,6 +160,8 @@ def _database(state: Production, keeper: Keeper) -> None:
     """PostgreSQL and Redis answer, and the first who is here brings the tables up to date."""
     keeper.until(lambda: psycopg.connect(state.database_url()).close(), "PostgreSQL")
     keeper.until(redis.Redis.from_url(state.bus_url()).ping, "Redis")
+    if keeper.is_ended:
+        return
     with (state.directory / "prepare.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with psycopg.connect(state.database_url()) as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from collections.abc import Mapping
@@ -89,7 +90,13 @@ class Production(State):
         return self._secret("redis.password", secrets.token_hex(24)).read_text()
 
     def environment(self, demo_url: str = "") -> dict[str, str]:
-        """The variables of every process; secrets are named by the files they are in."""
+        """The variables of every process; secrets are named by the files they are in, which the
+        first to come makes."""
+        with (self.directory / "secrets.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return self._environment(demo_url)
+
+    def _environment(self, demo_url: str) -> dict[str, str]:
         url = f"http://127.0.0.1:{self.port}"
         demo_url = demo_url or f"http://127.0.0.1:{self.ports['DIRECTOR_PORT']}"
         env = State.environment(self, demo_url)
@@ -127,10 +134,11 @@ class Production(State):
         return self._kept("redis.conf", "\n".join(lines) + "\n")
 
     def _kept(self, name: str, text: str) -> Path:
-        """A file for its owner's eyes with this text in it. Several processes may write it."""
+        """A file for its owner's eyes with this text in it."""
         path = self.directory / name
         if not path.exists() or path.read_text() != text:
-            draft = path.with_suffix(f".{os.getpid()}")
+            draft = path.with_suffix(".new")
+            draft.unlink(missing_ok=True)
             with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as f:
                 f.write(text)
             draft.replace(path)
