@@ -464,7 +464,7 @@ PyDoc_STRVAR(call_doc,
              "Call `func` if the breaker lets it.\n\n"
              "Raises:\n"
              "    CircuitBreakerOpen: the breaker refused, `CircuitForcedOpen` if an operator did.\n"
-             "    Exception: whatever `func` raises.");
+             "    Exception: whatever `func` raises, or what `map_errors` puts in its place.");
 
 static PyObject *
 gate_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
@@ -498,7 +498,7 @@ gate_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *nam
         PyException_SetTraceback(error, trace);
     }
     if (failed(gate, entry, start, error) < 0) {
-        /* What went wrong in counting is raised with the callee's own error as its context. */
+        /* What takes its place, or went wrong in counting, has the callee's own as its context. */
         PyObject *kind2, *error2, *trace2;
         PyErr_Fetch(&kind2, &error2, &trace2);
         PyErr_NormalizeException(&kind2, &error2, &trace2);
@@ -546,7 +546,9 @@ gate_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(leave_doc,
              "leave($self, entry, start, error=None, result=None)\n--\n\n"
-             "Say how the call that `enter` let in went.");
+             "Say how the call that `enter` let in went.\n\n"
+             "Raises:\n"
+             "    Exception: what the breaker's `map_errors` puts in the place of `error`.");
 
 static PyObject *
 gate_leave(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)

@@ -21,7 +21,7 @@ from breakers.forking import renew_after_fork
 from breakers.hot import Entry
 from breakers.locking import give_way
 from breakers.operated import Operated
-from breakers.outcomes import ErrorRule, classify, error_rule
+from breakers.outcomes import ErrorMap, ErrorRule, classify, error_map, error_rule
 from breakers.policy import Policy
 from breakers.registry import Registry
 from breakers.registry import registry as default_registry
@@ -43,6 +43,10 @@ class CircuitBreaker(Operated):
         record: which errors are failures: types, or a function of the error.
         ignore: errors that say nothing about the callee; they win over `record`.
         is_failure: a function that calls a returned value a failure.
+        map_errors: which error the caller gets in the place of one that the callee raised: the
+            first type that fits, to a type that is made of its message, or to a function of the
+            error that makes another, or None to leave it. The first stays its cause, and is what
+            `record` and `ignore` judge.
         clock: injected in tests; decisions read its monotonic side only.
         registry: where a named breaker is registered; None for nowhere.
         random: a function like `random.random`, for the jitter.
@@ -66,6 +70,7 @@ class CircuitBreaker(Operated):
         record: ErrorRule = (Exception,),
         ignore: ErrorRule = (),
         is_failure: Callable[[Any], bool] | None = None,
+        map_errors: ErrorMap | None = None,
         clock: Clock = SYSTEM_CLOCK,
         registry: Registry | None = default_registry,
         random: Callable[[], float] = random.random,
@@ -80,6 +85,7 @@ class CircuitBreaker(Operated):
         super().__init__(name or "unnamed", policy, clock, random, is_failure is not None)
         self._records, self._ignores = error_rule(record), error_rule(ignore)
         self._is_failure = is_failure
+        self._instead = error_map(map_errors)
         self.retry_budget = RetryBudget()
         renew_after_fork(self)
         if name and registry is not None:
@@ -151,6 +157,10 @@ class CircuitBreaker(Operated):
     def _failed(self, entry: Entry, now: float, start: float, error: BaseException) -> None:
         outcome = classify(error, self._records, self._ignores)
         self._record(entry, now, now - start, outcome)
+        if self._instead is not None and isinstance(error, Exception):
+            mapped = self._instead(error)
+            if mapped is not None:
+                raise mapped from error
 
     def _after_fork(self) -> None:
         """The child is its own instance: it starts with its parent's state and nobody's counts."""

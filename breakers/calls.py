@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 
 from breakers.attempts import Attempts
 from breakers.backends import STALE, Backends, Metrics, known_failure
@@ -218,7 +218,7 @@ class ResilientCaller:
                 self._backends.tell("stale", options)
                 return kept
         if not options.fallbacks:
-            raise error
+            _raise(options, error)
         self._hid(options, error, "a fallback")
         for fallback in options.fallbacks[:-1]:
             try:
@@ -237,7 +237,7 @@ class ResilientCaller:
                 self._backends.tell("stale", options)
                 return kept
         if not options.fallbacks:
-            raise error
+            _raise(options, error)
         self._hid(options, error, "a fallback")
         for fallback in options.fallbacks[:-1]:
             try:
@@ -287,6 +287,14 @@ def resilient(
         return cast(Callable[P, R], functools.wraps(func)(wrapped))
 
     return decorate
+
+
+def _raise(options: CallOptions, error: Exception) -> NoReturn:
+    """Raise the error that a call ends with, or the one that the options put in its place."""
+    mapped = None if options.instead is None else options.instead(error)
+    if mapped is not None:
+        raise mapped from error
+    raise error
 
 
 class _Counted:

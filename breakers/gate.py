@@ -107,7 +107,7 @@ class Gate:
 
         Raises:
             CircuitBreakerOpen: the breaker refused, `CircuitForcedOpen` if an operator did.
-            Exception: whatever `func` raises.
+            Exception: whatever `func` raises, or what `map_errors` puts in its place.
         """
         now = self._now
         entry = self._entry
@@ -172,7 +172,11 @@ class Gate:
     def leave(
         self, entry: Entry, start: float, error: BaseException | None = None, result: Any = None
     ) -> None:
-        """Say how the call that `enter` let in went."""
+        """Say how the call that `enter` let in went.
+
+        Raises:
+            Exception: what the breaker's `map_errors` puts in the place of `error`.
+        """
         end = self._now()
         if error is not None:
             self._failed(entry, end, start, error)
@@ -226,5 +230,5 @@ class Gate:
         raise NotImplementedError
 
     def _failed(self, entry: Entry, now: float, start: float, error: BaseException) -> None:
-        """Count a call that raised."""
+        """Count a call that raised; may raise another error in its place."""
         raise NotImplementedError

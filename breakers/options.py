@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from breakers.breaker import CircuitBreaker
 from breakers.errors import PolicyError
-from breakers.outcomes import ErrorRule, error_rule
+from breakers.outcomes import ErrorMap, ErrorRule, error_map, error_rule
 from breakers.policy import FIELDS, FieldSpec
 from breakers.ratelimit import RateLimiter
 from breakers.retries import RetryAttempt, RetryBudget
@@ -82,6 +82,8 @@ class CallOptions:
             the attempt is made once more beside the first.
         hedge_attempts: how many run side by side at most.
         strategy: how a sync call is bounded, see `breakers.timeouts`.
+        map_errors: which error the caller gets in the place of the one that the call ends with,
+            refusals included, where nothing answers instead; as in `CircuitBreaker`.
 
     Raises:
         PolicyError: naming the field, its value and what would be right.
@@ -117,6 +119,10 @@ to switch it off
     hedge_delay: float | None = None
     hedge_attempts: int = 2
     strategy: Strategy = "auto"
+    map_errors: ErrorMap | None = None
+    instead: Callable[[Exception], Exception | None] | None = field(
+        init=False, repr=False, compare=False
+    )
     is_retried: Callable[[Exception], bool] = field(init=False, repr=False, compare=False)
     budget: RetryBudget | None = field(init=False, repr=False, compare=False)
     is_guarded: bool = field(init=False, repr=False, compare=False)
@@ -130,6 +136,7 @@ to switch it off
         if self.strategy not in STRATEGIES:
             raise PolicyError("strategy", self.strategy, "one of " + ", ".join(STRATEGIES))
         self._check_functions()
+        self._set("instead", error_map(self.map_errors))
         breaker = self.circuit_breaker
         own = breaker.retry_budget if breaker is not None else None
         self._set("budget", self.retry_budget or own)
