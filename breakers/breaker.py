@@ -170,7 +170,7 @@ class CircuitBreaker(Operated):
         self._new_generation(self._now())
 
     def __repr__(self) -> str:
-        return f"<CircuitBreaker {self.name!r} {self.state}>"
+        return f"<CircuitBreaker {self.name!r} {self._shown}>"
 
 
 _entered = Entered("breakers_entered")

@@ -81,14 +81,9 @@ class Machine(Gate):
         self._new_generation(now)
 
     @property
-    def state(self) -> State:
-        """The state in force, an override included."""
+    def _shown(self) -> State:
+        """The state in force, as it was last brought up to date."""
         return self._state if self._override is None else self._override.state
-
-    @property
-    def automatic_state(self) -> State:
-        """The state under any override."""
-        return self._state
 
     # -- Outcomes --------------------------------------------------------------------------------
 
@@ -252,7 +247,7 @@ class Machine(Gate):
     def _go(self, after: State, cause: str, now: float, reset: bool = False) -> None:
         if not reset:
             check_transition(self._state, after)
-        shown, figures = self.state, self._figures()
+        shown, figures = self._shown, self._figures()
         self._state = after
         self._probes = set()
         self._probe_successes = 0
@@ -265,7 +260,7 @@ class Machine(Gate):
 
     def _announce(self, before: State, cause: str, figures: WindowFigures, now: float) -> None:
         """Tell listeners and the agent, if the state in force has changed."""
-        if self.state is before:
+        if self._shown is before:
             return
         self._since, self._cause = now, cause
         record = TransitionRecord(
@@ -274,7 +269,7 @@ class Machine(Gate):
             now,
             self._clock.wall(),
             before,
-            self.state,
+            self._shown,
             cause,
             figures,
         )
@@ -328,7 +323,7 @@ class Machine(Gate):
                 self._delivery.release()
 
     def _lift(self, cause: str, now: float) -> None:
-        lifted, before, figures = self._override, self.state, self._figures()
+        lifted, before, figures = self._override, self._shown, self._figures()
         self._override = None
         if lifted is not None and lifted.state is State.FORCED_OPEN:
             self._state = State.HALF_OPEN

@@ -14,6 +14,27 @@ from breakers.states import State, as_override
 class Operated(Machine):
     """A state machine with a handle."""
 
+    @property
+    def state(self) -> State:
+        """The state in force, an override included. Time that has run out is taken note of: an
+        open breaker says half-open from then on, with or without traffic."""
+        self._look()
+        return self._shown
+
+    @property
+    def automatic_state(self) -> State:
+        """The state under any override."""
+        self._look()
+        return self._state
+
+    def _look(self) -> None:
+        now, override = self._now(), self._override
+        is_over = self._state is State.OPEN and now >= self._open_until
+        if is_over or (override is not None and now >= override.until):
+            with self._lock:
+                self._settle(now)
+            self._deliver()
+
     def set_override(
         self, state: State | str | None, expires_in_s: float | None = None, id: str = ""
     ) -> None:
@@ -35,7 +56,7 @@ class Operated(Machine):
             self._settle(now)
             if state is not None:
                 until = inf if expires_in_s is None else now + expires_in_s
-                before, figures = self.state, self._figures()
+                before, figures = self._shown, self._figures()
                 if self._entry is not None:
                     self._fold(self._entry, now)
                 self._override = Override(state, until, id)
@@ -93,7 +114,7 @@ class Operated(Machine):
             latencies = merged((self._drained_latencies, self._latencies))
             shot = Snapshot(
                 name=self.name,
-                state=self.state,
+                state=self._shown,
                 automatic_state=self._state,
                 override=self._override,
                 would_be_open=forced and self._state is not State.CLOSED,

@@ -251,6 +251,28 @@ def test_the_newest_changes_are_kept_for_the_agent(changes: int, kept: int) -> N
     assert breaker.drain().transitions == ()
 
 
+class TestAskingForTheState:
+    def test_an_open_breaker_whose_time_is_over_says_half_open(self) -> None:
+        clock = FakeClock()
+        breaker = CircuitBreaker(1, 30, clock=clock)
+        told: list[State] = []
+        breaker.add_listener(lambda record: told.append(record.after))
+        with pytest.raises(KeyError):
+            breaker.call({}.__getitem__, 1)
+        assert (breaker.state, breaker.automatic_state) == (State.OPEN, State.OPEN)
+        clock.advance(30)
+        assert (breaker.state, breaker.automatic_state) == (State.HALF_OPEN, State.HALF_OPEN)
+        assert told == [State.OPEN, State.HALF_OPEN]
+
+    def test_an_override_whose_time_is_over_is_gone(self) -> None:
+        clock = FakeClock()
+        breaker = CircuitBreaker(clock=clock)
+        breaker.set_override("metrics_only", expires_in_s=30)
+        assert breaker.state is State.METRICS_ONLY
+        clock.advance(30)
+        assert breaker.state is State.CLOSED
+
+
 def test_results_that_a_predicate_finds_well_are_counted_like_others() -> None:
     breaker = CircuitBreaker(is_failure=lambda answer: answer is None, slow_call_duration=60.0)
     for answer in [7] * 100 + [None] * 2:
