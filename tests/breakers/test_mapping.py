@@ -170,8 +170,12 @@ class TestCalls:
 
     def test_a_failure_that_is_kept_is_mapped_each_time(self) -> None:
         options = CallOptions(
-            timeout=None, retries=1, cache_key="k", negative_on=(OSError,), map_errors={OSError: Down}
-        )  # fmt: skip
+            timeout=None,
+            retries=1,
+            cache_key="k",
+            negative_on=(OSError,),
+            map_errors={OSError: Down},
+        )
         caller = ResilientCaller(TTLCache())
         for _ in range(2):
             with pytest.raises(Down, match="port 5432"):

@@ -65,7 +65,9 @@ def _seen(call: Callable[[Callable[[], str]], Any], func: Callable[[], str]) -> 
     return "."
 
 
-async def adrive(call: Callable[[Callable[[], Awaitable[str]]], Awaitable[Any]], script: str) -> str:
+async def adrive(
+    call: Callable[[Callable[[], Awaitable[str]]], Awaitable[Any]], script: str
+) -> str:
     """`drive` for coroutines."""
     seen = ""
     for letter in script:

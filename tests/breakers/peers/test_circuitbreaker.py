@@ -19,7 +19,14 @@ from typing import Any
 import circuitbreaker
 import pytest
 
-from breakers import CallOptions, CircuitBreaker, CircuitBreakerOpen, FallbackValue, Registry, resilient
+from breakers import (
+    CallOptions,
+    CircuitBreaker,
+    CircuitBreakerOpen,
+    FallbackValue,
+    Registry,
+    resilient,
+)
 from tests.breakers.peers.side_by_side import Boom, Odd, Time, adrive, drive, ours
 
 
@@ -58,8 +65,10 @@ def test_one_trial_closes_or_opens_it(clock: Time) -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", [Boom, (Boom, KeyError), lambda error: isinstance(error, Boom)], ids=["type", "types", "function"]
-)  # fmt: skip
+    "rule",
+    [Boom, (Boom, KeyError), lambda error: isinstance(error, Boom)],
+    ids=["type", "types", "function"],
+)
 def test_only_expected_exceptions_count(clock: Time, rule: Any) -> None:
     expected = rule
     if not isinstance(rule, type | tuple):

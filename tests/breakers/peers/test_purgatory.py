@@ -76,7 +76,7 @@ def test_a_refusal_says_which_and_here_for_how_long(clock: Time) -> None:
         drive(call, "x")
     with pytest.raises(OpenedState, match="posts"):
         them(boom)
-    with pytest.raises(CircuitBreakerOpen, match="posts.* in 60"):
+    with pytest.raises(CircuitBreakerOpen, match=r"posts.* in 60"):
         us.call(boom)
 
 

@@ -52,7 +52,12 @@ def test_it_closes_after_so_many_successes(clock: Time) -> None:
 def test_a_failed_trial_opens_it_for_the_whole_time_again(clock: Time) -> None:
     them = theirs(fail_max=2, reset_timeout=30)
     us = ours(clock, failure_threshold=2, timeout_duration=30, success_threshold=1)
-    for pause, script, expected in ((0, "xx", "xx"), (31, "x..", "x--"), (29, ".", "-"), (2, "..", "..")):  # fmt: skip
+    for pause, script, expected in (
+        (0, "xx", "xx"),
+        (31, "x..", "x--"),
+        (29, ".", "-"),
+        (2, "..", ".."),
+    ):
         clock.advance(pause)
         assert drive(them.call, script) == drive(us.call, script) == expected
 
@@ -169,7 +174,10 @@ def test_calls_run_side_by_side() -> None:
 
 
 def test_a_clock_that_is_set_back_keeps_nothing_open(clock: Time) -> None:
-    them, us = theirs(fail_max=1, reset_timeout=30), ours(clock, failure_threshold=1, timeout_duration=30)  # fmt: skip
+    them, us = (
+        theirs(fail_max=1, reset_timeout=30),
+        ours(clock, failure_threshold=1, timeout_duration=30),
+    )
     for each in (them, us):
         drive(each.call, "x")
     clock.set_wall(clock.wall() - 86_400)
