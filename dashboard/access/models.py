@@ -75,3 +75,22 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.by}: {self.act} {self.service} {self.breaker}".strip()
+
+
+class SavedView(models.Model):
+    """A way of looking at the wall that a person gave a name: what stands after the ? in its
+    address."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="views")
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=1000, blank=True)
+    changed = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["person", "name"], name="one_view_of_a_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

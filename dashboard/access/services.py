@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from dashboard.access.models import AuditEntry, Person, ServiceToken
+from dashboard.access.models import AuditEntry, Person, SavedView, ServiceToken
 from dashboard.access.roles import OPERATOR, ROLES
 
 ADMIN = "admin"
@@ -121,3 +121,30 @@ def keep_person(username: str, role: str, password: str | None = None) -> Person
     person.groups.set(Group.objects.filter(name=role))
     audit(None, "person kept", username=username, role=role)
     return person
+
+
+MAX_VIEWS = 50
+
+
+def keep_view(person: Person, name: str, query: str) -> SavedView:
+    """Keep a way of looking at the wall under a name, in place of what had the name before.
+
+    Raises:
+        ValidationError: no name, one that is too long, or too many views.
+    """
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 60 or not name.isprintable():
+        raise ValidationError({"name": "A view has a name of 1 to 60 printable characters."})
+    if len(query) > 1000:
+        raise ValidationError({"query": f"{len(query)} characters; at most 1000."})
+    with transaction.atomic():
+        others = person.views.exclude(name=name).count()
+        if others >= MAX_VIEWS:
+            raise ValidationError({"name": f"At most {MAX_VIEWS} views; forget one first."})
+        view, _ = person.views.update_or_create(name=name, defaults={"query": query})
+    return view
+
+
+def forget_view(person: Person, pk: int) -> bool:
+    """Forget one of a person's views; whether it was there."""
+    return bool(person.views.filter(pk=pk).delete()[0])

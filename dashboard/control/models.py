@@ -64,3 +64,47 @@ class Ack(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instance}: {self.status}"
+
+
+class Act(models.Model):
+    """One thing that an operator did to any number of breakers, under the id that their browser
+    gave it: asked for twice, it is done once.
+
+    `state` is a forced state, `automatic`, `reset`, or `undo` of the act that `undoes` names.
+    """
+
+    id = models.CharField(primary_key=True, max_length=36, editable=False)
+    person = models.ForeignKey(Person, null=True, on_delete=models.SET_NULL, related_name="+")
+    by = models.CharField(max_length=150)
+    state = models.CharField(max_length=20)
+    reason = models.CharField(max_length=500)
+    targets = models.CharField(max_length=64, help_text="A hash of what it was asked for.")
+    undoes = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.state}"
+
+
+class ActPart(models.Model):
+    """What an act did in one service, written in the transaction that did it.
+
+    `changes` has for each breaker the override that was made and the one that ended for it.
+    """
+
+    act = models.ForeignKey(Act, on_delete=models.CASCADE, related_name="parts")
+    service = models.CharField(max_length=120)
+    changes = models.JSONField()
+    kept = models.JSONField(default=list, help_text="Breakers left as they were, and why.")
+
+    class Meta:
+        ordering = ["service"]
+        constraints = [
+            models.UniqueConstraint(fields=["act", "service"], name="one_part_a_service"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.act_id} in {self.service}"

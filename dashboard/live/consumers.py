@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -21,6 +21,7 @@ _MAX_TEXT: Final = 16_384
 
 class _Wish(msgspec.Struct):
     services: list[str]
+    detail: Literal["full", "wall"] = "full"
 
 
 class _Subscribe(msgspec.Struct):
@@ -29,10 +30,12 @@ class _Subscribe(msgspec.Struct):
 
 class LiveConsumer(AsyncWebsocketConsumer):
     """`{"subscribe": {"services": ["*"]}}` brings a snapshot and then frames. Asking again, with
-    the same or other services, brings a fresh snapshot."""
+    the same or other services, brings a fresh snapshot. With `"detail": "wall"` both are lean, see
+    `dashboard.live.lean`."""
 
     async def connect(self) -> None:
         self._wanted: frozenset[str] | None = frozenset()
+        self._lean = False
         self._waiting: deque[bytes] = deque()
         self._snapshot_due = False
         self._wake = asyncio.Event()
@@ -41,7 +44,6 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if not self.scope["user"].is_authenticated:
             await self.close(LOGIN_NEEDED, "log in first")
             return
-        mirror().listen(self._take)
         self._writer = asyncio.create_task(self._write())
 
     async def disconnect(self, code: int) -> None:
@@ -62,6 +64,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(MALFORMED)
             return
         self._wanted = None if "*" in wish.services else frozenset(wish.services)
+        self._lean = wish.detail == "wall"
+        mirror().forget(self._take)
+        mirror().listen(self._take, lean=self._lean)
         self._snapshot_due = True
         self._wake.set()
 
@@ -82,7 +87,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 # What waits is older than the snapshot.
                 self._waiting.clear()
                 self._snapshot_due = False
-                await self._say(msgspec.json.encode(mirror().snapshot(self._wanted)))
+                await self._say(msgspec.json.encode(mirror().snapshot(self._wanted, self._lean)))
             while self._waiting and not self._snapshot_due:
                 await self._say(self._waiting.popleft())
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ import msgspec
 from dashboard.bus import Bus
 from dashboard.fleet.views import BreakerView, Frame, InstanceView
 from dashboard.fleet.worker import FRAMES, WANTED
+from dashboard.live.lean import lean_frame, lean_service
 
 logger = logging.getLogger("switchgear.live")
 Listener = Callable[[str, bytes], None]
@@ -33,9 +35,11 @@ class MirroredService:
 class Mirror:
     """Follows the frames, and passes each on to its listeners as the bytes it came in."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, wall: Callable[[], float] = time.time) -> None:
         self._bus = bus
+        self._wall = wall
         self._listeners: set[Listener] = set()
+        self._lean_listeners: set[Listener] = set()
         self._following: asyncio.Task[None] | None = None
         self.services: dict[str, MirroredService] = {}
         self.at = 0.0
@@ -59,11 +63,21 @@ class Mirror:
                 if frames.take_missed():
                     self._bus.publish(WANTED, b"")
                 frame: Frame = msgspec.json.decode(payload)  # our own worker wrote it
+                self._pass_lean(frame)
                 self.lay(frame)
                 for listener in tuple(self._listeners):
                     listener(frame["service"], payload)
         finally:
             frames.close()
+
+    def _pass_lean(self, frame: Frame) -> None:
+        """Tell those who want the wall's frames: one serialisation for all of them."""
+        if not self._lean_listeners:
+            return
+        before = self.services.get(frame["service"]) or MirroredService()
+        payload = msgspec.json.encode(lean_frame(frame, before.breakers, before.instances))
+        for listener in tuple(self._lean_listeners):
+            listener(frame["service"], payload)
 
     def lay(self, frame: Frame) -> None:
         """Lay one frame over what is known."""
@@ -81,30 +95,36 @@ class Mirror:
             service.instances.pop(id, None)
         self.at = frame["at"]
 
-    def listen(self, listener: Listener) -> None:
-        """Call `listener(service, payload)` with each frame from now on."""
-        self._listeners.add(listener)
+    def listen(self, listener: Listener, lean: bool = False) -> None:
+        """Call `listener(service, payload)` with each frame from now on, as it is or lean."""
+        (self._lean_listeners if lean else self._listeners).add(listener)
 
     def forget(self, listener: Listener) -> None:
         """Stop calling `listener`."""
         self._listeners.discard(listener)
+        self._lean_listeners.discard(listener)
 
-    def snapshot(self, wanted: Iterable[str] | None = None) -> dict[str, Any]:
-        """Everything known of the wanted services, or of all."""
+    def snapshot(self, wanted: Iterable[str] | None = None, lean: bool = False) -> dict[str, Any]:
+        """Everything known of the wanted services, or of all. `at` is Unix time of the latest
+        frame, `now` of this moment: when they are far apart, the fleet's worker is silent."""
         names = set(self.services) if wanted is None else set(wanted) & set(self.services)
         return {
             "type": "snapshot",
             "at": self.at,
-            "services": [
-                {
-                    "name": name,
-                    "seq": self.services[name].seq,
-                    "interval_s": self.services[name].interval_s,
-                    "instances": list(self.services[name].instances.values()),
-                    "breakers": list(self.services[name].breakers.values()),
-                }
-                for name in sorted(names)
-            ],
+            "now": self._wall(),
+            "services": [self._service(name, lean) for name in sorted(names)],
+        }
+
+    def _service(self, name: str, lean: bool) -> dict[str, Any]:
+        service = self.services[name]
+        breakers, instances = list(service.breakers.values()), list(service.instances.values())
+        return {
+            "name": name,
+            "seq": service.seq,
+            "interval_s": service.interval_s,
+            "instances": instances,
+            "breakers": breakers,
+            **(lean_service(breakers, instances) if lean else {}),
         }
 
     def breaker(self, service: str, name: str) -> BreakerView | None:

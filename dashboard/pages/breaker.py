@@ -15,7 +15,6 @@ from dashboard.control import queries as control
 from dashboard.history import queries as history
 from dashboard.pages.events import KINDS, Wanted, events
 from dashboard.pages.mirrored import breaker_view, snapshot
-from dashboard.pages.views import ACTS
 from dashboard.pages.wording import said, window
 from dashboard.policies import queries as policies
 
@@ -47,7 +46,6 @@ def breaker(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
     context = {
         "service": service,
         "breaker": breaker,
-        "acts": ACTS.values(),
         "snapshot": snapshot(service),
         "ranges": RANGES,
         "transitions": [(each, window(each.window)) for each in changes],

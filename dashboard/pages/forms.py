@@ -3,21 +3,54 @@
 from datetime import UTC
 from typing import Any
 
+import msgspec
 from django import forms
 from django.utils import timezone
+
+from dashboard.control.steps import Target
+from dashboard.pages.acts import FLEET, INSTANCES, SELECTED
 
 EXPIRIES = [("900", "15 min"), ("3600", "1 hour"), ("14400", "4 hours"), ("86400", "1 day")]
 UNTIL = "until"
 
 
+class TargetsField(forms.CharField):
+    """Breakers as JSON, each as a pair of service and breaker."""
+
+    widget = forms.HiddenInput
+
+    def to_python(self, value: Any) -> Any:
+        if not value:
+            return []
+        try:
+            pairs = msgspec.json.decode(value, type=list[tuple[str, str]])
+        except msgspec.DecodeError as error:
+            raise forms.ValidationError(f"Not a list of service and breaker: {error}") from error
+        return [Target(service, breaker) for service, breaker in pairs]
+
+
 class ReleaseForm(forms.Form):
-    """Back to automatic: only the reason is asked."""
+    """Back to automatic: the reason is asked, and how far from the chosen breakers it goes."""
 
     reason = forms.CharField(
         max_length=500,
         error_messages={"required": "Say why: whoever is on call next reads it."},
-        widget=forms.TextInput(attrs={"autocomplete": "off", "list": "reasons"}),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "list": "reasons", "enterkeyhint": "go"}
+        ),
     )
+    targets = TargetsField(required=False)
+    act_id = forms.CharField(required=False, max_length=36, widget=forms.HiddenInput)
+    scope = forms.ChoiceField(
+        required=False, choices=[(each, each) for each in (SELECTED, INSTANCES, FLEET)]
+    )
+    instances = forms.Field(required=False, widget=forms.MultipleHiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("scope") == INSTANCES and not cleaned.get("instances"):
+            self.add_error("instances", "Choose at least one instance.")
+        return cleaned
 
 
 class ForceForm(ReleaseForm):

@@ -15,14 +15,16 @@ from dashboard.fleet.views import BreakerView
 class Mirrored(Protocol):
     """What pages ask of the mirror."""
 
-    def snapshot(self, wanted: Iterable[str] | None = None) -> dict[str, Any]: ...
+    def snapshot(
+        self, wanted: Iterable[str] | None = None, lean: bool = False
+    ) -> dict[str, Any]: ...
 
     def breaker(self, service: str, name: str) -> BreakerView | None: ...
 
 
 class _Empty:
-    def snapshot(self, wanted: Iterable[str] | None = None) -> dict[str, Any]:
-        return {"type": "snapshot", "at": 0.0, "services": []}
+    def snapshot(self, wanted: Iterable[str] | None = None, lean: bool = False) -> dict[str, Any]:
+        return {"type": "snapshot", "at": 0.0, "now": 0.0, "services": []}
 
     def breaker(self, service: str, name: str) -> BreakerView | None:
         return None
@@ -42,12 +44,11 @@ def snapshot(service: str | None = None) -> dict[str, Any]:
     return _mirror.snapshot(None if service is None else [service])
 
 
+def lean_snapshot() -> dict[str, Any]:
+    """Everything known now, without what each instance says."""
+    return _mirror.snapshot(lean=True)
+
+
 def breaker_view(service: str, breaker: str) -> BreakerView | None:
     """The latest of one breaker."""
     return _mirror.breaker(service, breaker)
-
-
-def known_breakers(service: str) -> set[str]:
-    """The breakers that instances of a service report."""
-    found = _mirror.snapshot([service])["services"]
-    return {each["name"] for each in found[0]["breakers"]} if found else set()

@@ -3,10 +3,10 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from dashboard import converters  # noqa: F401 - registers <name:…>
-from dashboard.pages import breaker, fleet_pages, service, status, timeline, views
+from dashboard.pages import acting, breaker, fleet_pages, service, status, timeline, views, walls
 
 urlpatterns = [
-    path("", views.wall, name="wall"),
+    path("", walls.wall, name="wall"),
     path("favicon.ico", login_not_required(views.icon), name="icon"),
     path("login", login_not_required(views.Login.as_view()), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
@@ -19,5 +19,9 @@ urlpatterns = [
     path("status/<str:token>/now", status.status_now, name="status-now"),
     path("services/<name:service>", service.service, name="service"),
     path("services/<name:service>/breakers/<name:breaker>", breaker.breaker, name="breaker"),
-    path("services/<name:service>/breakers/<name:breaker>/<slug:slug>", views.act, name="act"),
+    path("services/<name:service>/breakers/<name:breaker>/<slug:slug>", acting.one, name="act"),
+    path("acts/<slug:slug>", acting.many, name="acts"),
+    path("acts/<str:act_id>/undo", acting.undo, name="undo"),
+    path("views", walls.keep, name="keep_view"),
+    path("views/<int:pk>/forget", walls.forget, name="forget_view"),
 ]

@@ -1,76 +1,177 @@
+import { breakerUrl } from "./dom.js";
+
 /**
- * Acts in a dialog: the server sends the form, shows what is wrong at its fields, and 204 says it
- * is done. Without this script the same links lead to the same form on a page of its own.
+ * Acts in a dialog: the server sends the form, says what the act would do, shows what is wrong at
+ * its fields, and tells how it went. Without this script the same links lead to the same form on a
+ * page of its own.
+ *
+ * Dispatches `acted` on the document (detail: `{title, outcome, targets}`).
+ *
+ * @typedef {{service: string, made: Record<string, string | null>, kept: Record<string, string>,
+ *   error: string}} Part
+ * @typedef {{id: string, state: string, parts: Part[]}} Outcome
  */
+const HEADERS = { "X-Requested-With": "fetch" };
+
+const dialog = () => /** @type {HTMLDialogElement | null} */ (document.getElementById("act-dialog"));
+
 export function openActs() {
-  const dialog = /** @type {HTMLDialogElement | null} */ (document.getElementById("act-dialog"));
+  const box = dialog();
   document.addEventListener("click", (event) => {
     const target = /** @type {Element} */ (event.target);
     for (const menu of document.querySelectorAll("details.menu[open]")) {
       if (!menu.contains(target) || target.closest("a")) menu.removeAttribute("open");
     }
     const link = target.closest("a[data-act]");
-    if (!dialog || !link || event.ctrlKey || event.metaKey) return;
+    if (!box || !link || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    load(dialog, /** @type {HTMLAnchorElement} */ (link).href);
+    load(/** @type {HTMLAnchorElement} */ (link).href);
   });
-  dialog?.addEventListener("click", (event) => {
+  box?.addEventListener("click", (event) => {
     const target = /** @type {Element} */ (event.target);
-    if (target === dialog || target.closest("[data-close]")) {
+    const reason = target.closest("[data-reason]");
+    if (reason instanceof HTMLElement) offer(box, reason.dataset.reason ?? "");
+    else if (target === box || target.closest("[data-close]")) {
       event.preventDefault();
-      dialog.close();
+      box.close();
     }
   });
-  dialog?.addEventListener("submit", (event) => {
+  box?.addEventListener("change", () => countInstances(box));
+  box?.addEventListener("submit", (event) => {
     event.preventDefault();
-    submit(dialog, /** @type {HTMLFormElement} */ (event.target));
+    submit(/** @type {HTMLFormElement} */ (event.target));
   });
 }
 
-const HEADERS = { "X-Requested-With": "fetch" };
-
-/** @param {HTMLDialogElement} dialog @param {string} url */
-async function load(dialog, url) {
-  const response = await fetch(url, { headers: HEADERS }).catch(() => null);
-  if (!response || response.redirected || !response.ok) {
-    location.href = url;
+/** Open an act's form for breakers. @param {string} slug @param {[string, string][]} targets */
+export function ask(slug, targets) {
+  if (targets.length === 1) {
+    load(`${breakerUrl(...targets[0])}/${slug}`);
     return;
   }
-  show(dialog, await response.text());
+  const body = new URLSearchParams({ ask: "1", targets: JSON.stringify(targets) });
+  load(`/acts/${slug}`, { method: "POST", body });
 }
 
-/** @param {HTMLDialogElement} dialog @param {HTMLFormElement} form */
-async function submit(dialog, form) {
-  const button = form.querySelector("button");
+/** The token that a form on the page holds. */
+function token() {
+  const input = document.querySelector("input[name=csrfmiddlewaretoken]");
+  return input instanceof HTMLInputElement ? input.value : "";
+}
+
+/** @param {string} url @param {RequestInit} options */
+const send = (url, options) =>
+  fetch(url, { ...options, headers: { ...HEADERS, "X-CSRFToken": token() } }).catch(() => null);
+
+/** @param {string} url @param {RequestInit} options */
+async function load(url, options = {}) {
+  const response = await send(url, options);
+  if (response?.ok && !response.redirected) show(await response.text());
+  else if (!options.method) location.href = url;
+  else showTrouble(response);
+}
+
+/** @param {HTMLFormElement} form */
+async function submit(form) {
+  const button = form.querySelector("footer button");
   button?.setAttribute("disabled", "");
   const body = new URLSearchParams(/** @type {any} */ (new FormData(form)));
-  const response = await fetch(form.action, { method: "POST", headers: HEADERS, body }).catch(
-    () => null,
-  );
-  if (response?.status === 204) dialog.close();
-  else if (response?.status === 422) show(dialog, await response.text());
-  else complain(form, response);
+  const title = form.querySelector("h2")?.textContent ?? "";
+  const response = await send(form.action, { method: "POST", body });
+  if (response?.ok && !response.redirected) {
+    tell(title, /** @type {Outcome} */ (await response.json()));
+    dialog()?.close();
+  } else if (response?.status === 422) show(await response.text());
+  else complain(form, await trouble(response));
   button?.removeAttribute("disabled");
 }
 
-/** @param {HTMLFormElement} form @param {Response | null} response */
-function complain(form, response) {
+/** Undo an act. @param {string} id @param {string} title
+ * @returns {Promise<string>} what went wrong, or nothing */
+export async function undo(id, title) {
+  const body = new URLSearchParams({ act_id: crypto.randomUUID?.() ?? `undo-${Date.now()}-${Math.random()}`.slice(0, 36) });
+  const response = await send(`/acts/${id}/undo`, { method: "POST", body });
+  if (!response?.ok) return trouble(response);
+  tell(`Undo: ${title}`, await response.json());
+  return "";
+}
+
+/** @param {string} title @param {Outcome} outcome */
+function tell(title, outcome) {
+  document.dispatchEvent(new CustomEvent("acted", { detail: { title, outcome } }));
+}
+
+/** @param {Response | null} response @returns {Promise<string>} */
+async function trouble(response) {
+  if (!response) return "The dashboard cannot be reached; nothing was done. Try again.";
+  if (response.redirected) return "You are logged out; nothing was done. Log in and try again.";
+  if (response.status === 403) return "You may not do this; nothing was done.";
+  try {
+    const { errors } = await response.clone().json();
+    return Object.values(errors).flat().join(" ");
+  } catch {
+    return `The dashboard answered ${response.status}; whether it was done is shown on the wall.`;
+  }
+}
+
+/** @param {HTMLFormElement} form @param {string} words */
+function complain(form, words) {
+  form.querySelector("[data-complaint]")?.remove();
   const message = document.createElement("p");
   message.className = "error";
+  message.dataset.complaint = "";
   message.setAttribute("role", "alert");
-  message.textContent = response
-    ? `The dashboard answered ${response.status}; nothing was done.`
-    : "The dashboard cannot be reached; nothing was done. Try again.";
-  form.querySelector(".error[role=alert]:not(.field .error)")?.remove();
+  message.textContent = words;
   form.querySelector("footer")?.before(message);
 }
 
-/** Our own server's form, rendered with every name escaped.
- * @param {HTMLDialogElement} dialog @param {string} html */
-function show(dialog, html) {
-  dialog.replaceChildren(document.createRange().createContextualFragment(html));
-  if (!dialog.open) dialog.showModal();
-  const wrong = dialog.querySelector(".wrong input:not([type=radio])");
-  const first = wrong ?? dialog.querySelector("input[name=reason]");
+/** @param {Response | null} response */
+async function showTrouble(response) {
+  const box = dialog();
+  if (!box) return;
+  const form = document.createElement("form");
+  form.method = "dialog";
+  form.className = "act-form";
+  const footer = document.createElement("footer");
+  const button = document.createElement("button");
+  button.className = "button";
+  button.dataset.close = "";
+  button.textContent = "Close";
+  footer.append(button);
+  form.append(footer);
+  box.replaceChildren(form);
+  complain(form, await trouble(response));
+  if (!box.open) box.showModal();
+}
+
+/** Our own server's form, rendered with every name escaped. @param {string} html */
+function show(html) {
+  const box = dialog();
+  if (!box) return;
+  box.replaceChildren(document.createRange().createContextualFragment(html));
+  if (!box.open) box.showModal();
+  countInstances(box);
+  const wrong = box.querySelector(".wrong input:not([type=radio]):not([type=checkbox])");
+  const first = wrong ?? box.querySelector("input[name=reason]");
   if (first instanceof HTMLElement) first.focus();
+}
+
+/** @param {HTMLElement} box @param {string} reason */
+function offer(box, reason) {
+  const input = /** @type {HTMLInputElement | null} */ (box.querySelector("input[name=reason]"));
+  if (!input) return;
+  input.value = reason;
+  input.focus();
+}
+
+/** Say how far an act on the chosen instances goes. @param {HTMLElement} box */
+function countInstances(box) {
+  const words = /** @type {HTMLElement | null} */ (box.querySelector("[data-instances-reach]"));
+  if (!words) return;
+  const all = box.querySelectorAll("input[name=instances]");
+  const chosen = box.querySelectorAll("input[name=instances]:checked").length;
+  const calls = (Number(words.dataset.rate) * chosen) / (all.length || 1);
+  words.textContent = chosen
+    ? `About ${calls.toFixed(calls < 10 ? 1 : 0)} calls/s from ${chosen} of ${all.length} instances.`
+    : "Only those that are chosen below.";
 }

@@ -1,50 +1,57 @@
+/** How long the socket may be silent: full frames come at least every ten seconds. */
+const ASK_AFTER_MS = 13_000;
+const DEAD_AFTER_MS = 22_000;
+
 /**
- * The live socket: connects, reconnects with jitter, and notices gaps.
+ * The live socket: connects, reconnects with jitter, and notices gaps and silence.
  *
- * Dispatches `snapshot` and `frame` (detail: the message) and `status` (detail: live, connecting
- * or lost).
+ * Dispatches `snapshot` and `frame` (detail: the message) and `status` (detail: live, connecting,
+ * lost, or silent: connected, but the dashboard itself hears nothing of the fleet).
  */
 export class Live extends EventTarget {
-  /** @param {string[]} services names, or ["*"] */
-  constructor(services) {
+  /** @param {string[]} services names, or ["*"]
+   * @param {"full" | "wall"} detail */
+  constructor(services, detail = "full") {
     super();
-    this.services = services;
+    this.wish = JSON.stringify({ subscribe: { services, detail } });
     /** @type {Map<string, number>} */
     this.seqs = new Map();
     this.attempts = 0;
     this.heardAt = 0;
+    /** Unix seconds of our clock: what is shown is of then. */
+    this.newsAt = 0;
     this.connect();
-    // A socket may be dead without saying so: frames come at least every ten seconds.
     setInterval(() => this.#check(), 2000);
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden) this.resubscribe();
+      if (document.hidden) return;
+      // Frames that came meanwhile were not painted, and a sleeping machine heard none.
+      this.#check();
+      this.resubscribe();
     });
     addEventListener("online", () => this.#soon(0));
+    addEventListener("offline", () => this.socket?.close());
   }
 
   connect() {
     this.#say("connecting");
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.socket = new WebSocket(`${scheme}://${location.host}/live/v1`);
-    this.socket.addEventListener("open", () => {
+    const socket = new WebSocket(`${scheme}://${location.host}/live/v1`);
+    this.socket = socket;
+    socket.addEventListener("open", () => {
       this.heardAt = Date.now();
       this.resubscribe();
     });
-    this.socket.addEventListener("message", (event) => this.#take(JSON.parse(event.data)));
-    this.socket.addEventListener("close", (event) => {
-      if (event.code === 4401) {
-        location.reload();
-        return;
-      }
-      this.#lost();
+    socket.addEventListener("message", (event) => this.#take(JSON.parse(event.data)));
+    socket.addEventListener("close", (event) => {
+      if (socket !== this.socket) return;
+      if (event.code === 4401) location.reload();
+      else this.#lost();
     });
   }
 
   /** Ask for a fresh snapshot. */
   resubscribe() {
-    if (this.socket?.readyState === WebSocket.OPEN) {
-      this.socket.send(JSON.stringify({ subscribe: { services: this.services } }));
-    }
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(this.wish);
   }
 
   /** @param {any} message */
@@ -53,25 +60,36 @@ export class Live extends EventTarget {
     if (message.type === "snapshot") {
       this.attempts = 0;
       this.seqs = new Map(message.services.map((/** @type {any} */ s) => [s.name, s.seq]));
+      const age = message.at ? Math.max(0, message.now - message.at) : 0;
+      this.newsAt = this.heardAt / 1000 - age;
       this.dispatchEvent(new CustomEvent("snapshot", { detail: message }));
-      this.#say("live");
+      this.#say(age * 1000 > ASK_AFTER_MS ? "silent" : "live");
     } else if (message.type === "frame") {
+      this.newsAt = this.heardAt / 1000;
       const before = this.seqs.get(message.service);
       this.seqs.set(message.service, message.seq);
       if (!message.full && before !== undefined && message.seq !== before + 1) this.resubscribe();
       this.dispatchEvent(new CustomEvent("frame", { detail: message }));
+      this.#say("live");
     }
   }
 
   #check() {
-    const open = this.socket?.readyState === WebSocket.OPEN;
-    if (open && Date.now() - this.heardAt > 25_000) this.socket?.close();
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    const silent = Date.now() - this.heardAt;
+    if (silent > DEAD_AFTER_MS) {
+      // A dead network may take minutes to admit it: go on without waiting for the close.
+      const dead = this.socket;
+      this.socket = undefined;
+      dead.close();
+      this.#lost();
+    } else if (silent > ASK_AFTER_MS) this.resubscribe();
   }
 
   #lost() {
     this.#say("lost");
     this.attempts += 1;
-    this.#soon(Math.random() * Math.min(5000, 400 * 2 ** this.attempts));
+    this.#soon((0.3 + Math.random()) * Math.min(5000, 300 * 2 ** Math.min(this.attempts, 5)));
   }
 
   /** @param {number} ms */
@@ -83,8 +101,10 @@ export class Live extends EventTarget {
     }, ms);
   }
 
-  /** @param {"live" | "connecting" | "lost"} status */
+  /** @param {"live" | "connecting" | "lost" | "silent"} status */
   #say(status) {
+    if (status === this.status) return;
+    this.status = status;
     this.dispatchEvent(new CustomEvent("status", { detail: status }));
   }
 }

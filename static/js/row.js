@@ -1,107 +1,181 @@
-import { breakerUrl, cloneTemplate, make, parts, setAttr, setText, showState } from "./dom.js";
+import { breakerUrl, cloneTemplate, parts, setText } from "./dom.js";
 import { clock, countdown, latency, percent, rank, rate, span, utc, word } from "./format.js";
+import { drawSpark } from "./spark.js";
 
-/** @import {BreakerView, Last, OverrideView} from "./types.js" */
+/** @import {BreakerView, Entry, Last, OverrideView} from "./types.js" */
+/** @import {Cell} from "./viewport.js" */
 
-/** One breaker on the wall. */
+/** What a row asks of the wall. @typedef {{chosen: (key: string) => boolean, now: () => number,
+ *   cursor: () => string, grouped: () => boolean}} Wall */
+
+/** One breaker on the wall. Rows are used again for other breakers. */
 export class Row {
-  /** @param {BreakerView} view */
-  constructor(view) {
+  /** @param {Wall} wall */
+  constructor(wall) {
+    this.wall = wall;
     this.element = /** @type {HTMLElement} */ (cloneTemplate("row-template").firstElementChild);
     this.parts = parts(this.element);
-    this.view = view;
-    const url = breakerUrl(view.service, view.name);
-    const name = /** @type {HTMLAnchorElement} */ (this.parts.name);
-    name.textContent = view.name;
-    name.href = url;
-    this.element.dataset.service = view.service;
-    this.element.dataset.breaker = view.name;
-    for (const link of this.element.querySelectorAll("a[data-act]")) {
-      const act = /** @type {HTMLAnchorElement} */ (link);
-      act.href = `${url}/${act.dataset.act}`;
-    }
-    const paths = this.element.querySelectorAll(".spark path");
+    const paths = this.element.querySelectorAll("path");
     [this.calls, this.errors] = [paths[0], paths[1]];
+    this.use = this.parts.state.querySelector("use");
+    this.word = /** @type {HTMLElement} */ (this.parts.state.querySelector("b"));
+    this.menu = this.element.querySelector("[data-menu]");
+    /** @type {Entry | null} */
+    this.entry = null;
+    /** @type {BreakerView | null} */
+    this.drawn = null;
+    /** @type {Map<string, string>} What each part says, so that the document is not asked. */
+    this.said = new Map();
+    this.second = -1;
+    this.shares = "";
   }
 
-  /** @param {BreakerView} view @param {number} now */
-  update(view, now) {
-    this.view = view;
-    const part = this.parts;
-    setAttr(this.element, "data-state", view.state);
-    showState(part.state, view.state, word(view.state));
-    showInstances(part.instances, view.states);
-    setText(part.rate, rate(view.rate));
-    setText(part.errors, percent(view.error_pct));
-    part.errors.classList.toggle("bad", (view.error_pct ?? 0) >= 5);
-    setText(part.p50, latency(view.p50_ms));
-    setText(part.p95, latency(view.p95_ms));
-    setText(part.p99, latency(view.p99_ms));
-    const top = Math.max(1, ...view.spark);
-    setAttr(this.calls, "d", area(view.spark, top));
-    setAttr(this.errors, "d", area(view.spark_err, top));
-    showOverride(part.override, view.override, now);
-    this.tick(now);
+  /** @param {Cell} cell */
+  show(cell) {
+    const entry = /** @type {Entry} */ (cell.entry);
+    if (this.entry?.key !== entry.key) this.#become(entry);
+    this.entry = entry;
+    this.update();
+    this.mark();
   }
 
-  /** What changes with time alone. @param {number} now */
-  tick(now) {
-    showLast(this.parts.last, this.view.last, now);
-    if (this.view.override) showOverride(this.parts.override, this.view.override, now);
+  /** @param {Entry} entry */
+  #become(entry) {
+    const { service, name } = entry;
+    this.drawn = null;
+    this.second = -1;
+    const link = /** @type {HTMLAnchorElement} */ (this.parts.name);
+    link.href = breakerUrl(service, name);
+    link.textContent = name;
+    link.title = `${name} of ${service}`;
+    this.element.dataset.key = entry.key;
+    this.element.dataset.service = service;
+    this.element.dataset.breaker = name;
+    setText(this.parts.of, service);
+    this.parts.pick?.setAttribute("aria-label", `Choose ${name} of ${service}`);
+    this.menu?.setAttribute("aria-label", `Act on ${name} of ${service}`);
+  }
+
+  /** Whether it is chosen, and where the cursor is. */
+  mark() {
+    const key = this.entry?.key ?? "";
+    const chosen = this.wall.chosen(key);
+    const pick = /** @type {HTMLInputElement | undefined} */ (this.parts.pick);
+    if (pick && pick.checked !== chosen) pick.checked = chosen;
+    this.element.ariaSelected = String(chosen);
+    this.element.tabIndex = this.wall.cursor() === key ? 0 : -1;
+  }
+
+  /** Show the breaker as it is now. */
+  update() {
+    const view = this.entry?.view;
+    if (!view || view === this.drawn) return;
+    this.drawn = view;
+    if (this.element.dataset.state !== view.state) {
+      this.element.dataset.state = view.state;
+      this.use?.setAttribute("href", `#i-${view.state}`);
+      this.word.textContent = word(view.state);
+    }
+    this.#say("rate", rate(view.rate));
+    this.#say("errors", percent(view.error_pct));
+    this.parts.errors.classList.toggle("bad", (view.error_pct ?? 0) >= 5);
+    this.#say("p50", latency(view.p50_ms));
+    this.#say("p99", latency(view.p99_ms));
+    this.#share(view.states);
+    if (view.second !== this.second) {
+      this.second = view.second;
+      drawSpark(this.calls, this.errors, view.spark, view.spark_err);
+    }
+    this.tick();
+  }
+
+  /** What changes with time alone. */
+  tick() {
+    const view = this.entry?.view;
+    if (!view) return;
+    const { override, last } = view;
+    const now = this.wall.now();
+    if (override) {
+      this.#say("story", overrideWords(override, now));
+      this.#say("more", `“${override.reason}” · ${progressWords(override)}`);
+    } else {
+      this.#say("story", last ? `${word(last.after)} ${span(now - last.at)} ago` : "");
+      this.#say("more", last ? last.cause : "No transition yet");
+    }
+    const story = /** @type {HTMLElement} */ (this.parts.story.parentElement);
+    story.classList.toggle("override", Boolean(override));
+    story.classList.toggle("pending", Boolean(override && !isDone(override)));
+    story.title = override ? overrideTitle(override) : last ? lastTitle(last) : "";
+  }
+
+  /** @param {string} part @param {string} text */
+  #say(part, text) {
+    if (this.said.get(part) === text) return;
+    this.said.set(part, text);
+    this.parts[part].textContent = text;
+  }
+
+  /** The share of instances in each state. @param {Record<string, number>} states */
+  #share(states) {
+    const entries = Object.entries(states).sort((a, b) => rank(a[0]) - rank(b[0]));
+    const signature = JSON.stringify(entries);
+    if (signature === this.shares) return;
+    this.shares = signature;
+    const total = entries.reduce((sum, [, n]) => sum + n, 0);
+    this.parts.share.replaceChildren(
+      ...entries.map(([state, n]) => {
+        const part = document.createElement("i");
+        part.dataset.state = state;
+        part.style.flexGrow = String(n);
+        return part;
+      }),
+    );
+    const [first] = entries;
+    const words =
+      entries.length === 1
+        ? `all ${total} ${word(first[0]).toLowerCase()}`
+        : entries.map(([state, n]) => `${n} ${word(state).toLowerCase()}`).join(", ");
+    this.#say("words", total === 1 && first ? `1 ${word(first[0]).toLowerCase()}` : words);
+    this.parts.words.title = `${total} instances: ${words}`;
   }
 }
 
-/** @param {number[]} values @param {number} top */
-function area(values, top) {
-  if (!values.some(Boolean)) return "";
-  const width = 120 / (values.length - 1);
-  const points = values.map((v, i) => `${(i * width).toFixed(1)} ${(28 - (v / top) * 26).toFixed(1)}`);
-  return `M0 28L${points.join("L")}L120 28Z`;
+/** @param {OverrideView} override */
+export const isDone = (override) => override.total > 0 && override.applied === override.total;
+
+/** @param {OverrideView} override @param {number} now */
+const overrideWords = (override, now) =>
+  `${word(override.state)} by ${override.by} · ${countdown(override.expires_at - now)} left`;
+
+/** @param {OverrideView} override */
+function progressWords(override) {
+  const refused = override.refused.length ? `, ${override.refused.length} refused` : "";
+  const pending = isDone(override) ? "" : "pending: ";
+  return `${pending}applied ${override.applied} of ${override.total}${refused}`;
 }
 
-/** @param {HTMLElement} element @param {Record<string, number>} states */
-function showInstances(element, states) {
-  const entries = Object.entries(states).sort((a, b) => rank(a[0]) - rank(b[0]));
-  const signature = JSON.stringify(entries);
-  if (element.dataset.shown === signature) return;
-  element.dataset.shown = signature;
-  const total = entries.reduce((sum, [, n]) => sum + n, 0);
-  element.replaceChildren(
-    ...entries.map(([state, n]) => {
-      const text = entries.length === 1 ? `${n} of ${total}` : `${n} ${word(state).toLowerCase()}`;
-      const chip = make("span", text, "chip");
-      chip.dataset.state = state;
-      chip.title = `${n} of ${total} instances: ${word(state)}`;
-      return chip;
-    }),
-  );
+/** @param {OverrideView} override */
+function overrideTitle(override) {
+  const waiting = override.pending.length ? `\nWaiting for ${override.pending.join(", ")}` : "";
+  const refused = override.refused.map((r) => `\nRefused by ${r.instance}: ${r.reason}`).join("");
+  const until = `until ${clock(override.expires_at)} (${utc(override.expires_at)})`;
+  return `${override.reason}\n${until}${waiting}${refused}`;
 }
 
-/** @param {HTMLElement} element @param {Last | null} last @param {number} now */
-function showLast(element, last, now) {
-  if (!last) {
-    setText(element, "no transition yet");
-    element.title = "";
-    return;
-  }
-  setText(element, `${word(last.after)} ${span(now - last.at)} ago: ${last.cause}`);
-  element.title = `${clock(last.at)} (${utc(last.at)}) at ${last.instance}`;
-}
+/** @param {Last} last */
+const lastTitle = (last) =>
+  `${word(last.before)} → ${word(last.after)} at ${clock(last.at)} (${utc(last.at)}) at ${last.instance}: ${last.cause}`;
 
-/** Who did what, why, until when, and how far it has got.
+/** Who did what, why, until when, and how far it has got, in a line of its own.
  * @param {HTMLElement} element @param {OverrideView | null} override @param {number} now */
 export function showOverride(element, override, now) {
   element.hidden = !override;
   if (!override) return;
-  const done = override.applied === override.total && override.total > 0;
-  const refused = override.refused.length ? `, ${override.refused.length} refused` : "";
-  const progress = done
-    ? `applied ${override.applied} of ${override.total}`
-    : `pending: applied ${override.applied} of ${override.total}${refused}`;
-  const left = countdown(override.expires_at - now);
-  const text = `${word(override.state)} by ${override.by}: “${override.reason}” · ${progress} · ends in ${left}`;
-  setText(element, text);
+  setText(
+    element,
+    `${overrideWords(override, now)}: “${override.reason}” · ${progressWords(override)}`,
+  );
   element.dataset.state = override.state;
-  element.classList.toggle("pending", !done);
-  element.title = override.pending.length ? `Waiting for ${override.pending.join(", ")}` : "";
+  element.classList.toggle("pending", !isDone(override));
+  element.title = overrideTitle(override);
 }

@@ -1,66 +1,103 @@
-import { clock, word } from "./format.js";
+import { clock, span, utc, word } from "./format.js";
 import { Live } from "./live.js";
 import { Store } from "./store.js";
 
 /** @import {BreakerView} from "./types.js" */
+
+const WORDS = { live: "Live", connecting: "Connecting", lost: "Reconnecting", silent: "No news" };
+const SAY_AFTER_MS = 400;
+const SAY_AT_MOST_EVERY_MS = 4000;
+const NAMES_SAID = 3;
 
 /**
  * What every live page has: the store, fed first by the page's own snapshot and then by the
  * socket; the connection's state in the header; trips read out to who cannot see them.
  *
  * @param {string[]} services
+ * @param {"full" | "wall"} detail
  */
-export function start(services) {
+export function start(services, detail = "full") {
   const store = new Store();
   const first = document.getElementById("snapshot")?.textContent;
   if (first) store.reset(JSON.parse(first));
-  const live = new Live(services);
+  const live = new Live(services, detail);
   live.addEventListener("snapshot", (event) => store.reset(/** @type {any} */ (event).detail));
   live.addEventListener("frame", (event) => store.lay(/** @type {any} */ (event).detail));
-  live.addEventListener("status", (event) => showStatus(/** @type {any} */ (event).detail));
+  live.addEventListener("status", () => showStatus(live));
+  setInterval(() => showStatus(live), 1000);
   announceTrips(store);
   return store;
 }
 
-let lostAt = 0;
+let old = false;
 
-/** @param {string} status */
-function showStatus(status) {
+/** Whether what is shown is live, and if not, since when it is old. @param {Live} live */
+function showStatus(live) {
+  if (live.status === "live") old = false;
+  else if (live.status !== "connecting") old = true;
+  const shown = live.status === "connecting" && old ? "lost" : (live.status ?? "connecting");
   const badge = document.getElementById("connection");
-  const banner = document.getElementById("old-data");
-  if (status === "live") lostAt = 0;
-  else if (status === "lost" && !lostAt) lostAt = Date.now() / 1000;
-  const shown = lostAt ? "lost" : status;
-  if (badge) {
+  if (badge && badge.dataset.status !== shown) {
     badge.dataset.status = shown;
-    const words = { live: "Live", connecting: "Connecting", lost: "Reconnecting" };
-    const text = /** @type {Record<string, string>} */ (words)[shown];
-    if (badge.lastElementChild) badge.lastElementChild.textContent = text;
+    if (badge.lastElementChild) badge.lastElementChild.textContent = WORDS[shown];
+    document.body.classList.toggle("is-old", old);
   }
-  if (banner) {
-    banner.hidden = !lostAt;
-    if (lostAt) {
-      banner.textContent = `Connection lost: what you see is of ${clock(lostAt)}. Trying again …`;
-    }
+  const banner = document.getElementById("old-data");
+  if (!banner) return;
+  banner.hidden = !old;
+  if (!old) {
+    banner.replaceChildren();
+    return;
   }
-  document.body.classList.toggle("is-old", Boolean(lostAt));
+  if (!banner.childElementCount) {
+    // Said once to who listens; the age beside it goes on silently.
+    const said = document.createElement("b");
+    const age = document.createElement("span");
+    age.setAttribute("aria-hidden", "true");
+    banner.append(said, " ", age);
+  }
+  const [said, age] = banner.children;
+  const since = live.newsAt || Date.now() / 1000;
+  const why = shown === "silent" ? "The dashboard hears nothing of the fleet" : "Connection lost";
+  const words = `${why}: what you see is of ${clock(since)}.`;
+  if (said.textContent !== words) said.textContent = words;
+  age.textContent = `${span(Date.now() / 1000 - since)} old. Trying again …`;
+  banner.title = utc(since);
 }
 
-/** @param {Store} store */
+/** Read trips out, a few at a time: during an incident there are many. @param {Store} store */
 function announceTrips(store) {
-  /** @type {Map<string, string>} */
-  const known = new Map([...store.breakers].map(([key, each]) => [key, each.state]));
   const announcer = document.getElementById("announcer");
+  /** @type {Map<string, string>} */
+  const known = new Map();
+  for (const [key, each] of store.breakers) known.set(key, each.state);
+  /** @type {Map<string, string>} */
+  const waiting = new Map();
+  let timer = 0;
+  let saidAt = 0;
+  const say = () => {
+    timer = 0;
+    saidAt = Date.now();
+    const said = [...waiting.values()];
+    waiting.clear();
+    const more = said.length > NAMES_SAID ? `, and ${said.length - NAMES_SAID} more` : "";
+    if (announcer) announcer.textContent = said.slice(0, NAMES_SAID).join(", ") + more;
+  };
   store.addEventListener("change", (event) => {
     for (const key of /** @type {CustomEvent<Set<string>>} */ (event).detail) {
       const now = store.breakers.get(key);
       const before = known.get(key);
       if (now) known.set(key, now.state);
       else known.delete(key);
-      const opened = now && before && before !== now.state && /open$/.test(now.state);
-      if (opened && announcer) {
-        announcer.textContent = `${now.name} of ${now.service}: ${word(now.state)}`;
+      if (!now || !before || before === now.state) continue;
+      const opened = now.state === "open" || now.state === "forced_open";
+      if (opened || now.state === "closed") {
+        waiting.set(key, `${now.name} of ${now.service}: ${word(now.state)}`);
       }
+    }
+    if (waiting.size && !timer) {
+      const wait = Math.max(SAY_AFTER_MS, saidAt + SAY_AT_MOST_EVERY_MS - Date.now());
+      timer = setTimeout(say, wait);
     }
   });
 }

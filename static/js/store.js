@@ -1,7 +1,10 @@
 /** @import {BreakerView, Frame, InstanceView, Snapshot} from "./types.js" */
 
-/** @param {string} service @param {string} name */
-export const keyOf = (service, name) => JSON.stringify([service, name]);
+/** Names hold no control characters, so that a line break parts them.
+ * @param {string} service @param {string} name */
+export const keyOf = (service, name) => `${service}\n${name}`;
+
+const SECONDS = 60;
 
 /** What the page knows of the fleet. Dispatches `change` (detail: the keys that changed). */
 export class Store extends EventTarget {
@@ -11,6 +14,8 @@ export class Store extends EventTarget {
     this.breakers = new Map();
     /** @type {Map<string, Map<string, InstanceView>>} */
     this.services = new Map();
+    /** @type {Map<string, {zones: string[], versions: string[], stale: number, total: number}>} */
+    this.known = new Map();
     /** Server's clock minus ours, in seconds. */
     this.skew = 0;
   }
@@ -20,29 +25,48 @@ export class Store extends EventTarget {
     return Date.now() / 1000 + this.skew;
   }
 
+  /** Zones, versions and counts of a service's instances. @param {string} service */
+  facts(service) {
+    let facts = this.known.get(service);
+    if (!facts) {
+      const instances = [...(this.services.get(service)?.values() ?? [])];
+      facts = {
+        zones: [...new Set(instances.map((each) => each.zone.toLowerCase()).filter(Boolean))],
+        versions: [...new Set(instances.map((each) => each.version.toLowerCase()).filter(Boolean))],
+        stale: instances.filter((each) => each.stale).length,
+        total: instances.length,
+      };
+      this.known.set(service, facts);
+    }
+    return facts;
+  }
+
   /** @param {Snapshot} snapshot */
   reset(snapshot) {
-    const before = new Set(this.breakers.keys());
+    const before = this.breakers;
     this.breakers = new Map();
+    this.known.clear();
     this.services = new Map();
-    if (snapshot.at) this.skew = snapshot.at - Date.now() / 1000;
+    if (snapshot.now || snapshot.at) this.skew = (snapshot.now || snapshot.at) - Date.now() / 1000;
+    const second = Math.floor(snapshot.at);
     for (const service of snapshot.services) {
       this.services.set(service.name, new Map(service.instances.map((i) => [i.id, i])));
-      for (const each of service.breakers) this.breakers.set(keyOf(service.name, each.name), each);
+      for (const each of service.breakers) {
+        each.service = service.name;
+        each.second = second;
+        this.breakers.set(keyOf(service.name, each.name), each);
+      }
     }
-    this.#tell(new Set([...before, ...this.breakers.keys()]));
+    const keys = new Set(this.breakers.keys());
+    for (const key of before.keys()) keys.add(key);
+    this.#tell(keys);
   }
 
   /** @param {Frame} frame */
   lay(frame) {
     this.skew = frame.at - Date.now() / 1000;
     const changed = new Set();
-    let instances = this.services.get(frame.service);
-    if (!instances || frame.full) {
-      this.services.set(frame.service, (instances = new Map()));
-    }
-    for (const each of frame.instances) instances.set(each.id, each);
-    for (const id of frame.removed.instances) instances.delete(id);
+    this.#layInstances(frame);
     if (frame.full) {
       const kept = new Set(frame.breakers.map((each) => each.name));
       for (const [key, each] of this.breakers) {
@@ -52,8 +76,12 @@ export class Store extends EventTarget {
         }
       }
     }
+    const second = Math.floor(frame.at);
     for (const each of frame.breakers) {
       const key = keyOf(frame.service, each.name);
+      each.service = frame.service;
+      each.second = second;
+      if (each.tail) goOn(each, this.breakers.get(key));
       this.breakers.set(key, each);
       changed.add(key);
     }
@@ -65,8 +93,37 @@ export class Store extends EventTarget {
     this.#tell(changed);
   }
 
+  /** @param {Frame} frame */
+  #layInstances(frame) {
+    let instances = this.services.get(frame.service);
+    if (!instances || frame.full) this.services.set(frame.service, (instances = new Map()));
+    if (frame.full || frame.instances.length || frame.removed.instances.length) {
+      this.known.delete(frame.service);
+    }
+    for (const each of frame.instances) instances.set(each.id, each);
+    for (const id of frame.removed.instances) instances.delete(id);
+  }
+
   /** @param {Set<string>} keys */
   #tell(keys) {
     this.dispatchEvent(new CustomEvent("change", { detail: keys }));
   }
+}
+
+/** Lay the last seconds of a breaker over the minute that is known of it.
+ * @param {BreakerView} view @param {BreakerView | undefined} before */
+function goOn(view, before) {
+  view.spark = slide(before?.spark, view.tail, view.second - (before?.second ?? 0));
+  view.spark_err = slide(before?.spark_err, view.tail_err, view.second - (before?.second ?? 0));
+}
+
+/** @param {number[] | undefined} minute @param {number[]} tail @param {number} by seconds */
+function slide(minute, tail, by) {
+  if (minute?.length !== SECONDS) minute = new Array(SECONDS).fill(0);
+  if (by > 0) {
+    minute.copyWithin(0, Math.min(by, SECONDS));
+    minute.fill(0, Math.max(0, SECONDS - by));
+  }
+  for (let i = 0; i < tail.length; i += 1) minute[SECONDS - tail.length + i] = tail[i];
+  return minute;
 }

@@ -1,5 +1,6 @@
 /**
- * What comes over the live socket; see dashboard/fleet/views.py.
+ * What comes over the live socket; see dashboard/fleet/views.py and dashboard/live/lean.py. What
+ * only a full frame has is not there on the wall.
  *
  * @typedef {{id: string, host: string, pid: number, version: string, zone: string,
  *   seen_at: number, stale: boolean, revision: number}} InstanceView
@@ -13,12 +14,15 @@
  *   instances: BreakerAtInstance[], rate: number, error_pct: number | null,
  *   p50_ms: number | null, p95_ms: number | null, p99_ms: number | null,
  *   counts: Record<string, number>, spark: number[], spark_err: number[],
+ *   tail: number[], tail_err: number[], second: number,
  *   last: Last | null, override: OverrideView | null}} BreakerView
  * @typedef {{type: "frame", service: string, seq: number, at: number, full: boolean,
  *   interval_s: number, breakers: BreakerView[], instances: InstanceView[],
  *   removed: {breakers: string[], instances: string[]}}} Frame
  * @typedef {{name: string, seq: number, interval_s: number, instances: InstanceView[],
  *   breakers: BreakerView[]}} ServiceView
- * @typedef {{type: "snapshot", at: number, services: ServiceView[]}} Snapshot
+ * @typedef {{type: "snapshot", at: number, now: number, services: ServiceView[]}} Snapshot
+ * @typedef {{zones: string[], versions: string[], stale: number, total: number}} Facts
+ * @typedef {{key: string, view: BreakerView, service: string, name: string, text: string}} Entry
  */
 export {};

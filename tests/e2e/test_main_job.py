@@ -20,10 +20,10 @@ POSTS = ".breaker[data-service='profile-api'][data-breaker='posts']"
 
 def act(page: Page, slug: str, reason: str) -> None:
     """Do an act from the row's menu on the wall."""
-    page.locator(f"{POSTS} summary").click()
-    page.locator(f"{POSTS} a[data-act={slug}]").click()
+    page.locator(f"{POSTS} [data-menu]").click()
+    page.locator(f"#row-menu a[data-act={slug}]").click()
     page.get_by_label("Reason").fill(reason)
-    page.locator("#act-dialog button").click()
+    page.locator("#act-dialog footer button").click()
     expect(page.locator("#act-dialog")).to_be_hidden()
 
 
@@ -53,7 +53,7 @@ def test_an_incident_opens_posts_before_our_eyes_and_its_end_closes_it(
     demo.incident("start")
     try:
         expect(page.locator(POSTS)).to_have_attribute("data-state", "open", timeout=10_000)
-        expect(page.locator(f"{POSTS} .last")).to_contain_text("Open")
+        expect(page.locator(f"{POSTS} .story")).to_contain_text("Open")
         expect(page.locator("#summary")).to_contain_text("1 of 4 breakers open")
     finally:
         demo.incident("stop")
@@ -70,7 +70,8 @@ def test_forcing_open_degrades_the_shop_and_every_instance_confirms(
     eventually(lambda: all("posts" in each["degraded"] for each in demo.profiles()), 1.5)
     override = page.locator(f"{POSTS} .override")
     expect(override).to_contain_text("applied 4 of 4", timeout=5_000)
-    expect(override).to_contain_text("by operator: “trying the switch”")
+    expect(override).to_contain_text("Forced open by operator")
+    expect(override).to_contain_text("“trying the switch”")
     expect(page.locator(POSTS)).to_have_attribute("data-state", "forced_open")
     released(page)
     assert operator.complaints == []
@@ -78,9 +79,9 @@ def test_forcing_open_degrades_the_shop_and_every_instance_confirms(
 
 def test_a_reason_is_asked_for_at_its_field(operator: Visit) -> None:
     page = operator.page
-    page.locator(f"{POSTS} summary").click()
-    page.locator(f"{POSTS} a[data-act=force-open]").click()
-    page.locator("#act-dialog button").click()
+    page.locator(f"{POSTS} [data-menu]").click()
+    page.locator("#row-menu a[data-act=force-open]").click()
+    page.locator("#act-dialog footer button").click()
     expect(page.locator("#act-dialog .field.wrong .error")).to_contain_text("Say why")
     page.get_by_text("Cancel").click()
     expect(page.locator("#act-dialog")).to_be_hidden()

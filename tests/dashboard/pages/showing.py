@@ -17,21 +17,21 @@ HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 @contextmanager
 def showing() -> Iterator[Callable[..., None]]:
-    """`show(service, *breakers)` reports them; what was shown before stays."""
+    """`show(service, *breakers, instance="one")` reports them; what was shown before stays."""
     state = FleetState()
 
-    def show(service: str, *breakers: wire.BreakerReport) -> None:
+    def show(service: str, *breakers: wire.BreakerReport, instance: str = "one") -> None:
         report = wire.Report(
             service=service,
-            instance=wire.Instance(id="one"),
-            boot="b",
+            instance=wire.Instance(id=instance),
+            boot=instance,
             seq=1,
             interval_s=1.0,
             breakers=list(breakers),
         )
         state.fold(report, 1000.0, Batch())
         mirror = Mirror(MemoryBus())
-        for frame in state.full_frames(1000.5):
+        for frame in state.full_frames(1001.5):
             mirror.lay(frame)
         mirrored.use(mirror)
 

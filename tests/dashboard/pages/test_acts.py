@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +11,15 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from breakers import wire
 from dashboard.access.models import AuditEntry, Person
 from dashboard.control.models import Override
 from dashboard.policies.models import BreakerPolicy
+from tests.dashboard.pages.showing import showing
 
 pytestmark = pytest.mark.usefixtures("static_files", "posts")
 URL = "/services/shop/breakers/posts/force-open"
+FETCH = {"X-Requested-With": "fetch"}
 GOOD = {"reason": "posts is down", "expires_in": "900"}
 
 
@@ -46,13 +51,18 @@ def test_an_operator_forces_a_breaker_open(client: Client) -> None:
     assert AuditEntry.objects.get().act == "forced_open"
 
 
-def test_a_script_gets_204_and_stays_where_it_is(client: Client) -> None:
-    answer = client.post(URL, GOOD, headers={"X-Requested-With": "fetch"})
-    assert answer.status_code == 204
+def test_a_script_hears_how_it_went(client: Client) -> None:
+    answer = client.post(URL, {**GOOD, "act_id": "act-0001"}, headers=FETCH)
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["id"], told["state"]) == ("act-0001", "forced_open")
+    assert told["parts"] == [
+        {"service": "shop", "made": {"posts": Override.objects.get().id}, "kept": {}, "error": ""}
+    ]
 
 
 def test_a_script_gets_the_inside_of_a_dialog(client: Client) -> None:
-    page = client.get(URL, headers={"X-Requested-With": "fetch"}).content.decode()
+    page = client.get(URL, headers=FETCH).content.decode()
     assert "<form" in page
     assert "<html" not in page
 
@@ -142,3 +152,93 @@ def test_what_is_not_there_is_not_found(client: Client, url: str) -> None:
 def test_other_methods_are_not_taken(client: Client, method: str) -> None:
     send: Any = getattr(client, method)
     assert send(URL).status_code == 405
+
+
+class TestMany:
+    """Acts on several breakers, as the wall's script asks for them."""
+
+    MANY = "/acts/force-open"
+
+    @pytest.fixture(autouse=True)
+    def fleet(self) -> Iterator[None]:
+        with showing() as shown:
+            self._report(shown)
+            yield
+
+    @staticmethod
+    def _report(shown: Callable[..., None]) -> None:
+        counts = wire.Counts(success=50)
+        posts = wire.BreakerReport(name="posts", state="closed", counts=counts)
+        users = wire.BreakerReport(name="users", state="closed", counts=counts)
+        shown("shop", posts, users)
+        shown("shop", posts, instance="two")
+        shown("bank", posts)
+
+    def ask(self, client: Client, *targets: tuple[str, str], **more: Any) -> Any:
+        body = {"targets": json.dumps(targets), **more}
+        return client.post(self.MANY, body, headers=FETCH)
+
+    def test_the_form_says_how_far_it_goes_before_anything_is_done(self, client: Client) -> None:
+        answer = self.ask(client, ("shop", "posts"), ("shop", "users"), ask="1")
+        assert answer.status_code == 200
+        near, far = answer.context["scopes"]
+        assert near.sentence.startswith("Stops 30 calls/s from 2 instances of 1 service.")
+        assert far.sentence.startswith("Stops 40 calls/s from 3 instances of 2 services.")
+        assert "No caller has fallen back" in near.sentence
+        assert not Override.objects.exists()
+
+    def test_all_that_were_chosen_are_forced(self, client: Client) -> None:
+        answer = self.ask(client, ("shop", "posts"), ("shop", "users"), ("bank", "posts"), **GOOD)
+        assert answer.status_code == 200
+        assert [part["service"] for part in answer.json()["parts"]] == ["bank", "shop"]
+        assert Override.objects.filter(ended=None).count() == 3
+
+    def test_fleet_wide_takes_the_namesakes_too(self, client: Client) -> None:
+        self.ask(client, ("shop", "posts"), scope="fleet", **GOOD)
+        forced = Override.objects.values_list("service", "breaker")
+        assert set(forced) == {("shop", "posts"), ("bank", "posts")}
+
+    def test_some_instances_only(self, client: Client) -> None:
+        self.ask(client, ("shop", "posts"), scope="instances", instances=["two"], **GOOD)
+        assert Override.objects.get().instances == ["two"]
+
+    def test_some_instances_means_at_least_one(self, client: Client) -> None:
+        answer = self.ask(client, ("shop", "posts"), scope="instances", **GOOD)
+        assert answer.status_code == 422
+        assert "at least one" in answer.content.decode()
+        assert not Override.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("targets", "says"),
+        [
+            ("nonsense", "Not a list"),
+            ('[["shop"]]', "Not a list"),
+            ('[["shop", "no"]]', "no of shop"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_refused(self, client: Client, targets: str, says: str) -> None:
+        answer = client.post(self.MANY, {"targets": targets, **GOOD}, headers=FETCH)
+        assert answer.status_code == 400
+        assert says in str(answer.json()["errors"]["targets"])
+        assert not Override.objects.exists()
+
+    def test_none_chosen_is_said(self, client: Client) -> None:
+        assert self.ask(client, **GOOD).status_code == 400
+
+    def test_undo_puts_it_back(self, client: Client) -> None:
+        self.ask(client, ("shop", "posts"), ("bank", "posts"), act_id="act-0001", **GOOD)
+        answer = client.post("/acts/act-0001/undo", {"act_id": "undo-001"})
+        assert answer.status_code == 200
+        assert not Override.objects.filter(ended=None).exists()
+
+    def test_undo_of_nothing_is_said(self, client: Client) -> None:
+        answer = client.post("/acts/act-9999/undo")
+        assert answer.status_code == 400
+        assert "no act" in str(answer.json()["errors"])
+
+    def test_a_viewer_may_neither_ask_nor_act_nor_undo(self, viewer: Person) -> None:
+        client = Client()
+        client.force_login(viewer)
+        assert self.ask(client, ("shop", "posts"), ask="1").status_code == 403
+        assert self.ask(client, ("shop", "posts"), **GOOD).status_code == 403
+        assert client.post("/acts/act-0001/undo").status_code == 403

@@ -123,3 +123,45 @@ def test_imports_of_modules_are_rewritten_to_hashed_names(client: Client) -> Non
     imports = re.findall(r'^import[^;]* from "\./([^"]+)"', script, re.M)
     assert imports
     assert all(re.fullmatch(r"\w+\.[0-9a-f]{12}\.js", each) for each in imports)
+
+
+class TestViews:
+    def test_a_view_is_kept_shown_and_forgotten(self, client: Client) -> None:
+        kept = client.post("/views", {"name": " Payments  at night", "query": "?q=service%3Apay"})
+        assert kept.json()["query"] == "q=service%3Apay"
+        page = client.get("/").content.decode()
+        assert 'data-name="Payments at night"' in page
+        assert client.post(f"/views/{kept.json()['id']}/forget").status_code == 204
+        assert 'data-name="Payments' not in client.get("/").content.decode()
+
+    def test_a_name_taken_again_is_replaced(self, client: Client) -> None:
+        first = client.post("/views", {"name": "mine", "query": "q=a"}).json()
+        assert client.post("/views", {"name": "mine", "query": "q=b"}).json()["id"] == first["id"]
+
+    @pytest.mark.parametrize("name", ["", "  ", "x" * 61])
+    def test_a_view_needs_a_name(self, client: Client, name: str) -> None:
+        answer = client.post("/views", {"name": name, "query": ""})
+        assert answer.status_code == 400
+        assert "name" in answer.json()["errors"]
+
+    def test_there_is_an_end_to_them(self, client: Client) -> None:
+        for n in range(50):
+            assert client.post("/views", {"name": str(n), "query": ""}).status_code == 200
+        assert client.post("/views", {"name": "50", "query": ""}).status_code == 400
+        assert client.post("/views", {"name": "49", "query": "q=x"}).status_code == 200
+
+    def test_nobody_elses_views_are_seen_or_forgotten(self, client: Client, viewer: Person) -> None:
+        kept = client.post("/views", {"name": "mine", "query": ""}).json()
+        other = Client()
+        other.force_login(viewer)
+        assert 'data-name="mine"' not in other.get("/").content.decode()
+        assert other.post(f"/views/{kept['id']}/forget").status_code == 404
+
+
+def test_a_great_walls_first_view_leaves_the_sparklines_to_the_socket(
+    client: Client, shown: Any
+) -> None:
+    many = [wire.BreakerReport(name=f"b{n}", state="closed") for n in range(600)]
+    shown("shop", *many)
+    snapshot = client.get("/").context["snapshot"]
+    assert snapshot["services"][0]["breakers"][0]["spark"] == []

@@ -1,0 +1,68 @@
+"""Frames as the wall needs them: without what each instance says, and with only the last seconds of
+a sparkline where the browser has the rest. For thousands of breakers on hundreds of instances that
+is what keeps a browser, and its network, at ease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dashboard.fleet.views import BreakerView, Frame, InstanceView
+
+# A report may come some seconds after what it tells of.
+TAIL = 5
+_KEPT = ("name", "state", "states", "rate", "error_pct", "p50_ms", "p99_ms", "last", "override")
+
+
+def lean_breaker(view: BreakerView, whole: bool) -> dict[str, Any]:
+    """A breaker on the wall; `whole` ones carry the whole minute, others its `tail`."""
+    lean: dict[str, Any] = {key: view[key] for key in _KEPT}  # type: ignore[literal-required]
+    if whole:
+        lean["spark"], lean["spark_err"] = view["spark"], view["spark_err"]
+    else:
+        lean["tail"], lean["tail_err"] = view["spark"][-TAIL:], view["spark_err"][-TAIL:]
+    return lean
+
+
+def lean_instance(view: InstanceView) -> dict[str, Any]:
+    """An instance on the wall."""
+    return {
+        "id": view["id"],
+        "zone": view["zone"],
+        "version": view["version"],
+        "stale": view["stale"],
+    }
+
+
+def lean_frame(
+    frame: Frame, breakers: Mapping[str, BreakerView], instances: Mapping[str, InstanceView]
+) -> dict[str, Any]:
+    """A frame for the wall. `breakers` and `instances` are those known before it."""
+    full = frame["full"]
+    changed = [
+        lean
+        for each in frame["instances"]
+        if (lean := lean_instance(each)) and (full or _is_news(lean, instances.get(each["id"])))
+    ]
+    return {
+        **frame,
+        "breakers": [
+            lean_breaker(each, whole=full or each["name"] not in breakers)
+            for each in frame["breakers"]
+        ],
+        "instances": changed,
+    }
+
+
+def lean_service(
+    breakers: Iterable[BreakerView], instances: Iterable[InstanceView]
+) -> dict[str, Any]:
+    """A service in a snapshot for the wall."""
+    return {
+        "instances": [lean_instance(each) for each in instances],
+        "breakers": [lean_breaker(each, whole=True) for each in breakers],
+    }
+
+
+def _is_news(lean: dict[str, Any], before: InstanceView | None) -> bool:
+    return before is None or lean_instance(before) != lean

@@ -1,0 +1,68 @@
+import { rank, word } from "./format.js";
+
+/** @import {BreakerView, Entry} from "./types.js" */
+/** @typedef {{id: string, title: string, service: string | null, entries: Entry[]}} Group */
+/** @typedef {"worst" | "name" | "rate" | "errors" | "p99" | "changed"} Sort */
+/** @typedef {"service" | "state" | "none"} Grouping */
+
+const RANKS = 8;
+
+/** Plain code points: a thousand times faster than a locale's order, and the same everywhere.
+ * @param {string} a @param {string} b */
+const text = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+
+/** @type {Record<string, (view: BreakerView) => number>} */
+const FIGURE = {
+  rate: (view) => view.rate,
+  errors: (view) => view.error_pct ?? -1,
+  p99: (view) => view.p99_ms ?? -1,
+  changed: (view) => view.last?.at ?? 0,
+};
+
+/** The order that all others are laid over. @param {Entry} a @param {Entry} b */
+export const byName = (a, b) => text(a.service, b.service) || text(a.name, b.name);
+
+/**
+ * Entries in groups, both in order. `entries` are sorted by service and name already; what ties
+ * stays so.
+ *
+ * @param {Entry[]} entries @param {Sort} sort @param {Grouping} grouping
+ * @returns {Group[]}
+ */
+export function arranged(entries, sort, grouping) {
+  /** @type {Map<string, Group>} */
+  const groups = new Map();
+  for (const entry of entries) {
+    const id = grouping === "service" ? entry.service : grouping === "state" ? entry.view.state : "";
+    let group = groups.get(id);
+    if (!group) {
+      const title = grouping === "state" ? word(id) : id;
+      group = { id, title, service: grouping === "service" ? id : null, entries: [] };
+      groups.set(id, group);
+    }
+    group.entries.push(entry);
+  }
+  for (const group of groups.values()) group.entries = sorted(group.entries, sort);
+  const found = [...groups.values()];
+  if (grouping === "state") found.sort((a, b) => rank(a.id) - rank(b.id));
+  else if (grouping === "service" && sort !== "name") {
+    const read = sort === "worst" ? (/** @type {BreakerView} */ v) => -rank(v.state) : FIGURE[sort];
+    // The first of a sorted group is its worst, or has its highest figure.
+    const best = new Map(found.map((group) => [group, read(group.entries[0].view)]));
+    found.sort((a, b) => (best.get(b) ?? 0) - (best.get(a) ?? 0) || text(a.id, b.id));
+  }
+  return found;
+}
+
+/** @param {Entry[]} entries @param {Sort} sort */
+function sorted(entries, sort) {
+  if (sort === "name") return entries;
+  if (sort !== "worst") {
+    const read = FIGURE[sort];
+    return entries.sort((a, b) => read(b.view) - read(a.view));
+  }
+  /** @type {Entry[][]} */
+  const ranks = Array.from({ length: RANKS }, () => []);
+  for (const entry of entries) ranks[rank(entry.view.state)].push(entry);
+  return ranks.flat();
+}
