@@ -65,7 +65,7 @@ class PerHost:
         if found is not None:
             return found
         with harmless("breaker per host"), self._lock:
-            if len(self._made) >= self.max_hosts:
+            if name not in self._made and len(self._made) >= self.max_hosts:
                 raise RegistryFull(f"{self.max_hosts} hosts already; {name!r} has no breaker")
             made = named(name, self._registry, self._fields)
             self._made.add(name)

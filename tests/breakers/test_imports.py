@@ -30,6 +30,7 @@ EXTRAS = {
     "redis_cache": "redis",
     "sqlalchemy": "sqlalchemy",
     "django": "django",
+    "celery": "celery",
 }
 
 
@@ -70,6 +71,10 @@ def test_the_library_works_where_nothing_is_installed() -> None:
 def test_an_integration_names_the_extra_that_it_needs(module: str) -> None:
     done = run(f"import breakers.integrations.{module}")
     assert f"pip install 'switchgear[{EXTRAS[module]}]'" in done.stderr
+
+
+def test_any_asgi_application_can_be_served_without_one() -> None:
+    assert run("import breakers.integrations.asgi").returncode == 0
 
 
 def test_every_extra_is_declared() -> None:

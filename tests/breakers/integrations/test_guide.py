@@ -48,6 +48,23 @@ assert registry.get("db:default").snapshot().counts["success"] >= 1
 from django.test import Client
 assert Client().get("/").headers["Retry-After"] == "7"
 """,
+    "Starlette, FastAPI": """
+import asyncio
+import httpx
+async def ask():
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as web:
+        return await web.get("/posts")
+assert asyncio.run(ask()).json() == ["first"]
+posts.set_override("forced_open", expires_in_s=60)
+assert asyncio.run(ask()).headers["Retry-After"] == "60"
+""",
+    "Celery": """
+assert send_mail("ada") == "sent to ada"
+smtp.set_override("forced_open", expires_in_s=60)
+sent = send_mail.apply(("ada",), retries=20)
+assert type(sent.result).__name__ == "CircuitForcedOpen"
+""",
 }
 
 

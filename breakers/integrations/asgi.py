@@ -1,0 +1,105 @@
+"""Starlette, FastAPI, any ASGI application: 503 where a breaker is open, and a deadline for each
+request. Needs no package; the deadline needs asyncio.
+
+    app.add_middleware(BreakerMiddleware, deadline=5.0)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from breakers.deadline import _current, bounded, current_deadline
+from breakers.errors import CallTimeout
+from breakers.integrations.refusals import REFUSALS, refusal
+from breakers.policy import FieldSpec
+
+__all__ = ["BreakerMiddleware"]
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+_DEADLINE = FieldSpec(
+    "deadline", float, None, "Time until an answer begins", "call", 0.001, 3600.0, "s", True
+)
+
+
+class BreakerMiddleware:
+    """Answers 503 with `Retry-After` where a breaker, a bulkhead or a rate limit refused, and 504
+    where a call, or the request, was out of time. An answer that has begun is left alone.
+
+    Args:
+        app: the application.
+        deadline: seconds until the answer must have begun; the application is cancelled then, and
+            reads `remaining()` before. None for none. What a stream sends, and what runs in the
+            background afterwards, has no deadline.
+
+    Raises:
+        PolicyError: the deadline is not a time.
+    """
+
+    def __init__(self, app: App, deadline: float | None = None) -> None:
+        self.app = app
+        self.deadline = None if deadline is None else float(_DEADLINE.check(deadline) or 0)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request; other kinds of connection pass."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answer = _Answer(send)
+        try:
+            if self.deadline is None:
+                await self.app(scope, receive, answer.send)
+            else:
+                await self._within(self.deadline, scope, receive, answer)
+        except REFUSALS as error:
+            if answer.has_begun:
+                raise
+            await _send(refusal(error), send)
+
+    async def _within(
+        self, seconds: float, scope: MutableMapping[str, Any], receive: Receive, answer: _Answer
+    ) -> None:
+        before = current_deadline()
+        limit = asyncio.timeout(seconds)
+
+        def lift() -> None:
+            _current.set(before)
+            limit.reschedule(None)
+
+        answer.on_begin = lift
+        try:
+            async with limit:
+                with bounded(seconds):
+                    await self.app(scope, receive, answer.send)
+        except TimeoutError:
+            if limit.expired():
+                raise CallTimeout(seconds) from None
+            raise
+
+
+class _Answer:
+    """Notes when the answer begins."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+        self.on_begin: Callable[[], None] | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and not self.has_begun:
+            self.has_begun = True
+            if self.on_begin is not None:
+                self.on_begin()
+        await self._send(message)
+
+
+async def _send(answer: Any, send: Send) -> None:
+    body = answer.body.encode()
+    headers = {**answer.headers, "Content-Length": str(len(body))}
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
