@@ -61,6 +61,7 @@ class Machine(Gate):
         self._delivery = threading.Lock()
         self._undelivered: list[TransitionRecord] = []
         self._kept: list[TransitionRecord] = []
+        self._entered: dict[State, int] = {}
         self._totals = dict.fromkeys(OUTCOMES, 0)
         self._counts = dict.fromkeys(OUTCOMES, 0)
         self._latencies, self._drained_latencies = Histogram(), Histogram()
@@ -263,6 +264,7 @@ class Machine(Gate):
         if self._shown is before:
             return
         self._since, self._cause = now, cause
+        self._entered[self._shown] = self._entered.get(self._shown, 0) + 1
         record = TransitionRecord(
             next(self._transition_ids),
             self.name,

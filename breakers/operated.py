@@ -126,6 +126,7 @@ class Operated(Machine):
                 counts={name: self._totals[name] + n for name, n in self._counts.items()},
                 buckets=latencies.buckets,
                 sum_s=latencies.sum_s,
+                entered=dict(self._entered),
             )
         self._deliver()
         return shot

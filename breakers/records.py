@@ -28,7 +28,14 @@ CALL_OUTCOMES: Final = frozenset({"success", "failure", "timeout", "ignored", "s
 
 @dataclass(frozen=True, slots=True)
 class TransitionRecord:
-    """A change of the state in force. `at` is monotonic, `wall` Unix time, both in seconds."""
+    """A change of the state in force. `at` is monotonic, `wall` Unix time, both in seconds.
+
+    >>> from breakers import CircuitBreaker
+    >>> breaker = CircuitBreaker()
+    >>> breaker.add_listener(lambda record: print(record.before, record.after, record.cause))
+    >>> breaker.set_override("metrics_only")
+    closed metrics_only forced by an operator
+    """
 
     id: int
     breaker: str
@@ -53,8 +60,16 @@ class Override:
 class Snapshot:
     """A breaker at one moment. `state` is the one in force.
 
-    `counts`, `buckets` (latencies, see `breakers.histogram`) and `sum_s` are totals since the
-    start.
+    `counts`, `buckets` (latencies, see `breakers.histogram`), `sum_s` and `entered` (how often each
+    state came into force) are totals since the start.
+
+    >>> from breakers import CircuitBreaker
+    >>> breaker = CircuitBreaker()
+    >>> breaker.call(len, "four")
+    4
+    >>> shot = breaker.snapshot()
+    >>> shot.state, shot.counts["success"], shot.in_flight
+    (<State.CLOSED: 'closed'>, 1, 0)
     """
 
     name: str
@@ -70,6 +85,7 @@ class Snapshot:
     counts: dict[str, int]
     buckets: dict[int, int]
     sum_s: float
+    entered: dict[State, int]
 
 
 @dataclass(frozen=True, slots=True)

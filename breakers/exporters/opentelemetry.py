@@ -1,0 +1,226 @@
+"""Breakers for OpenTelemetry: `instrument(provider)`. Needs the `opentelemetry` extra.
+
+| instrument | kind, unit | attributes besides `circuit_breaker.name` |
+|---|---|---|
+| `circuit_breaker.state` | gauge, 1 for the state in force and 0 for the others | `circuit_breaker.state` |
+| `circuit_breaker.calls` | counter, `{call}` | `circuit_breaker.outcome` |
+| `circuit_breaker.slow_calls` | counter, `{call}` | |
+| `circuit_breaker.call.time` | counter, `s`: the latencies of all calls added up | |
+| `circuit_breaker.events` | counter, `{event}` | `circuit_breaker.event` |
+| `circuit_breaker.transitions` | counter, `{transition}` | `circuit_breaker.state` |
+| `circuit_breaker.active_calls` | up-down counter, `{call}` | |
+| `circuit_breaker.unexported` | gauge, `{breaker}`: those beyond `max_breakers` | none |
+| `circuit_breaker.call.duration` | exponential histogram, `s`: with `WithLatencies` alone | |
+
+All are observable: a collection looks, and no call pays for it. OpenTelemetry has no observable
+histogram; `WithLatencies` stands before any exporter and adds the breakers' own buckets, which are
+those of its exponential histogram at scale 3, so that nothing is lost on the way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from breakers.exporters.looks import ENDS, EVENTS, STATES, Looks
+from breakers.histogram import LOWEST, bucket_bounds
+from breakers.records import Snapshot
+from breakers.registry import Registry
+from breakers.registry import registry as default_registry
+
+try:
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
+    from opentelemetry.sdk.metrics.export import (
+        AggregationTemporality,
+        Buckets,
+        ExponentialHistogram,
+        ExponentialHistogramDataPoint,
+        Metric,
+        MetricExporter,
+        MetricExportResult,
+        MetricsData,
+        ResourceMetrics,
+        ScopeMetrics,
+    )
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+except ImportError as error:
+    raise ImportError(
+        f"this exporter needs opentelemetry-sdk: pip install 'switchgear[opentelemetry]' ({error})",
+        name=error.name,
+    ) from error
+
+SCOPE: Final = "breakers"
+# 2 ** (2 ** -3): eight buckets a doubling, as in breakers.histogram.
+_SCALE: Final = 3
+_NAME: Final = "circuit_breaker.name"
+
+Observer = Callable[[CallbackOptions], Iterable[Observation]]
+
+
+def instrument(
+    meter_provider: MeterProvider | None = None,
+    registry: Registry = default_registry,
+    max_breakers: int = 500,
+) -> None:
+    """Make the instruments, at the given provider or the global one.
+
+    Args:
+        meter_provider: whose meter; the global one's.
+        registry: whose breakers; the process's own.
+        max_breakers: of how many at most, the oldest first.
+
+    Raises:
+        PolicyError: `max_breakers` is below 1.
+
+    >>> from opentelemetry.sdk.metrics import MeterProvider
+    >>> from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    >>> from breakers import CircuitBreaker, Registry
+    >>> mine, reader = Registry(), InMemoryMetricReader()
+    >>> instrument(MeterProvider([reader]), mine)
+    >>> CircuitBreaker(name="posts", registry=mine).call(len, "four")
+    4
+    >>> metrics = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    >>> [metric.name for metric in metrics][:2]
+    ['circuit_breaker.state', 'circuit_breaker.calls']
+    """
+    looks = Looks(registry, max_breakers)
+    meter = get_meter(SCOPE, meter_provider=meter_provider)
+
+    def observer(of: Callable[[Snapshot], Iterable[tuple[float, dict[str, str]]]]) -> Observer:
+        def observe(options: CallbackOptions) -> Iterable[Observation]:
+            for shot in looks.take()[0]:
+                for value, attributes in of(shot):
+                    yield Observation(value, {_NAME: shot.name, **attributes})
+
+        return observe
+
+    def unexported(options: CallbackOptions) -> Iterable[Observation]:
+        yield Observation(looks.take()[1])
+
+    def counter(name: str, of: Any, unit: str, description: str) -> None:
+        meter.create_observable_counter(name, [observer(of)], unit, description)
+
+    meter.create_observable_gauge(
+        "circuit_breaker.state", [observer(_states)], "1", "1 for the state in force."
+    )
+    counter("circuit_breaker.calls", _ends, "{call}", "Calls by their end.")
+    counter("circuit_breaker.slow_calls", _slow, "{call}", "Calls that were slow.")
+    counter("circuit_breaker.call.time", _time, "s", "Latencies of all calls added up.")
+    counter("circuit_breaker.events", _events, "{event}", "What happened around calls.")
+    counter("circuit_breaker.transitions", _entered, "{transition}", "Changes to a state.")
+    meter.create_observable_up_down_counter(
+        "circuit_breaker.active_calls", [observer(_in_flight)], "{call}", "Calls under way."
+    )
+    meter.create_observable_gauge(
+        "circuit_breaker.unexported", [unexported], "{breaker}", "Breakers beyond the bound."
+    )
+
+
+Values = Iterable[tuple[float, dict[str, str]]]
+
+
+def _states(shot: Snapshot) -> Values:
+    return [(int(shot.state is state), {"circuit_breaker.state": state}) for state in STATES]
+
+
+def _ends(shot: Snapshot) -> Values:
+    return [(shot.counts[name], {"circuit_breaker.outcome": name}) for name in ENDS]
+
+
+def _slow(shot: Snapshot) -> Values:
+    return [(shot.counts["slow"], {})]
+
+
+def _time(shot: Snapshot) -> Values:
+    return [(shot.sum_s, {})]
+
+
+def _events(shot: Snapshot) -> Values:
+    return [(shot.counts[name], {"circuit_breaker.event": name}) for name in EVENTS]
+
+
+def _entered(shot: Snapshot) -> Values:
+    return [(shot.entered.get(state, 0), {"circuit_breaker.state": state}) for state in STATES]
+
+
+def _in_flight(shot: Snapshot) -> Values:
+    return [(shot.in_flight, {})]
+
+
+class WithLatencies(MetricExporter):
+    """An exporter before another one, which adds `circuit_breaker.call.duration`.
+
+    Its temporality is cumulative since this exporter was made, whatever the other prefers.
+
+    Args:
+        exporter: the one that sends.
+        registry, max_breakers: as in `instrument`.
+
+    Raises:
+        PolicyError: `max_breakers` is below 1.
+    """
+
+    def __init__(
+        self,
+        exporter: MetricExporter,
+        registry: Registry = default_registry,
+        max_breakers: int = 500,
+    ) -> None:
+        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)
+        self._exporter = exporter
+        self._looks = Looks(registry, max_breakers)
+        self._since = time.time_ns()
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        """Send what was collected, with the latencies of each breaker that has any."""
+        latencies = self._latencies()
+        given = metrics_data.resource_metrics
+        if latencies is not None and given:
+            first = given[0]
+            scope = ScopeMetrics(InstrumentationScope(SCOPE), [latencies], "")
+            told = ResourceMetrics(first.resource, [*first.scope_metrics, scope], first.schema_url)
+            metrics_data = MetricsData([told, *given[1:]])
+        return self._exporter.export(metrics_data, timeout_millis, **kwargs)
+
+    def _latencies(self) -> Metric | None:
+        now = time.time_ns()
+        points = [self._point(shot, now) for shot in self._looks.take()[0] if shot.buckets]
+        if not points:
+            return None
+        return Metric(
+            "circuit_breaker.call.duration",
+            "Latency of calls.",
+            "s",
+            ExponentialHistogram(points, AggregationTemporality.CUMULATIVE),
+        )
+
+    def _point(self, shot: Snapshot, now: int) -> ExponentialHistogramDataPoint:
+        buckets = dict(shot.buckets)
+        # All below a microsecond share the lowest bucket: as good as zero.
+        zeros = buckets.pop(LOWEST, 0)
+        lowest, highest = (min(buckets), max(buckets)) if buckets else (0, -1)
+        return ExponentialHistogramDataPoint(
+            {_NAME: shot.name},
+            self._since,
+            now,
+            count=sum(shot.buckets.values()),
+            sum=shot.sum_s,
+            scale=_SCALE,
+            zero_count=zeros,
+            positive=Buckets(lowest, [buckets.get(i, 0) for i in range(lowest, highest + 1)]),
+            negative=Buckets(0, []),
+            flags=0,
+            min=0.0 if zeros else bucket_bounds(lowest)[0],
+            max=bucket_bounds(highest)[1] if buckets else bucket_bounds(LOWEST)[1],
+        )
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """As the other exporter does."""
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """As the other exporter does."""
+        self._exporter.shutdown(timeout_millis, **kwargs)
