@@ -2,7 +2,7 @@
 
 | instrument | kind, unit | attributes besides `circuit_breaker.name` |
 |---|---|---|
-| `circuit_breaker.state` | gauge, 1 for the state in force and 0 for the others | `circuit_breaker.state` |
+| `circuit_breaker.state` | gauge, 1 for the state in force, else 0 | `circuit_breaker.state` |
 | `circuit_breaker.calls` | counter, `{call}` | `circuit_breaker.outcome` |
 | `circuit_breaker.slow_calls` | counter, `{call}` | |
 | `circuit_breaker.call.time` | counter, `s`: the latencies of all calls added up | |
