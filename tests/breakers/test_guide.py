@@ -1,4 +1,4 @@
-"""Every Python block of the library's guides runs as it stands, page by page, section by section."""
+"""Every Python block of the library's guides runs as it stands, page by page."""
 
 from __future__ import annotations
 
