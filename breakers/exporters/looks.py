@@ -44,7 +44,7 @@ class Looks:
 def cumulative(buckets: Mapping[int, int]) -> list[tuple[float, int]]:
     """For each of `DOUBLINGS`, the bound in seconds and how many latencies are not above it.
 
-    >>> cumulative({LOWEST: 1, -1: 2, 0: 4})[-8:]
+    >>> cumulative({-160: 1, -1: 2, 0: 4})[-8:]
     [(0.5, 1), (1.0, 3), (2.0, 7), (4.0, 7), (8.0, 7), (16.0, 7), (32.0, 7), (64.0, 7)]
     """
     bounds = []
