@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
 
-from breakers.deadline import _current, bounded, current_deadline
+from breakers.deadline import Deadline, _current
 from breakers.errors import CallTimeout
 from breakers.integrations.refusals import REFUSALS, refusal
 from breakers.policy import FieldSpec
@@ -21,7 +21,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-_DEADLINE = FieldSpec(
+_YEAR_S: Final = 31_536_000.0
+_DEADLINE: Final = FieldSpec(
     "deadline", float, None, "Time until an answer begins", "call", 0.001, 3600.0, "s", True
 )
 
@@ -63,22 +64,35 @@ class BreakerMiddleware:
     async def _within(
         self, seconds: float, scope: MutableMapping[str, Any], receive: Receive, answer: _Answer
     ) -> None:
-        before = current_deadline()
-        limit = asyncio.timeout(seconds)
+        deadline, limit = _UntilBegun.after(seconds), asyncio.timeout(seconds)
 
         def lift() -> None:
-            _current.set(before)
+            if isinstance(deadline, _UntilBegun):
+                deadline.lifted = True
             limit.reschedule(None)
 
         answer.on_begin = lift
+        token = _current.set(deadline)
         try:
             async with limit:
-                with bounded(seconds):
-                    await self.app(scope, receive, answer.send)
+                await self.app(scope, receive, answer.send)
         except TimeoutError:
             if limit.expired():
                 raise CallTimeout(seconds) from None
             raise
+        finally:
+            _current.reset(token)
+
+
+class _UntilBegun(Deadline):
+    """A deadline that can be lifted. Tasks and threads that an application started have copies of
+    the context that it came in: it must be lifted in all of them at once."""
+
+    lifted = False
+
+    @property
+    def at(self) -> float:
+        return self[0] + _YEAR_S if self.lifted else self[0]
 
 
 class _Answer:

@@ -26,7 +26,10 @@ except ImportError as error:
 
 __all__ = ["guard", "told"]
 
-C = TypeVar("C", bound="redis.Redis | redis.asyncio.Redis")
+C = TypeVar(
+    "C",
+    bound="redis.Redis | redis.asyncio.Redis | redis.RedisCluster | redis.asyncio.RedisCluster",
+)
 # The server answered with these, yet it does not serve.
 _DISTRESS: Final = (
     exceptions.ConnectionError,
@@ -35,6 +38,7 @@ _DISTRESS: Final = (
     exceptions.OutOfMemoryError,
     exceptions.ClusterError,
     exceptions.TryAgainError,
+    exceptions.SlotNotCoveredError,
     OSError,
 )
 
@@ -46,19 +50,24 @@ def guard(
     registry: Registry = default_registry,
     **fields: object,
 ) -> C:
-    """The same client, sync or asyncio, whose every command passes `breaker`.
+    """The same client, sync or asyncio, of a server or a cluster, whose every command passes
+    `breaker`.
 
     A pipeline passes it once, when it is executed. Listening (`pubsub`, `monitor`) does not.
 
     Args:
         client: guarded in place, and returned.
-        breaker: where it is left out, the registered one named `redis:` and the server's address.
+        breaker: where it is left out, the registered one named `redis:` and the server's address;
+            a cluster has none.
         registry: where that is registered.
         fields: any field of `Policy`, for that one.
 
     Raises:
         PolicyError: a field has a value it cannot have.
+        ValueError: the client is guarded already, or is a cluster's and has no breaker.
     """
+    if "execute_command" in vars(client):
+        raise ValueError(f"{client!r} is guarded already")
     if breaker is None:
         breaker = named(f"redis:{_address(client)}", registry, fields)
     _put_behind(client, breaker, "execute_command")
@@ -80,13 +89,15 @@ def told(error: BaseException) -> BaseException | None:
         return NothingLearnt()
     if isinstance(error, exceptions.TimeoutError):
         return CallTimeout()
-    if isinstance(error, _DISTRESS):
+    # A cluster that cannot be reached says so with an error of its own.
+    if isinstance(error, _DISTRESS) or isinstance(error.__cause__, _DISTRESS):
         return error
     return None if isinstance(error, exceptions.RedisError) else NothingLearnt()
 
 
 def _put_behind(owner: Any, breaker: CircuitBreaker, *names: str) -> None:
-    for name in names:
+    # A cluster's pipeline has no immediate commands.
+    for name in filter(functools.partial(hasattr, owner), names):
         method = getattr(owner, name)
         call = athrough if inspect.iscoroutinefunction(method) else through
         guarded: Callable[..., Any] = functools.partial(call, breaker, told, method)
@@ -98,7 +109,10 @@ def _replace(owner: Any, name: str, method: Callable[..., Any]) -> None:
 
 
 def _address(client: Any) -> str:
-    where: dict[str, Any] = client.connection_pool.connection_kwargs
+    pool = getattr(client, "connection_pool", None)
+    if pool is None:
+        raise ValueError("a cluster has no address of its own: give its breaker, with a name")
+    where: dict[str, Any] = pool.connection_kwargs
     if "path" in where:
         return str(where["path"])
     return host_name("redis", str(where.get("host", "localhost")), where.get("port"))

@@ -6,6 +6,7 @@ engine = guard(create_engine(url))
 from __future__ import annotations
 
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from breakers.breaker import CircuitBreaker
 from breakers.integrations.extras import missing
@@ -25,6 +26,7 @@ except ImportError as error:
 __all__ = ["guard"]
 
 E = TypeVar("E", bound=Engine | AsyncEngine)
+_guarded: WeakSet[Engine] = WeakSet()
 
 
 def guard(
@@ -48,11 +50,15 @@ def guard(
 
     Raises:
         PolicyError: a field has a value it cannot have.
+        ValueError: the engine is guarded already.
     """
+    target = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+    if target in _guarded:
+        raise ValueError(f"{engine!r} is guarded already")
     if breaker is None:
         breaker = named(f"db:{_database(engine)}", registry, fields)
+    _guarded.add(target)
     guarded = _Guard(breaker)
-    target = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
     for name in ("do_connect", "do_execute", "do_executemany", "do_execute_no_params"):
         event.listen(target, name, getattr(guarded, name))
     return engine

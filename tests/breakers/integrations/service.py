@@ -40,6 +40,16 @@ class Service:
         """Plan a connection that is dropped without an answer."""
         self.plan.append(Handler.drop)
 
+    def answers_and_hangs_up(self) -> None:
+        """Plan an answer on a connection that seems to be kept alive, and is not."""
+
+        def act(handler: Handler) -> None:
+            handler.answer(200, {})
+            handler.wfile.flush()
+            handler.drop()
+
+        self.plan.append(act)
+
     def hangs(self, after: bytes | None = None) -> None:
         """Plan silence until the test is over: at once, or after the headers and `after`."""
         self.plan.append(lambda handler: handler.hang(after))

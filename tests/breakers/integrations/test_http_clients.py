@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import threading
 import time
@@ -206,6 +207,11 @@ class TestRetries:
         assert client("GET", service.url).status_code == 200
         assert len(service.asked) == 2
 
+    def test_so_are_those_that_only_seemed_alive(self, client: Any, service: Service) -> None:
+        for _ in range(20):
+            service.answers_and_hangs_up()
+        assert [client("GET", service.url).status_code for _ in range(20)] == [200] * 20
+
     def test_the_last_response_is_the_clients(self, client: Any, service: Service) -> None:
         service.answers(503, 503, 503)
         assert client("GET", service.url).text == "answer"
@@ -332,6 +338,32 @@ class TestTime:
             with bounded(0.05), pytest.raises(CallTimeout):
                 client.client.get(service.url)
         assert counts(client.registry.get(service.host)) == {"success": 1}
+
+
+class TestThreads:
+    @pytest.mark.parametrize("make", [Httpx, Requests])
+    def test_eight_of_them_lose_no_count(self, make: Any, service: Service) -> None:
+        own = CircuitBreaker(failure_threshold=None)
+        client = make(breaker=own, retries=1)
+        for n in range(400):
+            if n % 4 == 0:
+                service.answers(503)
+            elif n % 4 == 1:
+                service.breaks_off()
+            else:
+                service.answers(200)
+
+        def ask() -> None:
+            for _ in range(50):
+                with contextlib.suppress(*BROKEN):
+                    client("GET", service.url)
+
+        crowd = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in crowd:
+            thread.start()
+        for thread in crowd:
+            thread.join(60)
+        assert counts(own) == {"success": 200, "failure": 200}
 
 
 class TestBodiesThatAreSent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import redis.asyncio
 from breakers import CircuitBreaker, CircuitBreakerOpen, Registry, State
 from breakers.integrations.redis import guard
 from tests.breakers.integrations.conftest import counts
-from tests.servers import free_port
+from tests.servers import free_port, redis_cluster
 
 
 def breaker(**fields: Any) -> CircuitBreaker:
@@ -116,6 +117,11 @@ class TestSync:
         assert [each.name for each in mine.all()] == ["redis:cache:6380", "redis:cache"]
         assert mine.all()[0].policy.failure_threshold == 7
 
+    def test_twice_is_refused(self) -> None:
+        client = guard(redis.Redis(), breaker())
+        with pytest.raises(ValueError, match="guarded already"):
+            guard(client, breaker())
+
 
 class TestAsync:
     async def test_commands_and_pipelines_pass(self, redis_url: str) -> None:
@@ -148,6 +154,36 @@ class TestAsync:
                 await client.get("x")
         assert counts(own) == {}
         await client.aclose()
+
+
+class TestClusters:
+    def test_commands_and_pipelines_pass(self, tmp_path: Path) -> None:
+        own = breaker()
+
+        async def ask(url: str) -> None:
+            client = guard(redis.asyncio.RedisCluster.from_url(url), own)
+            await client.set("x", 1)
+            async with client.pipeline() as pipeline:
+                assert await pipeline.get("x").get("y").execute() == [b"1", b"2"]
+            await client.aclose()
+
+        with redis_cluster(tmp_path) as cluster:
+            url = cluster.replace("+cluster", "")
+            client = guard(redis.RedisCluster.from_url(url), own)
+            client.set("y", 2)
+            assert client.pipeline().get("y").execute() == [b"2"]
+            assert counts(own) == {"success": 2}
+            asyncio.run(ask(url))
+            assert counts(own) == {"success": 4}
+            with pytest.raises(ValueError, match="give its breaker"):
+                guard(redis.RedisCluster.from_url(url))
+            with pytest.raises(redis.RedisClusterException, match="same key slot"):
+                client.mget("x", "y")
+            assert "failure" not in counts(own)
+        for _ in range(2):
+            with pytest.raises((redis.RedisError, redis.RedisClusterException)):
+                client.get("y")
+        assert own.state is State.OPEN
 
 
 @pytest.fixture

@@ -105,6 +105,10 @@ class TestEngines:
         with pytest.raises(PolicyError, match="no such field"):
             guard(create_engine("sqlite://"), registry=Registry(), failures=3)
 
+    def test_twice_is_refused(self, engine: Engine, breaker: CircuitBreaker) -> None:
+        with pytest.raises(ValueError, match="guarded already"):
+            guard(guard(engine, breaker), breaker)
+
 
 class TestTransactions:
     """A breaker that opens in the middle of one."""
