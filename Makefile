@@ -41,8 +41,12 @@ check: venv ## Lint, types and architecture
 	@SWITCHGEAR_DEBUG=1 $(BIN)/mypy breakers dashboard examples
 	@$(BIN)/lint-imports
 
+# Two at a time where a test is alone with itself; one after another where browsers and whole fleets run.
+ALONE := tests/e2e tests/examples tests/faults
+
 test: venv system check ## Everything that must hold, ending with pytest's summary
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadscope $(addprefix --ignore=,$(ALONE))
+	@$(BIN)/python -m pytest $(wildcard $(ALONE))
 
 bench: venv ## Measure against the peers
 	@for mode in "" --async --open "--threads 8" --memory; do $(BIN)/python -m benchmarks.calls $$mode || exit; done

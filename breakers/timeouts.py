@@ -202,7 +202,9 @@ class _Timers:
     def _ring(self) -> None:
         self._handle, self._rings_at = None, inf
         now = _now()
-        for within in [each for each in self.running if each.deadline.at <= now]:
+        # In the order of their deadlines, however late the loop comes to it.
+        over = [each for each in self.running if each.deadline.at <= now]
+        for within in sorted(over, key=_ends_at):
             self.running.discard(within)
             within.expired = True
             within.task.cancel()
@@ -211,6 +213,10 @@ class _Timers:
 
 
 _now = SYSTEM_CLOCK.monotonic
+
+
+def _ends_at(within: Within) -> float:
+    return within.deadline.at
 
 
 class _Local(threading.local):

@@ -109,7 +109,8 @@ def postgres_server(directory: Path) -> Iterator[str]:
                 path.chmod(path.stat().st_mode | 0o011)
         os.chown(data, pwd.getpwnam(user).pw_uid, -1)
     initdb = [str(Path(program).with_name("initdb")), "-D", str(data), "-A", "trust", "-U", "tests"]
-    subprocess.run([*initdb, "-E", "UTF8", "--no-sync"], check=True, capture_output=True, user=user)
+    made = subprocess.run([*initdb, "-E", "UTF8", "--no-sync"], capture_output=True, user=user)
+    assert made.returncode == 0, made.stderr.decode()
     options = ["-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
     url = f"postgres://tests@127.0.0.1:{port}/postgres"
     with started([program, *options, "-k", data], user=user):

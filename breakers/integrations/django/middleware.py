@@ -65,7 +65,7 @@ class BreakerMiddleware:
         error = getattr(request, _ATTRIBUTE, None)
         if error is None or response.status_code != 500:
             return response
-        response.close()
+        # Not closed: that would tell the world that the request is finished.
         return self.unavailable(request, error)
 
 

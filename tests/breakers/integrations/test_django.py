@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.signals import request_finished
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.utils import ConnectionDoesNotExist, ConnectionHandler
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -333,6 +334,19 @@ class TestMiddleware:
     def test_what_another_middleware_raises_becomes_one_too(self, web: Web) -> None:
         response = web("/fine", **{"X-Session": "open"})
         assert (response.status_code, response.headers["Retry-After"]) == (503, "13")
+
+    def test_a_request_whose_answer_was_replaced_is_finished_once(self, web: Web) -> None:
+        finished: list[object] = []
+
+        def note(sender: object, **kwargs: object) -> None:
+            finished.append(sender)
+
+        request_finished.connect(note)
+        try:
+            web("/fine", **{"X-Session": "open"})
+        finally:
+            request_finished.disconnect(note)
+        assert len(finished) == 1
 
     def test_a_subclass_may_answer_otherwise(self) -> None:
         with override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[f"{__name__}.Own"]):

@@ -118,6 +118,9 @@ async def listening(bus: Bus, topic: str) -> Listener:
         while b"ready?" not in listener.heard:
             bus.publish(topic, b"ready?")
             await asyncio.sleep(0.02)
+        # Several may be under way; what is asked last is heard last.
+        bus.publish(topic, b"ready!")
+        await listener.until(b"ready!")
     listener.heard.clear()
     return listener
 
