@@ -38,7 +38,7 @@ system: ## Install the system packages that the tests need (Debian, as root)
 check: venv ## Lint, types and architecture
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@SWITCHGEAR_DEBUG=1 $(BIN)/mypy breakers dashboard examples
+	@SWITCHGEAR_DEBUG=1 $(BIN)/mypy breakers dashboard examples tests/typed
 	@$(BIN)/lint-imports
 
 # Two at a time where a test is alone with itself; one after another where browsers and whole fleets run.

@@ -21,7 +21,19 @@ STALE: Final = ":stale"
 
 
 class Metrics(Protocol):
-    """What `ResilientCaller` asks of a metrics backend."""
+    """What `ResilientCaller` asks of a metrics backend.
+
+    >>> from breakers import CallOptions, ResilientCaller
+    >>> class Printed:
+    ...     def increment(self, name: str) -> None:
+    ...         print(name)
+    ...     def histogram(self, name: str, value: float) -> None:
+    ...         print(name, "in seconds")
+    >>> ResilientCaller(metrics=Printed()).call(len, CallOptions(timeout=1.0), "four")
+    call.duration in seconds
+    call.success
+    4
+    """
 
     def increment(self, name: str) -> Any: ...
 

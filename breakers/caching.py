@@ -15,7 +15,16 @@ _NONE: Final = "\x00breakers:none"
 
 
 class Cache(Protocol):
-    """What `ResilientCaller` asks of a cache: `get` returns None for a miss, `ttl` is seconds."""
+    """What `ResilientCaller` asks of a cache: `get` returns None for a miss, `ttl` is seconds.
+
+    >>> from breakers import CallOptions, ResilientCaller
+    >>> class Forever(dict):
+    ...     def set(self, key: str, value: Any, ttl: float) -> None:
+    ...         self[key] = value
+    >>> caller, options = ResilientCaller(Forever()), CallOptions(timeout=1.0, cache_key="four")
+    >>> caller.call(len, options, "four"), caller.call(len, options, "never asked")
+    (4, 4)
+    """
 
     def get(self, key: str) -> Any: ...
 

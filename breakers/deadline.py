@@ -42,7 +42,15 @@ _current: ContextVar[Deadline | None] = ContextVar("breakers_deadline", default=
 
 
 def current_deadline() -> Deadline | None:
-    """The deadline of the call that is running, or None."""
+    """The deadline of the call that is running, or None.
+
+    >>> from breakers import timeout
+    >>> with timeout(5.0):
+    ...     current_deadline().budget
+    5.0
+    >>> current_deadline() is None
+    True
+    """
     return _current.get()
 
 

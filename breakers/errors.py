@@ -8,7 +8,17 @@ from __future__ import annotations
 
 
 class BreakerError(Exception):
-    """Base of everything this library raises at call time."""
+    """Base of everything this library raises at call time.
+
+    >>> from breakers import CallOptions, CircuitBreaker, ResilientCaller
+    >>> posts = CircuitBreaker()
+    >>> posts.set_override("forced_open")
+    >>> try:
+    ...     ResilientCaller().call(int, CallOptions(timeout=1.0, circuit_breaker=posts))
+    ... except BreakerError as error:
+    ...     type(error).__name__
+    'CircuitForcedOpen'
+    """
 
 
 class CircuitBreakerOpen(BreakerError):
@@ -38,7 +48,16 @@ class CircuitBreakerOpen(BreakerError):
 
 
 class CircuitForcedOpen(CircuitBreakerOpen):
-    """An operator holds the breaker open; `retry_after_s` is when the override ends, if it does."""
+    """An operator holds the breaker open; `retry_after_s` is when the override ends, if it does.
+
+    >>> from breakers import CircuitBreaker
+    >>> posts = CircuitBreaker(name="posts", registry=None)
+    >>> posts.set_override("forced_open")
+    >>> posts.call(int)
+    Traceback (most recent call last):
+      ...
+    breakers.errors.CircuitForcedOpen: circuit breaker 'posts' is forced open by an operator
+    """
 
     _how = "forced open by an operator"
 
@@ -67,11 +86,32 @@ class CallTimeout(BreakerError, TimeoutError):
 
 
 class BulkheadFull(BreakerError):
-    """As many calls as allowed are running already."""
+    """As many calls as allowed are running already.
+
+    >>> from breakers import Bulkhead
+    >>> room = Bulkhead(1)
+    >>> with room, room:
+    ...     pass
+    Traceback (most recent call last):
+      ...
+    breakers.errors.BulkheadFull: all 1 slots are taken, and none came free within 0 s
+    """
 
 
 class IsolationExhausted(BulkheadFull):
-    """Every isolation thread is held by a call that never returned; no new one is stranded."""
+    """Every isolation thread is held by a call that never returned; no new one is stranded.
+
+    >>> import threading
+    >>> from breakers.isolation import IsolationPool
+    >>> pool, never = IsolationPool(max_threads=1), threading.Event()
+    >>> held = pool.start(never.wait)
+    >>> try:
+    ...     pool.start(int)
+    ... except IsolationExhausted as error:
+    ...     print(error)
+    all 1 isolation threads are busy, 0 of them with calls that outlived their timeout
+    >>> never.set()
+    """
 
 
 class RateLimited(BreakerError):
@@ -92,11 +132,37 @@ class RateLimited(BreakerError):
 
 
 class CachedFailure(BreakerError):
-    """The cache remembers that this call failed, with this message."""
+    """The cache remembers that this call failed, with this message; its type cannot be made again.
+
+    >>> from breakers import CallOptions, ResilientCaller, TTLCache
+    >>> class NotFound(Exception):
+    ...     def __init__(self, kind: str, id: int) -> None:
+    ...         super().__init__(f"no {kind} {id}")
+    >>> def user() -> None:
+    ...     raise NotFound("user", 7)
+    >>> caller = ResilientCaller(TTLCache())
+    >>> options = CallOptions(timeout=1.0, retries=1, cache_key="user:7", negative_on=(NotFound,))
+    >>> for attempt in range(2):
+    ...     try:
+    ...         caller.call(user, options)
+    ...     except Exception as error:
+    ...         print(type(error).__name__, error)
+    NotFound no user 7
+    CachedFailure no user 7
+    """
 
 
 class RegistryFull(BreakerError):
-    """The registry holds as many breakers as it may. Are names made from user input?"""
+    """The registry holds as many breakers as it may. Are names made from user input?
+
+    >>> from breakers import CircuitBreaker, Registry
+    >>> mine = Registry(max_breakers=1)
+    >>> posts = CircuitBreaker(name="posts", registry=mine)
+    >>> CircuitBreaker(name="user 7", registry=mine)
+    Traceback (most recent call last):
+      ...
+    breakers.errors.RegistryFull: 1 breakers already; 'user 7' is refused
+    """
 
 
 class PolicyError(ValueError):

@@ -14,7 +14,14 @@ from breakers.isolation import Job, isolation
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What came of several calls: each name is in exactly one of the two."""
+    """What came of several calls: each name is in exactly one of the two.
+
+    >>> came = gather({"posts": lambda: ["hello"], "friends": lambda: {}["friends"]})
+    >>> came.results, came.get("friends", []), came.is_complete
+    ({'posts': ['hello']}, [], False)
+    >>> came.errors
+    {'friends': KeyError('friends')}
+    """
 
     results: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, BaseException] = field(default_factory=dict)

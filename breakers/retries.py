@@ -34,6 +34,16 @@ class RetryAttempt:
 
     `attempt` of `attempts` has just ended, with `error`, or with a `result` that is not good
     enough; the next begins in `pause_s` seconds.
+
+    >>> from breakers import CallOptions, ResilientCaller
+    >>> def told(retry: RetryAttempt) -> None:
+    ...     print(f"{retry.attempt} of {retry.attempts} failed: {retry.error!r}")
+    >>> options = CallOptions(
+    ...     timeout=None, retries=2, retry_delay=0.0, on_retry=told, fallback=lambda text: 0
+    ... )
+    >>> ResilientCaller().call(float, options, "none")
+    1 of 2 failed: ValueError("could not convert string to float: 'none'")
+    0
     """
 
     attempt: int

@@ -3,11 +3,14 @@
 import doctest
 import importlib
 import pkgutil
+import re
+from pathlib import Path
 
 import pytest
 
 import breakers
 
+ROOT = Path(__file__).parents[2]
 MODULES = [each.name for each in pkgutil.walk_packages(breakers.__path__, "breakers.")]
 
 
@@ -17,11 +20,15 @@ def test_the_examples_run(name: str) -> None:
     assert results.failed == 0
 
 
-def test_there_are_examples() -> None:
-    found = doctest.DocTestFinder().find(breakers.CircuitBreaker)
-    assert any(each.examples for each in found)
+@pytest.mark.parametrize("name", breakers.__all__)
+def test_every_public_name_has_an_example(name: str) -> None:
+    public = getattr(breakers, name)
+    kind = public if callable(public) else type(public)
+    (found,) = doctest.DocTestFinder(recurse=False).find(kind, name)
+    assert found.examples
 
 
-def test_the_public_names_are_those_of_all() -> None:
-    assert all(hasattr(breakers, name) for name in breakers.__all__)
-    assert all(getattr(breakers, name).__doc__ for name in breakers.__all__)
+def test_the_public_names_are_those_of_all_and_of_the_reference() -> None:
+    page = (ROOT / "docs/guide/reference.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| .+ \|$", page, re.MULTILINE)
+    assert sorted(listed) == breakers.__all__ == sorted(breakers.__all__)
