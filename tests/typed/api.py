@@ -1,4 +1,4 @@
-"""The library as its users' type checkers see it: mypy reads this in `make check`, nobody runs it."""
+"""The library as type checkers see it: mypy reads this in `make check`, nobody runs it."""
 
 from __future__ import annotations
 
