@@ -1,5 +1,7 @@
 from django.apps import AppConfig
 
+from dashboard import checks  # noqa: F401 - registers them
+
 
 class DashboardConfig(AppConfig):
     """The composition root: no models, only what puts the rooms together."""

@@ -25,10 +25,14 @@ from dashboard.gate.asgi_types import Receive, Scope, Send  # noqa: E402
 from dashboard.live.consumers import LiveConsumer  # noqa: E402
 from dashboard.live.here import mirror  # noqa: E402
 from dashboard.pages import mirrored  # noqa: E402
+from dashboard.requests import WithId  # noqa: E402
+from dashboard.watching import watch_web  # noqa: E402
 
-_pages = get_asgi_application()
-_sockets = AllowedHostsOriginValidator(
-    AuthMiddlewareStack(URLRouter([path("live/v1", LiveConsumer.as_asgi())]))
+_pages = WithId(get_asgi_application())
+_sockets = WithId(
+    AllowedHostsOriginValidator(
+        AuthMiddlewareStack(URLRouter([path("live/v1", LiveConsumer.as_asgi())]))
+    )
 )
 _gate = Gate()
 
@@ -54,6 +58,7 @@ async def _live(receive: Receive, send: Send) -> None:
     try:
         mirror().start()
         mirrored.use(mirror())
+        watch_web()
         if settings.EMBEDDED:
             embedded.start()
         _gate.start()

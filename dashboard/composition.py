@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.db import transaction
 
+from dashboard import telemetry
 from dashboard.bus import bus
 from dashboard.control.queries import override_infos
 from dashboard.fleet import services as fleet
@@ -35,8 +36,16 @@ class DatabaseStore:
             {key: each for key, each in last.items() if key[0] in known},
         )
 
-    @transaction.atomic
     def absorb(self, batches: Sequence[Batch]) -> None:
+        with telemetry.checkpoint_s.time():
+            try:
+                self._absorb(batches)
+            except Exception:
+                telemetry.told.checkpoint_failures += 1
+                raise
+
+    @transaction.atomic
+    def _absorb(self, batches: Sequence[Batch]) -> None:
         fleet.check_fence({each.partition: each.epoch for each in batches})
         batch = merged(batches)
         fleet.keep_services({service for service, _, _ in batch.cursors})

@@ -12,6 +12,7 @@ from django.conf import settings
 from dashboard.beat import beat
 from dashboard.composition import make_worker
 from dashboard.fleet.worker import FleetWorker
+from dashboard.watching import watch_worker
 
 logger = logging.getLogger("switchgear")
 
@@ -26,6 +27,7 @@ class Embedded:
     def start(self) -> None:
         """Begin, inside the running event loop."""
         self.worker = make_worker()
+        watch_worker(self.worker)
         self._tasks = [
             asyncio.create_task(self.worker.run(), name="fleet"),
             asyncio.create_task(beat(settings.CELERY_BEAT_SCHEDULE), name="beat"),

@@ -7,35 +7,26 @@ The defaults are the embedded shape: SQLite, an in-process bus, tasks run by an 
 from pathlib import Path
 from typing import Any
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from dashboard import logs
+from dashboard.variables import Variables
+
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
-env.prefix = "SWITCHGEAR_"
+VARIABLES = env = Variables()
 
-
-def _seconds(name: str, default: float, low: float, high: float) -> float:
-    value: float = env.float(name, default=default)
-    if not low <= value <= high:
-        raise ImproperlyConfigured(
-            f"SWITCHGEAR_{name} is {value}; it must be from {low} to {high} seconds"
-        )
-    return value
-
-
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="a key for development only" if DEBUG else "")
+DEBUG = env.flag("DEBUG")
+SECRET_KEY = env.text("SECRET_KEY", "a key for development only" if DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SWITCHGEAR_SECRET_KEY is not set: give it 50 random characters, or name a file that holds "
         "them in SWITCHGEAR_SECRET_KEY_FILE (SWITCHGEAR_DEBUG=1 goes without)"
     )
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("TRUSTED_ORIGINS", default=[])
-HTTPS = env.bool("HTTPS", default=False)
-DEMO_URL = env.str("DEMO_URL", default="")
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.names("TRUSTED_ORIGINS", right="https:// http://")
+HTTPS = env.flag("HTTPS")
+DEMO_URL = env.text("DEMO_URL")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -88,7 +79,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 DATABASES: dict[str, Any] = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+    "default": env.database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
 }
 # The fleet and the gate ask often and outside of requests: keep connections, and replace those that
 # a restart of the database has left dead.
@@ -102,25 +93,15 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-BUS_URL = env.str("BUS_URL", default="memory://")
-if not BUS_URL.startswith(
-    ("memory://", "redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
-):
-    raise ImproperlyConfigured(
-        f"SWITCHGEAR_BUS_URL is {BUS_URL!r}; it must be memory://, a redis:// address, or "
-        "redis+cluster:// with the address of a node"
-    )
+_REDIS = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+BUS_URL = env.address("BUS_URL", "memory://", ("memory", *_REDIS))
 # Each partition of the log takes no more than this; then agents wait and keep their reports.
-LOG_CAPACITY_MB = env.int("LOG_CAPACITY_MB", default=256)
-if LOG_CAPACITY_MB < 1:
-    raise ImproperlyConfigured(
-        f"SWITCHGEAR_LOG_CAPACITY_MB is {LOG_CAPACITY_MB}; it must be at least 1"
-    )
+LOG_CAPACITY_MB = env.whole("LOG_CAPACITY_MB", 256, 1, 1_000_000, "megabytes")
 # One process that does everything, or one for each role.
 EMBEDDED = BUS_URL.startswith("memory://")
+BROKER_URL = env.text("BROKER_URL", BUS_URL)
 if not EMBEDDED:
     # Celery and Channels know no cluster: beside one, they need a Redis of their own.
-    BROKER_URL = env.str("BROKER_URL", default=BUS_URL)
     if "+cluster://" in BROKER_URL:
         raise ImproperlyConfigured(
             "SWITCHGEAR_BUS_URL names a cluster; name a single Redis for tasks and browsers' "
@@ -129,6 +110,7 @@ if not EMBEDDED:
     CELERY_BROKER_URL = BROKER_URL
     CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "expire overrides": {"task": "dashboard.control.tasks.expire_overrides", "schedule": 1.0},
     "roll up history": {"task": "dashboard.history.tasks.roll_up", "schedule": 30.0},
@@ -143,10 +125,12 @@ CHANNEL_LAYERS: dict[str, Any] = {
 }
 
 # How the fleet is watched.
-REPORT_INTERVAL_S = _seconds("REPORT_INTERVAL", 1.0, 0.25, 300.0)
-TICK_S = _seconds("TICK", 0.25, 0.05, 5.0)
-CHECKPOINT_S = _seconds("CHECKPOINT", 1.0, 0.1, 10.0)
+REPORT_INTERVAL_S = env.number("REPORT_INTERVAL", 1.0, 0.25, 300.0, "seconds")
+TICK_S = env.number("TICK", 0.25, 0.05, 5.0, "seconds")
+CHECKPOINT_S = env.number("CHECKPOINT", 1.0, 0.1, 10.0, "seconds")
 STALE_AFTER_INTERVALS = 3
+# So long at most a web process that ends waits for its sockets to have heard so.
+DRAIN_S = env.number("DRAIN", 5.0, 0.0, 300.0, "seconds")
 OVERRIDE_MAX_S = 7 * 86_400.0
 
 AUTH_USER_MODEL = "access.Person"
@@ -173,7 +157,7 @@ STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "dashboard.pages.finders.PlotlyFinder",
 ]
-STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -204,11 +188,15 @@ SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+# Machines ask for these without HTTPS, from inside.
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
+# Whether all hosts of the domain speak HTTPS is not this host's to say.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-}
+# What Switchgear tells of itself.
+LOG_FORMAT = env.choice("LOG_FORMAT", "text" if EMBEDDED else "json", logs.FORMATS)
+LOGGING = logs.configuration(LOG_FORMAT, env.choice("LOG_LEVEL", "INFO", logs.LEVELS))
+METRICS = env.choice("METRICS", "protected", ("protected", "open"))
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+METRICS_HOST = env.text("METRICS_HOST", "127.0.0.1")
+METRICS_PORT = env.whole("METRICS_PORT", 0, 0, 65_535)

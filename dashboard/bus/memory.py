@@ -54,6 +54,10 @@ class MemoryBus:
     def depth(self) -> int:
         return self._depth
 
+    async def lag(self) -> float:
+        oldest = min((each[0][0].at for each in self._log if each), default=None)
+        return 0.0 if oldest is None else max(0.0, time.time() - oldest)
+
     async def check(self) -> None:
         """Memory is always there."""
 

@@ -106,6 +106,10 @@ class Bus(Protocol):
     def depth(self) -> int:
         """How many messages this process has appended that are not yet safe."""
 
+    async def lag(self) -> float:
+        """How old the oldest message is that the fleet has not committed, in seconds; 0 where it
+        has committed all."""
+
     async def check(self) -> None:
         """Raise where the bus cannot carry anything just now."""
 

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from dashboard.bus import keys
 from dashboard.bus.appending import Appender
 from dashboard.bus.connecting import Line, connect, connect_sync, is_cluster
+from dashboard.bus.lagging import lag
 from dashboard.bus.protocol import Log, Subscription, partition_of
 from dashboard.bus.queue import QueueSubscription
 from dashboard.bus.redis_log import RedisLog
@@ -91,6 +92,9 @@ class RedisBus:
 
     def depth(self) -> int:
         return sum(each.depth() for each in self._appenders.values())
+
+    async def lag(self) -> float:
+        return await lag(self._client)
 
     async def check(self) -> None:
         await self._client.ping()

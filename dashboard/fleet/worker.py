@@ -28,6 +28,7 @@ from dashboard.fleet.checkpoints import Checkpoints, Sink
 from dashboard.fleet.services import DESIRED
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.views import Frame, LastTransition, OverrideInfo
+from dashboard.telemetry import told
 
 logger = logging.getLogger("switchgear.fleet")
 
@@ -166,11 +167,14 @@ class FleetWorker:
                 at = min(entry.at, now := self._wall())
                 self.lag_s = now - at
                 batch.position = entry.position
+                began = time.perf_counter()
                 for message in entry.messages:
                     try:
                         self.state.fold(message, at, batch)
                     except Exception:
                         logger.exception("a message of %s could not be folded", message.service)
+                told.folded += len(entry.messages)
+                told.fold_s += time.perf_counter() - began
                 # A flood of messages must not starve ticks and sockets.
                 await asyncio.sleep(0)
 
@@ -186,6 +190,7 @@ class FleetWorker:
 
     def _emit(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
+            told.frames_emitted += 1
             self._bus.publish(FRAMES, msgspec.json.encode(frame))
 
     async def _full(self) -> None:

@@ -14,6 +14,7 @@ from dashboard.gate.desired import DesiredFeed
 from dashboard.gate.inbox import Inbox, packed, take
 from dashboard.gate.paths import ACKS
 from dashboard.gate.refusals import RETRY_AFTER_S, STATUS, answer, refusal
+from dashboard.telemetry import told
 
 _SAFE_WITHIN_S: Final = 15.0
 _GZIP: Final = 31
@@ -40,6 +41,7 @@ class AgentHttp:
             await self._serve(scope, receive, send)
         except wire.WireError as error:
             refused = error.refused
+            told.refused[refused.code] += 1
             extra = _HINTS.get(refused.code, [])
             await _respond(send, STATUS[refused.code], answer(refused), wire.CONTENT_JSON, extra)
 

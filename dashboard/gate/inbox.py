@@ -6,6 +6,7 @@ from typing import Protocol
 from breakers import wire
 from breakers.codec import MSGPACK, Codec
 from dashboard.gate.refusals import refusal
+from dashboard.telemetry import told
 
 
 class Inbox(Protocol):
@@ -39,4 +40,9 @@ def take(codec: Codec, data: bytes, service: str) -> wire.FromAgent:
                 "$.service",
             )
         )
+    if isinstance(message, wire.Report):
+        told.reports += 1
+        told.updates += len(message.breakers)
+    else:
+        told.acks += 1
     return message

@@ -16,6 +16,7 @@ from dashboard.gate.auth import TTL_S, Authenticator, bearer
 from dashboard.gate.desired import DesiredFeed
 from dashboard.gate.inbox import Inbox, packed, take
 from dashboard.gate.refusals import CLOSE_CODES, STATUS, answer, refusal
+from dashboard.telemetry import told
 
 logger = logging.getLogger("switchgear.gate")
 
@@ -70,16 +71,19 @@ class AgentSocket:
         self._codec, self._service = codec, service
         await self._send({"type": "websocket.accept", "subprotocol": codec.subprotocol})
         self._feed.listen(service, self._changed)
+        told.agents += 1
         writer = asyncio.create_task(self._write())
         try:
             await self._read()
         finally:
+            told.agents -= 1
             self._feed.forget(service, self._changed)
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
 
     async def _deny(self, scope: Scope, refused: wire.Refused) -> None:
+        told.refused[refused.code] += 1
         if "websocket.http.response" in scope.get("extensions", {}):
             status, body = STATUS[refused.code], answer(refused)
             await self._send(
@@ -126,6 +130,7 @@ class AgentSocket:
         self._wake.set()
 
     async def _refuse(self, refused: wire.Refused) -> None:
+        told.refused[refused.code] += 1
         with contextlib.suppress(Exception):
             await self._say(refused)
             await self._send(

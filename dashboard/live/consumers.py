@@ -11,6 +11,7 @@ import msgspec
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from dashboard.live.here import mirror
+from dashboard.telemetry import told
 
 LOGIN_NEEDED: Final = 4401
 MALFORMED: Final = 4400
@@ -44,11 +45,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if not self.scope["user"].is_authenticated:
             await self.close(LOGIN_NEEDED, "log in first")
             return
+        told.browsers += 1
         self._writer = asyncio.create_task(self._write())
 
     async def disconnect(self, code: int) -> None:
         mirror().forget(self._take)
         if self._writer is not None:
+            told.browsers -= 1
             self._writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._writer
@@ -92,4 +95,5 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await self._say(self._waiting.popleft())
 
     async def _say(self, payload: bytes) -> None:
+        told.frames_delivered += 1
         await self.send(text_data=payload.decode())

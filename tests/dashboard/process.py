@@ -78,6 +78,7 @@ def embedded_dashboard(directory: Path, **more: str) -> Iterator[Embedded]:
         "SWITCHGEAR_DATABASE_URL": f"sqlite:///{directory / 'db.sqlite3'}",
         "SWITCHGEAR_SECRET_KEY": "for this test only, fifty characters or more of it",
         "SWITCHGEAR_STATIC_ROOT": str(directory / "static"),
+        "SWITCHGEAR_METRICS_TOKEN": "for Prometheus only",
         **more,
     }
     dashboard = Embedded(f"http://127.0.0.1:{port}", own, port)

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard.composition import make_worker
+from dashboard.watching import does_not_tick, serve, watch_worker
 
 
 class Command(BaseCommand):
@@ -23,7 +24,10 @@ class Command(BaseCommand):
 
 async def _run() -> None:
     """Until SIGTERM or SIGINT, then a last checkpoint."""
-    worker = asyncio.create_task(make_worker().run())
+    made = make_worker()
+    watch_worker(made)
+    serve(lambda: "the fleet does not tick" if does_not_tick(made) else "")
+    worker = asyncio.create_task(made.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.cancel)
