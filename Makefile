@@ -6,7 +6,7 @@ LOCK := requirements/requirements.lock
 STAMP := .venv/.locked
 HOT := breakers/.hot
 
-.PHONY: help venv demo dashboard test check bench format lock system screenshots clean
+.PHONY: help venv demo dashboard test check bench format lock system screenshots icons clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ lock: venv ## Resolve requirements/*.in into the lock again
 
 screenshots: venv system ## Write docs/images from a running incident
 	@$(BIN)/python -m tests.e2e.screenshots
+
+icons: venv system ## Draw static/img/icon-*.png from mark.svg
+	@$(BIN)/python -m tests.e2e.icons
 
 clean: ## Remove everything that make created
 	@rm -rf breakers/.hot breakers/_hot.*.so build .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis

@@ -119,22 +119,27 @@ def bad_since(
     was in before. A spell without trouble shorter than `CALM_S` belongs to the trouble.
     """
     now = time.time() if now is None else now
-    states = {
-        (each["service"], each["name"], at["id"]): at["state"]
+    seen = {
+        (each["service"], each["name"], at["id"]): at
         for each in breakers
         for at in each["instances"]
     }
-    bad = {key for key, state in states.items() if state in _BAD}
+    bad = {key for key, at in seen.items() if at["state"] in _BAD}
+    unchanged = set(bad)
     began: float | None = None
     calm_until: float | None = None if bad else now
     for change in changes:
         if calm_until is not None and calm_until - change.at >= CALM_S:
             break
         key = (change.service, change.breaker, change.instance)
+        unchanged.discard(key)
         was_bad = bool(bad)
         (bad.add if change.before in _BAD else bad.discard)(key)
         if was_bad and not bad:
             began = calm_until = change.at
         elif bad:
             calm_until = None
-    return began if not bad else None
+    if bad and bad <= unchanged:
+        # What changed before history began says itself since when it is as it is.
+        return min(seen[key]["since_at"] for key in bad)
+    return None if bad else began

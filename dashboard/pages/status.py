@@ -68,7 +68,8 @@ def services_in_plain_words() -> list[plain.Plain]:
         name = service["name"]
         callers = [each for each in guarding[name] if each["service"] != name]
         level = plain.level(service, callers)
-        found.append(plain.plain(name, level, _since(level, [*service["breakers"], *callers])))
+        telling = callers if level == "disrupted" else [*service["breakers"], *callers]
+        found.append(plain.plain(name, level, _since(level, telling)))
     return sorted(found, key=plain.order)
 
 

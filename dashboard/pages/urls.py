@@ -3,11 +3,26 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from dashboard import converters  # noqa: F401 - registers <name:…>
-from dashboard.pages import acting, breaker, fleet_pages, service, status, timeline, views, walls
+from dashboard.pages import (
+    acting,
+    breaker,
+    fleet_pages,
+    install,
+    service,
+    status,
+    styleguide,
+    timeline,
+    views,
+    walls,
+)
 
 urlpatterns = [
     path("", walls.wall, name="wall"),
     path("favicon.ico", login_not_required(views.icon), name="icon"),
+    path("manifest.webmanifest", install.manifest, name="manifest"),
+    path("worker.js", install.worker, name="worker"),
+    path("offline", install.offline, name="offline"),
+    path("styleguide", styleguide.styleguide, name="styleguide"),
     path("login", login_not_required(views.Login.as_view()), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("map", fleet_pages.dependencies, name="map"),

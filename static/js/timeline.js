@@ -45,6 +45,8 @@ if (follows) {
     due ||= setTimeout(() => {
       due = 0;
       refresh();
+      // A busy dashboard may store it later than it tells it.
+      setTimeout(refresh, 2 * SETTLE_MS);
     }, SETTLE_MS);
   };
   let known = fingerprint();

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.e2e.room import Room, control_room
 from tests.examples.running import Running, eventually, http, running
 
 CHROMIUM_ARGS = [
@@ -75,6 +76,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         for person in ("operator", "viewer", "admin"):
             demo.passwords[person] = (demo.state / f"{person}.password").read_text().strip()
         yield demo
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    with control_room(tmp_path_factory.mktemp("room")) as room:
+        yield room
 
 
 def chromium() -> str:

@@ -22,7 +22,7 @@ class Change:
 
 
 def breaker(state: str, service: str = "shop", name: str = "posts", **more: Any) -> dict[str, Any]:
-    one = {"id": "one", "state": state}
+    one = {"id": "one", "state": state, "since_at": NOW - 700}
     return {"service": service, "name": name, "state": state, "instances": [one], **more}
 
 
@@ -90,8 +90,11 @@ def test_two_breakers_in_turn_are_one_trouble() -> None:
     assert plain.bad_since(views, changes, NOW) == NOW - 400
 
 
+def test_what_history_does_not_know_says_itself_since_when() -> None:
+    assert plain.bad_since([breaker("open")], [], NOW) == NOW - 700
+
+
 def test_where_the_beginning_lies_too_far_back_nothing_is_claimed() -> None:
-    assert plain.bad_since([breaker("open")], [], NOW) is None
     assert plain.bad_since([breaker("open")], [Change(NOW - 5, "half_open")], NOW) is None
 
 

@@ -1,0 +1,79 @@
+"""Every page in both themes, judged by axe: no violation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.e2e.room import HOSTILE, Room, everything
+
+PAGES = {
+    "wall": "/",
+    "breaker": "/services/api/breakers/posts",
+    "hostile": f"/services/api/breakers/{quote(quote(HOSTILE, safe=''), safe='')}",
+    "act": "/services/api/breakers/posts/force-open",
+    "service": "/services/api",
+    "map": "/map",
+    "timeline": "/timeline",
+    "custom": "/timeline?range=custom",
+    "tv": "/tv",
+    "styleguide": "/styleguide",
+    "offline": "/offline",
+    "gone": "/status/nonsense",
+}
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def page(browser: Browser, room: Room, request: pytest.FixtureRequest) -> Iterator[Page]:
+    everything(room)
+    page = room.page(browser, color_scheme=request.param)
+    yield page
+    page.context.close()
+
+
+def judged(page: Page) -> list[str]:
+    """What axe finds wrong, with where and why."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {node['target']} {node['html'][:120]} {node.get('failureSummary')}"
+        for each in found
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_no_violation(page: Page, room: Room, path: str) -> None:
+    page.goto(room.url + path)
+    page.wait_for_load_state("networkidle")
+    if path.endswith("/posts"):
+        page.wait_for_selector("#chart-states .main-svg")
+        for toggle in page.locator(".table-toggle").all()[:2]:
+            toggle.click()
+    if path == "/map":
+        page.locator(".as-table summary").click()
+    assert judged(page) == []
+
+
+def test_no_violation_before_login_and_behind_a_link(
+    page: Page, room: Room, browser: Browser
+) -> None:
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    stranger = browser.new_page(color_scheme="dark" if dark else "light")
+    for url in (f"{room.url}/login", room.status_link()):
+        stranger.goto(url)
+        assert judged(stranger) == []
+    stranger.close()
+
+
+def test_nothing_is_wider_than_a_phone(browser: Browser, room: Room) -> None:
+    page = room.page(browser, viewport={"width": 390, "height": 844})
+    for name, path in PAGES.items():
+        page.goto(room.url + path)
+        page.wait_for_load_state("networkidle")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390, (name, width)
+    page.context.close()
