@@ -4,21 +4,38 @@ import { rank, rate } from "./format.js";
 
 /** @import {BreakerView} from "./types.js" */
 
-/** @param {BreakerView[]} views @returns {{text: string, worst: string, alarms: number}} */
-export function headline(views) {
-  if (!views.length) return { text: "No breakers yet", worst: "stale", alarms: 0 };
-  const count = (/** @type {string} */ state) => views.filter((each) => each.state === state).length;
-  const open = count("open");
-  const said = [`${open} of ${views.length} breaker${views.length === 1 ? "" : "s"} open`];
-  const forced = views.filter((each) => each.override).length;
+/**
+ * @param {Iterable<BreakerView>} views
+ * @param {number} services how many have reported
+ * @returns {{text: string, worst: string, alarms: number, calls: number,
+ *   counts: Record<string, number>}} `alarms` are the breakers that refuse calls, `counts` how many
+ *   are in each state
+ */
+export function headline(views, services) {
+  /** @type {Record<string, number>} */
+  const counts = {};
+  let total = 0;
+  let forced = 0;
+  let degraded = 0;
+  let calls = 0;
+  let worst = "closed";
+  for (const view of views) {
+    total += 1;
+    counts[view.state] = (counts[view.state] ?? 0) + 1;
+    if (view.override) forced += 1;
+    calls += view.rate;
+    degraded += (view.rate * (view.error_pct ?? 0)) / 100;
+    if (rank(view.state) < rank(worst)) worst = view.state;
+  }
+  if (!total) {
+    const text = services ? "Waiting for the first report" : "No breakers yet";
+    return { text, worst: "stale", alarms: 0, calls: 0, counts };
+  }
+  const open = counts.open ?? 0;
+  const said = [`${open} of ${total} breakers open`];
   if (forced) said.push(`${forced} forced`);
-  if (count("half_open")) said.push(`${count("half_open")} half-open`);
-  if (count("stale")) said.push(`${count("stale")} stale`);
-  const degraded = views
-    .filter((each) => rank(each.state) <= rank("half_open"))
-    .reduce((sum, each) => sum + each.rate, 0);
-  if (degraded) said.push(`${rate(degraded)} calls/s degraded`);
-  else said.push(`${rate(views.reduce((sum, each) => sum + each.rate, 0))} calls/s`);
-  const worst = views.reduce((w, each) => (rank(each.state) < rank(w) ? each.state : w), "closed");
-  return { text: said.join(", "), worst, alarms: open + count("forced_open") };
+  if (counts.half_open) said.push(`${counts.half_open} half-open`);
+  if (counts.stale) said.push(`${counts.stale} stale`);
+  said.push(degraded >= 0.05 ? `${rate(degraded)} calls/s degraded` : `${rate(calls)} calls/s, all well`);
+  return { text: said.join(", "), worst, alarms: open + (counts.forced_open ?? 0), calls, counts };
 }

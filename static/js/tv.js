@@ -28,7 +28,7 @@ stayAwake();
 
 function render() {
   const views = [...store.breakers.values()];
-  const said = headline(views);
+  const said = headline(views, store.services.size);
   setText(byId("headline"), said.text);
   setAttr(byId("top"), "data-state", said.worst);
   document.title = `${said.alarms ? `(${said.alarms}) ` : ""}TV · Switchgear`;

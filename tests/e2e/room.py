@@ -29,6 +29,7 @@ class Room:
     passwords: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     seqs: dict[tuple[str, str], int] = field(default_factory=dict)
+    sessions: dict[str, Any] = field(default_factory=dict)
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -67,18 +68,26 @@ class Room:
         """A fresh window in which `person` has logged in. What its console complains of is in
         `page.complaints`."""
         options.setdefault("viewport", {"width": 1440, "height": 900})
-        page = browser.new_context(**options).new_page()
+        if person not in self.sessions:
+            self.sessions[person] = self._log_in(browser, person)
+        page = browser.new_context(storage_state=self.sessions[person], **options).new_page()
         page.set_default_timeout(15_000)
         complaints: list[str] = []
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.complaints = complaints  # type: ignore[attr-defined]
+        return page
+
+    def _log_in(self, browser: Browser, person: str) -> Any:
+        page = browser.new_page()
         page.goto(f"{self.url}/login")
         page.get_by_label("Name").fill(person)
         page.get_by_label("Password").fill(self.passwords[person])
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(f"{self.url}/")
-        return page
+        state = page.context.storage_state()
+        page.close()
+        return state
 
     def status_link(self) -> str:
         """The address of a fresh link to the status page."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.test import AsyncClient, Client
 from django.urls import reverse
@@ -233,3 +235,36 @@ def test_a_status_link_opens_nothing_else(admin: Person) -> None:
     client.get(link(admin))
     assert client.get("/").status_code == 302
     assert client.get("/api/v1/fleet").status_code == 302
+
+
+# -- As an app, and for those who build it --------------------------------------------------------
+
+
+def test_the_manifest_names_what_is_there() -> None:
+    answer = Client().get("/manifest.webmanifest")
+    assert answer["Content-Type"] == "application/manifest+json"
+    manifest = answer.json()
+    assert manifest["display"] == "standalone"
+    assert {each["purpose"] for each in manifest["icons"]} == {"any", "maskable"}
+    for each in manifest["icons"]:
+        assert (settings.STATIC_ROOT / each["src"].removeprefix("/static/")).exists()
+
+
+def test_the_worker_keeps_the_offline_page_and_nothing_of_the_fleet(shown: Any) -> None:
+    shown("secret", wire.BreakerReport(name="posts", state="open"))
+    script = Client().get("/worker.js")
+    assert script["Content-Type"] == "text/javascript"
+    kept = re.findall(r'^  "(.+)",$', script.content.decode(), re.M)
+    assert kept[0] == "/offline"
+    for path in kept[1:]:
+        path = path.replace("\\u002D", "-").removeprefix("/static/")
+        assert (settings.STATIC_ROOT / path).exists()
+    assert b"secret" not in Client().get("/offline").content
+
+
+def test_the_styleguide_is_for_development_only(client: Client, settings: Any) -> None:
+    assert client.get("/styleguide").status_code == 404
+    settings.DEBUG = True
+    page = client.get("/styleguide")
+    assert page.status_code == 200
+    assert "--state-open" in page.content.decode()
