@@ -141,5 +141,5 @@ def bad_since(
             calm_until = None
     if bad and bad <= unchanged:
         # What changed before history began says itself since when it is as it is.
-        return min(seen[key]["since_at"] for key in bad)
+        return min(float(seen[key]["since_at"]) for key in bad)
     return None if bad else began
