@@ -69,7 +69,8 @@ class BreakerMiddleware:
         def lift() -> None:
             if isinstance(deadline, _UntilBegun):
                 deadline.lifted = True
-            limit.reschedule(None)
+            if not limit.expired():
+                limit.reschedule(None)
 
         answer.on_begin = lift
         token = _current.set(deadline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import random as _random
 import time
@@ -11,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, Generic, NamedTuple, TypedDict, TypeVar
 
 from breakers.attempts import Attempts
+from breakers.clock import SYSTEM_CLOCK
 from breakers.deadline import Deadline, bounded, current_deadline
 from breakers.errors import CallTimeout
 from breakers.integrations.held import Held
@@ -124,7 +126,8 @@ class Exchanges:
                     try:
                         bad = self._judge(response, until)
                     except BaseException:
-                        dismiss(response)
+                        with contextlib.suppress(Exception):
+                            dismiss(response)
                         raise
                 except BaseException as error:
                     pause = exchange.pause_after(held, error)
@@ -134,8 +137,9 @@ class Exchanges:
                     pause = exchange.pause_after(held, FailedResponse(response)) if bad else None
                     if pause is None:
                         held.answer = response
-                        return Answered(response, held, until)
-                    dismiss(response)
+                        return Answered(response, held, exchange.until)
+                    with contextlib.suppress(Exception):
+                        dismiss(response)
                 self._sleep(pause)
 
     async def amake(
@@ -157,7 +161,8 @@ class Exchanges:
                     try:
                         bad = self._judge(response, until)
                     except BaseException:
-                        await dismiss(response)
+                        with contextlib.suppress(Exception):
+                            await dismiss(response)
                         raise
                 except BaseException as error:
                     pause = exchange.pause_after(held, error)
@@ -167,8 +172,9 @@ class Exchanges:
                     pause = exchange.pause_after(held, FailedResponse(response)) if bad else None
                     if pause is None:
                         held.answer = response
-                        return Answered(response, held, until)
-                    await dismiss(response)
+                        return Answered(response, held, exchange.until)
+                    with contextlib.suppress(Exception):
+                        await dismiss(response)
                 await self._asleep(pause)
 
     async def _asend(
@@ -205,7 +211,8 @@ class Exchanges:
 
 
 class Answered(NamedTuple, Generic[R]):
-    """A response, the place in the breaker that its body still holds, and when it must be over."""
+    """A response, the place in the breaker that its body still holds, and when it must be over by
+    the client's settings; see `earliest` for its reader's."""
 
     response: R
     held: Held
@@ -215,13 +222,15 @@ class Answered(NamedTuple, Generic[R]):
 class _Exchange:
     """One call: how many attempts are left to it, and what its breaker is told of each."""
 
-    __slots__ = ("_attempt", "_by", "_delay", "_retries", "options", "timeout")
+    __slots__ = ("_attempt", "_by", "_delay", "_ends", "_retries", "options", "timeout", "until")
 
     def __init__(self, by: Exchanges, options: CallOptions, may_repeat: bool) -> None:
         self._by, self.options = by, options
         self.timeout, retries, self._delay = options.in_force()
         self._retries = retries if may_repeat else 1
         self._attempt = 0
+        self._ends = _after(options.deadline)
+        self.until: Deadline | None = None
         if options.budget is not None:
             options.budget.deposit()
 
@@ -231,6 +240,7 @@ class _Exchange:
         deadline = current_deadline()
         if deadline is not None and deadline.remaining() <= 0:
             raise self._by.client.late(deadline.budget)
+        self.until = _earlier(self._ends, _after(self.timeout))
         return Held(self.options.circuit_breaker)
 
     def pause_after(self, held: Held, error: BaseException) -> float | None:
@@ -241,6 +251,22 @@ class _Exchange:
         return self._by.attempts.pause(
             self.options, error, None, self._attempt, self._retries, self._delay
         )
+
+
+def earliest(until: Deadline | None) -> Deadline | None:
+    """When the reading of a body must be over: by the settings of the client that asked for it, or
+    by the deadline of whoever reads, which need not be the one that it was asked for under."""
+    return _earlier(until, current_deadline())
+
+
+def _earlier(one: Deadline | None, other: Deadline | None) -> Deadline | None:
+    if one is None or other is None:
+        return one or other
+    return one if one.at <= other.at else other
+
+
+def _after(seconds: float | None) -> Deadline | None:
+    return None if seconds is None else Deadline(SYSTEM_CLOCK.monotonic() + seconds, seconds)
 
 
 def _or_answers(worth: Callable[[Exception], bool]) -> Callable[[Exception], bool]:

@@ -14,7 +14,7 @@ from typing import Final, Unpack
 
 from breakers.deadline import Deadline, current_deadline, remaining
 from breakers.errors import CallTimeout
-from breakers.integrations.exchanges import Answered, Client, Exchanges, Settings
+from breakers.integrations.exchanges import Answered, Client, Exchanges, Settings, earliest
 from breakers.integrations.extras import missing
 from breakers.integrations.held import Held, NothingLearnt
 from breakers.integrations.hosts import PerHost, host_name
@@ -81,7 +81,7 @@ class ResilientTransport(httpx.BaseTransport):
         response = answered.response
         if is_endless(response):
             answered.held.leave()
-        response.stream = _Body(answered)
+        response.stream = _Body(answered, request)
         return response
 
     def _send(self, request: httpx.Request) -> httpx.Response:
@@ -90,10 +90,7 @@ class ResilientTransport(httpx.BaseTransport):
             response = self._transport.handle_request(request)
         except httpx.TimeoutException as error:
             raise _named(error, current_deadline()) from error
-        left = remaining()
-        if left is not None:
-            # The body is read under the same limits: it gets what the headers have left.
-            request.extensions["timeout"]["read"] = min(request.extensions["timeout"]["read"], left)
+        response.request = request
         return response
 
     def close(self) -> None:
@@ -125,37 +122,56 @@ class AsyncResilientTransport(httpx.AsyncBaseTransport):
         response = answered.response
         if is_endless(response):
             answered.held.leave()
-        response.stream = _AsyncBody(answered)
+        response.stream = _AsyncBody(answered, request)
         return response
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
+        request = _bounded(request)
         try:
-            return await self._transport.handle_async_request(_bounded(request))
+            response = await self._transport.handle_async_request(request)
         except httpx.TimeoutException as error:
             raise _named(error, current_deadline()) from error
+        response.request = request
+        return response
 
     async def aclose(self) -> None:
         """Close the transport."""
         await self._transport.aclose()
 
 
-class _Body(httpx.SyncByteStream):
+class _Held:
     """A body that holds its place in the breaker until it has ended."""
 
-    def __init__(self, answered: Answered[httpx.Response]) -> None:
+    def __init__(self, answered: Answered[httpx.Response], asked: httpx.Request) -> None:
         self._held, self._until = answered.held, answered.until
+        self._asked, self._sent = asked, answered.response.request
+        self._held.rest()
+
+    def _limit(self) -> None:
+        """It was sent with what was left then, and is read with what is left now."""
+        if self._sent is not self._asked:
+            until = earliest(self._until)
+            left = None if until is None else until.remaining()
+            limit = self._asked.extensions.get("timeout", {}).get("read")
+            self._sent.extensions["timeout"]["read"] = shortest(limit, left)
+
+
+class _Body(_Held, httpx.SyncByteStream):
+    def __init__(self, answered: Answered[httpx.Response], asked: httpx.Request) -> None:
+        super().__init__(answered, asked)
         stream = answered.response.stream
         assert isinstance(stream, httpx.SyncByteStream)
         self._stream = stream
-        self._held.rest()
 
     def __iter__(self) -> Iterator[bytes]:
+        self._limit()
         chunks = iter(self._stream)
         while True:
-            _check(self._until, self._held)
+            until = earliest(self._until)
+            _check(until, self._held)
             self._held.resume()
             try:
-                chunk = self._next(chunks)
+                chunk = self._next(chunks, until)
             except BaseException as error:
                 self._held.leave(_outcome(error))
                 raise
@@ -165,12 +181,12 @@ class _Body(httpx.SyncByteStream):
             self._held.rest()
             yield chunk
 
-    def _next(self, chunks: Iterator[bytes]) -> bytes | None:
+    def _next(self, chunks: Iterator[bytes], until: Deadline | None) -> bytes | None:
         try:
             chunk = next(chunks, None)
         except httpx.TimeoutException as error:
-            raise _named(error, self._until) from error
-        _check(self._until)
+            raise _named(error, until) from error
+        _check(until)
         return chunk
 
     def close(self) -> None:
@@ -180,21 +196,22 @@ class _Body(httpx.SyncByteStream):
             self._held.leave()
 
 
-class _AsyncBody(httpx.AsyncByteStream):
-    def __init__(self, answered: Answered[httpx.Response]) -> None:
-        self._held, self._until = answered.held, answered.until
+class _AsyncBody(_Held, httpx.AsyncByteStream):
+    def __init__(self, answered: Answered[httpx.Response], asked: httpx.Request) -> None:
+        super().__init__(answered, asked)
         stream = answered.response.stream
         assert isinstance(stream, httpx.AsyncByteStream)
         self._stream = stream
-        self._held.rest()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._limit()
         chunks = aiter(self._stream)
         while True:
-            _check(self._until, self._held)
+            until = earliest(self._until)
+            _check(until, self._held)
             self._held.resume()
             try:
-                chunk = await self._next(chunks)
+                chunk = await self._next(chunks, until)
             except BaseException as error:
                 self._held.leave(_outcome(error))
                 raise
@@ -204,13 +221,15 @@ class _AsyncBody(httpx.AsyncByteStream):
             self._held.rest()
             yield chunk
 
-    async def _next(self, chunks: AsyncIterator[bytes]) -> bytes | None:
-        if self._until is None:
+    async def _next(self, chunks: AsyncIterator[bytes], until: Deadline | None) -> bytes | None:
+        if until is None:
             return await anext(chunks, None)
         try:
-            return await acall_within(self._until.remaining(), anext, chunks, None)
+            return await acall_within(until.remaining(), anext, chunks, None)
         except CallTimeout:
-            raise DeadlinePassed(self._until.budget) from None
+            raise DeadlinePassed(until.budget) from None
+        except httpx.TimeoutException as error:
+            raise _named(error, until) from error
 
     async def aclose(self) -> None:
         try:

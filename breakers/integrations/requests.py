@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from breakers.deadline import Deadline, current_deadline, remaining
 from breakers.errors import CallTimeout
-from breakers.integrations.exchanges import Answered, Client, Exchanges, Settings
+from breakers.integrations.exchanges import Answered, Client, Exchanges, Settings, earliest
 from breakers.integrations.extras import missing
 from breakers.integrations.held import NothingLearnt
 from breakers.integrations.hosts import PerHost, host_name
@@ -26,7 +26,7 @@ from breakers.integrations.http import is_endless, shortest
 try:
     import requests
     from requests.adapters import BaseAdapter, HTTPAdapter
-    from urllib3 import BaseHTTPResponse
+    from urllib3 import BaseHTTPResponse, Timeout
     from urllib3.exceptions import ReadTimeoutError
 except ImportError as error:
     raise missing("requests", error) from error
@@ -34,7 +34,6 @@ except ImportError as error:
 __all__ = ["DeadlinePassed", "PerHost", "ResilientAdapter"]
 
 T = TypeVar("T")
-Timeout = float | tuple[float, float] | tuple[float, None] | None
 _CHUNK: Final = 65536
 # Ours to mend: the host was not asked.
 _OUR_OWN: Final = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
@@ -71,7 +70,7 @@ class ResilientAdapter(BaseAdapter):
         self,
         request: requests.PreparedRequest,
         stream: bool = False,
-        timeout: Timeout = None,
+        timeout: Any = None,
         verify: bool | str = True,
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
@@ -99,7 +98,7 @@ class ResilientAdapter(BaseAdapter):
         answered = self._exchanges.make(_host(request), may_repeat, send, requests.Response.close)
         if is_endless(answered.response):
             answered.held.leave()
-        _Body(answered).watch()
+        _Body(answered, _limits(timeout)[1]).watch()
         return answered.response
 
     def close(self) -> None:
@@ -111,9 +110,10 @@ class _Body:
     """Watches urllib3's response, so that the body holds its place in the breaker until it has
     ended. The response stays the object that it is: some ask for its type."""
 
-    def __init__(self, answered: Answered[requests.Response]) -> None:
-        self._held, self._until = answered.held, answered.until
+    def __init__(self, answered: Answered[requests.Response], limit: float | None) -> None:
+        self._held, self._until, self._limit = answered.held, answered.until, limit
         self._raw: Any = answered.response.raw
+        self._sent_in_haste = earliest(self._until) is not None
         self._reads = False
         self._is_over = False
 
@@ -137,7 +137,7 @@ class _Body:
     def stream(
         self, amt: int | None = _CHUNK, decode_content: bool | None = None
     ) -> Iterator[bytes]:
-        hurries = self._until is not None and not self._raw.chunked
+        hurries = earliest(self._until) is not None and not self._raw.chunked
         make = self._as_it_comes if hurries else self._stream
         chunks = make(amt, decode_content)
         while True:
@@ -160,20 +160,21 @@ class _Body:
         """Read, where the time goes to the host's account. Reads call each other."""
         if self._reads:
             return read(*args, **kwargs)
-        if _is_past(self._until):
+        until = earliest(self._until)
+        if _is_past(until):
             # It was the reader who took so long.
             self._held.leave(NothingLearnt())
-            raise self._late()
-        self._limit()
+            raise _late(until)
+        self._wait_within(until)
         self._held.resume()
         self._reads = True
         try:
             data = read(*args, **kwargs)
-            if _is_past(self._until):
-                raise self._late()
+            if _is_past(until):
+                raise _late(until)
         except BaseException as error:
-            late = isinstance(error, ReadTimeoutError) and _is_past(self._until)
-            told = self._late() if late else error
+            is_late = isinstance(error, ReadTimeoutError) and _is_past(until)
+            told = _late(until) if is_late else error
             self._held.leave(_outcome(told))
             if told is error:
                 raise
@@ -194,15 +195,18 @@ class _Body:
             if not self._reads:
                 self._held.leave()
 
-    def _limit(self) -> None:
-        """A socket keeps the limit that it was sent with: let it wait no longer than is left."""
+    def _wait_within(self, until: Deadline | None) -> None:
+        """A socket keeps the limit that it was sent with: let it wait as long as the client does,
+        and no longer than is left."""
         sock = getattr(getattr(self._raw, "_connection", None), "sock", None)
-        if self._until is not None and sock is not None:
-            sock.settimeout(shortest(sock.gettimeout(), self._until.remaining()))
+        if sock is not None and (until is not None or self._sent_in_haste):
+            left = None if until is None else until.remaining()
+            sock.settimeout(shortest(self._limit, left))
 
-    def _late(self) -> DeadlinePassed:
-        assert self._until is not None
-        return DeadlinePassed(self._until.budget)
+
+def _late(until: Deadline | None) -> DeadlinePassed:
+    assert until is not None
+    return DeadlinePassed(until.budget)
 
 
 def _is_past(until: Deadline | None) -> bool:
@@ -225,13 +229,26 @@ def _may_repeat(request: requests.PreparedRequest) -> bool:
     return body is None or isinstance(body, bytes | str) or isinstance(_position(request), int)
 
 
-def _bounded(timeout: Timeout) -> Timeout:
+def _limits(timeout: Any) -> tuple[float | None, float | None]:
+    """Seconds to connect and to read, out of the forms that requests takes."""
+    if isinstance(timeout, Timeout):
+        started = timeout.clone()
+        started.start_connect()
+        both: Any = (started.connect_timeout, started.read_timeout)
+    else:
+        both = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    # urllib3 has an object of its own for what was left out.
+    connect, read = (each if isinstance(each, int | float) else None for each in both)
+    return connect, read
+
+
+def _bounded(timeout: Any) -> Any:
     """The client's limit to connect and to read, neither longer than what a deadline leaves."""
     left = remaining()
     if left is None:
         return timeout
-    connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    return shortest(connect, left) or left, shortest(read, left) or left
+    connect, read = _limits(timeout)
+    return shortest(connect, left), shortest(read, left)
 
 
 def _named(error: requests.Timeout) -> requests.Timeout:

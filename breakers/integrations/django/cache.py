@@ -24,6 +24,8 @@ class _Named:
     def __init__(self, alias: str = "default", *, namespace: str = "breakers") -> None:
         if not namespace:
             raise PolicyError("namespace", namespace, "a text that no other user of the cache has")
+        # Also how an alias that is not in the settings is refused: later it would be a miss.
+        caches[alias]
         self._alias, self._prefix = alias, f"{namespace}:"
 
     def _cache(self) -> BaseCache:
@@ -49,6 +51,7 @@ class DjangoCache(_Named):
         namespace: what its keys begin with.
 
     Raises:
+        InvalidCacheBackendError: there is no cache of that alias.
         PolicyError: naming the field, its value and what would be right.
     """
 

@@ -63,6 +63,14 @@ async def hangs(request: Request) -> Response:
     return PlainTextResponse("late")
 
 
+async def apologises(request: Request) -> Response:
+    try:
+        await asyncio.sleep(20)
+    except asyncio.CancelledError:
+        return PlainTextResponse("sorry", status_code=418)
+    return PlainTextResponse("late")
+
+
 async def streams(request: Request) -> Response:
     async def parts() -> AsyncIterator[bytes]:
         for n in range(4):
@@ -100,6 +108,7 @@ ROUTES = [
     Route("/fails/{what}", fails),
     Route("/fine", fine),
     Route("/hangs", hangs),
+    Route("/apologises", apologises),
     Route("/streams", streams),
     Route("/breaks", breaks_while_streaming),
     Route("/works-on", works_on),
@@ -194,6 +203,9 @@ class TestDeadlines:
         assert hurried.get("/hangs").status_code == 504
         assert time.monotonic() - began < 5
         assert seen.pop("cancelled")
+
+    def test_one_that_answers_all_the_same_has_answered(self, hurried: httpx.Client) -> None:
+        assert hurried.get("/apologises").text == "sorry"
 
     def test_what_serves_it_reads_what_is_left(self, hurried: httpx.Client) -> None:
         assert 0 < float(hurried.get("/fine").text) <= 0.3

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import caches
+from django.core.cache import InvalidCacheBackendError, caches
 from django.core.signals import request_finished
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.utils import ConnectionDoesNotExist, ConnectionHandler
@@ -437,3 +437,5 @@ class TestCache:
     def test_misuse_is_refused(self) -> None:
         with pytest.raises(PolicyError, match="namespace"):
             DjangoCache(namespace="")
+        with pytest.raises(InvalidCacheBackendError, match="nowhere"):
+            DjangoCache("nowhere")

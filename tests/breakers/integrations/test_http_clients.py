@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import requests
+from urllib3 import Timeout
 
 from breakers import CallTimeout, CircuitBreaker, CircuitBreakerOpen, PolicyError, Registry, timeout
 from breakers.deadline import bounded
@@ -157,6 +158,34 @@ class TestBodies:
             time.sleep(0.3)
             assert answer.raw.read() == b"answer"
         assert counts(own) == {"success": 2}
+
+    def test_a_stream_is_bound_by_who_reads_it_not_by_who_asked(self, service: Service) -> None:
+        own = CircuitBreaker()
+        client, session = Httpx(breaker=own).client, Requests(breaker=own).session
+        for _ in range(2):
+            service.drips(6, 0.1)
+        with bounded(0.3):
+            response = client.send(client.build_request("GET", service.url), stream=True)
+            answer = session.get(service.url, stream=True, timeout=5.0)
+        assert response.read() == b"......"
+        assert answer.content == b"......"
+        assert counts(own) == {"success": 2}
+
+    def test_who_reads_may_have_less_time_than_who_asked(self, service: Service) -> None:
+        own = CircuitBreaker()
+        client, session = Httpx(breaker=own).client, Requests(breaker=own).session
+        for _ in range(2):
+            service.hangs(after=b"half")
+        with bounded(60.0):
+            response = client.send(client.build_request("GET", service.url), stream=True)
+            answer = session.get(service.url, stream=True, timeout=5.0)
+            began = time.monotonic()
+            with bounded(0.1), pytest.raises(CallTimeout):
+                response.read()
+            with bounded(0.1), pytest.raises(CallTimeout):
+                list(answer.iter_content(100))
+        assert time.monotonic() - began < 3
+        assert counts(own) == {"timeout": 2}
 
     def test_an_event_stream_is_judged_by_its_headers(self, client: Any, service: Service) -> None:
         service.streams_events()
@@ -384,6 +413,14 @@ class TestBodiesThatAreSent:
         body = aparts() if isinstance(client, AsyncHttpx) else parts()
         assert client("PUT", service.url, content=body).status_code == 503
         assert [asked.body for asked in service.asked] == [b"ab"]
+
+    def test_requests_takes_urllib3s_limits(self, service: Service) -> None:
+        client = Requests(retries=1)
+        client.session.get(service.url, timeout=Timeout(total=5.0))
+        service.hangs()
+        with bounded(0.1), pytest.raises(CallTimeout):
+            client.session.get(service.url, timeout=Timeout(connect=5.0))
+        client.session.close()
 
     def test_requests_winds_a_file_back(self, service: Service) -> None:
         client = Requests()

@@ -84,6 +84,21 @@ class TestEngines:
             down.connect()
         assert counts(breaker) == {"failure": 2, "rejected": 1}
 
+    def test_refusals_cost_the_pool_no_place(self, engine: Engine, breaker: CircuitBreaker) -> None:
+        small = guard(
+            create_engine(engine.url, pool_size=1, max_overflow=1, pool_timeout=0.5), breaker
+        )
+        for _ in range(5):
+            breaker.set_override("forced_open")
+            for _ in range(5):
+                with pytest.raises(CircuitBreakerOpen), small.connect() as connection:
+                    connection.execute(text("SELECT 7"))
+            reopen(breaker)
+            with small.connect() as one, small.connect() as two:
+                assert one.execute(text("SELECT 7")).scalar() == 7
+                assert two.execute(text("SELECT 7")).scalar() == 7
+            small.dispose()
+
     def test_a_connection_that_the_server_ends_is_a_failure_and_replaced(
         self, engine: Engine, breaker: CircuitBreaker
     ) -> None:
