@@ -138,4 +138,22 @@ def viewer(browser: Browser, demo: Demo) -> Iterator[Visit]:
     opened.page.context.close()
 
 
+@pytest.fixture
+def hands_off(operator: Visit, demo: Demo) -> Iterator[None]:
+    """Whatever a test forced is released after it, even if it fails."""
+    yield
+    page = operator.page
+    shot = page.request.get(f"{demo.url}/api/v1/fleet").json()
+    forced = [
+        (service["name"], each["name"])
+        for service in shot["services"]
+        for each in service["breakers"]
+        if each["override"]
+    ]
+    csrf = next(c["value"] for c in page.context.cookies() if c["name"] == "csrftoken")
+    form = {"csrfmiddlewaretoken": csrf, "targets": json.dumps(forced), "reason": "test over"}
+    if forced:
+        page.request.post(f"{demo.url}/acts/automatic", form=form)
+
+
 __all__ = ["Demo", "Visit", "chromium", "eventually", "visit"]
