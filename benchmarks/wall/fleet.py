@@ -7,7 +7,8 @@ import random
 from typing import Any
 
 A_SERVICE = 100
-INSTANCES = 4
+TICK_S = 0.25
+INSTANCES = 2
 SECONDS = 60
 # Breakers that change state in a second, of all.
 TRIPS = 0.01

@@ -12,12 +12,11 @@ import time
 import msgspec
 import uvicorn
 
-from benchmarks.wall.fleet import SyntheticFleet
+from benchmarks.wall.fleet import TICK_S, SyntheticFleet
 from dashboard.asgi import application
 from dashboard.bus import bus
 from dashboard.fleet.worker import FRAMES, WANTED
 
-TICK_S = 0.25
 FULL_EVERY_S = 10.0
 
 
