@@ -25,6 +25,9 @@ logger = logging.getLogger("breakers.agent")
 # is asked anew, over a fresh connection.
 _RECEIPT_WITHIN_S: Final = 60.0
 _ITEMS_AN_ACK: Final = 1000
+# Over HTTP a report is under way for about as long as an interval lasts: who falls behind would
+# stay behind, so what has piled up goes together.
+_TOGETHER_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ class Conversation:
         if link is None:
             return
         window = self._refusals.window(link.window)
-        for sealed in self.outbox.unsent(window):
+        together_s = _TOGETHER_S if link.window == 1 else 0.0
+        for sealed in self.outbox.unsent(window, together_s):
             sealed.sent_at = self._now()
             self.tally.reports_sent += 1
             for answer in link.send(self._report(sealed)):

@@ -121,10 +121,10 @@ class Outbox:
         for each in self._sealed:
             each.sent_at = None
 
-    def unsent(self, window: int) -> Iterator[Sealed]:
+    def unsent(self, window: int, together_s: float = 0.0) -> Iterator[Sealed]:
         """What may be sent now, in order: what is sealed already, then waiting slices, which get
         their numbers here. At most `window` reports are under way, confirmations that come in
-        between taken into account."""
+        between taken into account. Waiting slices are merged up to `together_s` seconds each."""
         window = min(window, MAX_SEALED)
         while True:
             under_way = islice(self._sealed, window)
@@ -138,7 +138,15 @@ class Outbox:
             ):
                 return
             else:
+                while self._is_short(together_s):
+                    self._merge_pair(0)
                 self._seal()
+
+    def _is_short(self, together_s: float) -> bool:
+        """Whether the two oldest waiting slices together are no longer than that."""
+        if len(self._waiting) < 2:
+            return False
+        return self._waiting[1].end - self._waiting[0].start <= together_s
 
     def _seal(self) -> None:
         oldest = self._waiting.popleft()

@@ -33,7 +33,9 @@ from breakers.registry import Registry
 
 logger = logging.getLogger("breakers.agent")
 
-# While reports go over HTTP, how often to see whether a WebSocket gets through by now.
+# While reports go over HTTP, how often to see whether a WebSocket gets through by now: soon at
+# first, for the network may only have been down, then ever more seldom.
+_HTTP_FOR_FIRST_S: Final = 5.0
 _HTTP_FOR_S: Final = 60.0
 # Waiting will not put these right, a person will; and then the agent should not be long.
 _NEEDS_A_PERSON: Final = frozenset({"unauthenticated", "forbidden", "unknown_version"})
@@ -84,6 +86,7 @@ class Runner:
         self._link: Link | None = None
         self._backoff = Backoff(config.reconnect_max_s)
         self._http_until = 0.0
+        self._http_for_s = _HTTP_FOR_FIRST_S
         self._stop_by: float | None = None
         self._flushed = False
         self._thread = threading.Thread(target=self._run, name="breakers-agent", daemon=True)
@@ -186,13 +189,16 @@ class Runner:
         if self.config.transport == "http" or time.monotonic() < self._http_until:
             return HttpLink(self.config)
         try:
-            return SocketLink(self.config, self._heard)
+            link = SocketLink(self.config, self._heard)
         except LinkLost as lost:
             if lost.code != "no_websocket" or self.config.transport == "websocket":
                 raise
             self._say(logging.WARNING, f"{lost}; reporting over plain HTTP")
-            self._http_until = time.monotonic() + _HTTP_FOR_S
+            self._http_until = time.monotonic() + self._http_for_s
+            self._http_for_s = min(_HTTP_FOR_S, 2 * self._http_for_s)
             return HttpLink(self.config)
+        self._http_for_s = _HTTP_FOR_FIRST_S
+        return link
 
     def _wants_websocket(self) -> bool:
         return self.config.transport != "http" and time.monotonic() >= self._http_until

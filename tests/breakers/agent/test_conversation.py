@@ -249,11 +249,40 @@ def test_an_item_for_a_breaker_to_come_is_acknowledged_when_it_is_made() -> None
     assert link.acks[1].items == [wire.AckItem("override", "posts", "applied", "o1")]
 
 
+def test_over_http_what_has_piled_up_goes_together() -> None:
+    talk = Talk()
+    posts = talk.breaker("posts")
+    talk.conversation.end()
+    for _ in range(200):
+        posts.call(len, "four")
+        talk.second()
+    link = talk.connect(window=1)
+    for seq in range(1, 9):
+        talk.confirm(seq)
+    assert 4 <= len(link.reports) <= 8
+    assert all(report.interval_s <= 60 for report in link.reports)
+    assert counted(link.reports, "posts") == 200
+
+
+def test_over_http_receipts_slower_than_the_pace_leave_no_backlog() -> None:
+    talk = Talk()
+    posts = talk.breaker("posts")
+    link = talk.connect(window=1)
+    for seq in range(1, 30):
+        for _ in range(3):
+            posts.call(len, "four")
+            talk.second()
+        talk.confirm(seq)
+    assert len(talk.outbox) == 1
+    assert link.reports[-1].age_s == 0
+    assert counted(link.reports, "posts") == 29 * 3
+
+
 def test_over_http_a_backlog_does_not_hold_up_collecting() -> None:
     talk = Talk()
     posts = talk.breaker("posts")
     talk.conversation.end()
-    for _ in range(5):
+    for _ in range(100):
         posts.call(len, "four")
         talk.second()
     link = talk.connect(window=1)

@@ -69,18 +69,23 @@ def test_a_single_slice_may_exceed_a_tiny_bound_but_only_one_is_kept() -> None:
     assert successes(send_all(outbox)) == 99 * 50
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.booleans()), max_size=80))
+steps_taken = st.tuples(
+    st.integers(0, 5), st.integers(0, 3), st.booleans(), st.sampled_from([0.0, 2.0, 60.0])
+)
+
+
+@given(st.lists(steps_taken, max_size=80))
 def test_whatever_is_added_sent_lost_and_confirmed_every_count_goes_out_once(
-    steps: list[tuple[int, int, bool]],
+    steps: list[tuple[int, int, bool, float]],
 ) -> None:
     outbox = Outbox(3000)
     told: dict[int, bytes] = {}
     counts: dict[int, int] = {}
     added = 0
-    for second, (n, window, lost) in enumerate(steps, 1):
+    for second, (n, window, lost, together_s) in enumerate(steps, 1):
         outbox.add(busy(float(second), n) if n else pack(second - 1.0, second, []))
         added += n
-        for sealed in outbox.unsent(window):
+        for sealed in outbox.unsent(window, together_s):
             sealed.sent_at = float(second)
             assert told.setdefault(sealed.seq, sealed.slice.data) == sealed.slice.data
             counts[sealed.seq] = successes([sealed.slice])

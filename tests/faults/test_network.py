@@ -1,0 +1,84 @@
+"""The network between agents and web processes breaks; processes stand still; the log is full.
+
+What every one of these asserts besides is in the fixture `shape`.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+
+from breakers import CircuitBreaker, Registry
+from breakers.agent import start
+from dashboard.bus import keys
+from dashboard.bus.protocol import partition_of
+from tests.examples.running import eventually
+from tests.shape import SERVICE, TOKEN, Shape
+
+
+def test_the_network_is_cut(shape: Shape) -> None:
+    """What an operator wants meanwhile is obeyed once it is back."""
+    shape.door.cut()
+    time.sleep(2)
+    shape.force("posts", "forced_closed")
+    time.sleep(1)
+    assert {state for told in shape.ask() for state in told["states"]["posts"]} == {"closed"}
+    shape.door.open()
+    shape.until_true(posts="forced_closed")
+    shape.lift("posts")
+
+
+def test_the_network_leads_nowhere(shape: Shape) -> None:
+    """Nobody hangs up; agents notice by their pings, and what was held back arrives late and as
+    something that was told before."""
+    shape.door.hold()
+    time.sleep(6)
+    shape.door.open()
+
+
+def test_a_fleet_worker_and_a_web_process_stand_still(shape: Shape) -> None:
+    """For twenty seconds; the worker wakes to find its partition in other hands."""
+    members = (shape.holder(), shape.webs[0])
+    for member in members:
+        member.signal(signal.SIGSTOP)
+    eventually(lambda: shape.holder() is not members[0], 10)
+    time.sleep(20)
+    for member in members:
+        member.signal(signal.SIGCONT)
+
+
+def test_the_log_is_full(shape: Shape) -> None:
+    """Nobody reads it: agents wait, and lose nothing."""
+    client = redis.Redis.from_url(shape.redis.url)
+    size = keys.size(partition_of(SERVICE))
+    for fleet in shape.fleets:
+        fleet.signal(signal.SIGSTOP)
+    with talkative(shape):
+        eventually(lambda: int(client.get(size) or 0) >= 2**20, 20, lambda: client.get(size))  # type: ignore[arg-type]
+    # Longer than leases last: whoever wakes first takes all.
+    for fleet in shape.fleets:
+        fleet.signal(signal.SIGCONT)
+
+
+@contextmanager
+def talkative(shape: Shape) -> Iterator[None]:
+    """An instance with so many breakers that its reports fill the log."""
+    registry = Registry()
+    breakers = [CircuitBreaker(name=f"many {n}", registry=registry) for n in range(200)]
+    agent = start(
+        url=shape.agents_url, token=TOKEN, service=SERVICE, instance="talkative", registry=registry
+    )
+    try:
+        eventually(lambda: _call_all(breakers) or agent.status().reports_sent > 30, 30)
+        yield
+    finally:
+        agent.stop(0.1)
+
+
+def _call_all(breakers: list[CircuitBreaker]) -> None:
+    for each in breakers:
+        each.call(int)
