@@ -254,15 +254,17 @@ class Shape(Dashboard):
 
     def check(self) -> None:
         """No call failed, none passed that must not, none waited, each was counted once."""
-        for told in self.ask("pause"):
-            assert told["errors"] == 0
-            assert told["violated"] == 0
-            # Generous: these processes share their cores with everything else.
-            assert told["p99_s"] < 0.25
-        made = self.made()
-        assert all(made.values())
-        eventually(lambda: self.counted() == made, 10, lambda: (made, self.counted()))
-        self.ask("go")
+        try:
+            for told in self.ask("pause"):
+                assert told["errors"] == 0
+                assert told["violated"] == 0
+                # Generous: these processes share their cores with everything else.
+                assert told["p99_s"] < 0.25
+            made = self.made()
+            assert all(made.values())
+            eventually(lambda: self.counted() == made, 10, lambda: (made, self.counted()))
+        finally:
+            self.ask("go")
 
 
 def _web(port: int) -> tuple[str, ...]:
