@@ -82,8 +82,14 @@ class Appender:
 
     async def add(self, partition: int, message: bytes) -> asyncio.Future[None]:
         """Append a message soon; waits while the partition is full."""
+        failures = self._failures
         while (room := self._room.get(partition)) is not None:
             await room.wait()
+        if failures != self._failures:
+            # What came before it was given up while it waited.
+            lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            lost.cancel()
+            return lost
         round = self._pending.get(partition)
         if round is None:
             round = _Round(asyncio.get_running_loop().create_future())
@@ -128,16 +134,16 @@ class Appender:
             while self._pending:
                 rounds, self._pending = self._pending, {}
                 try:
-                    await self._send(rounds)
+                    await self._send(rounds, self._line.life)
                 except (RedisError, OSError) as error:
                     self._give_up(f"{type(error).__name__}: {error}", rounds.values())
                 await asyncio.sleep(_FULL_S if self._room else _LINGER_S)
         finally:
             self._flushing = None
 
-    async def _send(self, rounds: dict[int, _Round]) -> None:
+    async def _send(self, rounds: dict[int, _Round], life: int) -> None:
         ids: list[Any] = await self._line.ask(
-            [each.command(partition, self._capacity) for partition, each in rounds.items()]
+            [each.command(partition, self._capacity) for partition, each in rounds.items()], life
         )
         for (partition, round), id in zip(rounds.items(), ids, strict=True):
             if id is None:

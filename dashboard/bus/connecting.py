@@ -51,7 +51,7 @@ class Line:
     """A connection of one's own to the node of `key`, for many commands at once.
 
     It is never replaced in silence: as long as no `ask` has failed, one and the same server has
-    answered them all. After a failure the next `ask` connects anew.
+    answered them all. After a failure the next `ask` connects anew. `life` numbers the connections.
     """
 
     def __init__(self, client: AnyRedis, key: str) -> None:
@@ -59,15 +59,19 @@ class Line:
         self._key = key
         self._connection: AbstractConnection | None = None
         self._lock = asyncio.Lock()
+        self.life = 0
 
-    async def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies to some commands sent together.
+    async def ask(self, commands: Sequence[Command], life: int | None = None) -> list[Any]:
+        """The replies to some commands sent together; only over the connection numbered `life`, if
+        that is given: another `ask` may fail while this one waits for its turn.
 
         Raises:
             RedisError, OSError: the connection failed, or a command did. Whether the commands were
                 carried out is not known.
         """
         async with self._lock:
+            if life is not None and life != self.life:
+                raise ConnectionError("the connection to Redis was lost meanwhile")
             if self._connection is None:
                 self._connection = await self._connect()
             connection = self._connection
@@ -109,6 +113,7 @@ class Line:
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
+        self.life += 1
         if connection is not None:
             await connection.disconnect(nowait=True)
         if isinstance(self._client, redis.asyncio.RedisCluster):

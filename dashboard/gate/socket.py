@@ -110,6 +110,11 @@ class AgentSocket:
             except wire.WireError as error:
                 await self._refuse(error.refused)
                 return
+            if self._is_lost or any(safe.cancelled() for safe in self._unsafe):
+                # Behind a gap nothing may be appended: what is missing would look counted.
+                self._is_lost = True
+                self._wake.set()
+                continue
             data = packed(self._codec, data, message)
             safe = await self._inbox.append(self._service, message, data)
             if isinstance(message, wire.Report):
