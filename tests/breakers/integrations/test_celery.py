@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,23 @@ class TestEagerly:
         retry = task.retry(exc=refused, countdown=asked, throw=False)
         task.pop_request()
         assert least <= retry.when <= most
+
+    def test_in_a_thread_a_run_that_comes_late_has_failed_and_knows_its_request(
+        self, app: Celery
+    ) -> None:
+        own, seen = CircuitBreaker(), []
+
+        @app.task(base=ResilientTask, bind=True, breaker=own, deadline=0.05, shared=False)
+        def run(self: Any) -> None:
+            seen.append(self.request.id)
+            time.sleep(0.1)
+
+        results: list[Any] = []
+        thread = threading.Thread(target=lambda: results.append(run.apply(task_id="7")))
+        thread.start()
+        thread.join(10)
+        assert isinstance(results[0].result, CallTimeout)
+        assert (seen, counts(own)) == (["7"], {"timeout": 1})
 
     def test_retries_end(self, app: Celery) -> None:
         own, runs = CircuitBreaker(), []
