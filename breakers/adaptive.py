@@ -7,13 +7,14 @@ from math import sqrt
 from types import TracebackType
 from typing import Final
 
+from breakers.checks import number, whole
 from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.entered import Entered
-from breakers.errors import PolicyError
 from breakers.waiting import Slots
 
 _SMOOTHING: Final = 0.2
 _LONG_TERM: Final = 1 / 600
+_WARM_UP: Final = 10
 _BACKOFF: Final = 0.9
 
 
@@ -51,25 +52,21 @@ class AdaptiveLimit(Slots):
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         super().__init__(initial, max_wait)
-        if not 1 <= minimum <= initial:
-            raise PolicyError("minimum", minimum, f"a whole number from 1 to initial ({initial})")
-        if not maximum >= initial:
-            raise PolicyError("maximum", maximum, f"a whole number from initial ({initial})")
-        if not tolerance >= 1:
-            raise PolicyError("tolerance", tolerance, "a number from 1")
-        self.minimum, self.maximum, self.tolerance = minimum, maximum, tolerance
+        self.minimum = whole("minimum", minimum, 1, initial)
+        self.maximum = whole("maximum", maximum, initial)
+        self.tolerance = number("tolerance", tolerance, 1)
         self._now: Callable[[], float] = clock.monotonic
         self._exact = float(initial)
-        self._usual: float | None = None
+        self._usual = 0.0
+        self._seen = 0
 
     def observe(self, elapsed: float, failed: bool = False) -> None:
         """Learn from a call that took `elapsed` seconds."""
         with self._lock:
-            self._usual = (
-                elapsed
-                if self._usual is None
-                else self._usual + _LONG_TERM * (elapsed - self._usual)
-            )
+            self._seen = min(self._seen + 1, _WARM_UP)
+            # The plain mean of the first few: one odd call at the start says nothing.
+            weight = _LONG_TERM if self._seen == _WARM_UP else 1 / self._seen
+            self._usual += weight * (elapsed - self._usual)
             if self._usual > 2 * elapsed:
                 # Long bad times are over: what is usual must not take as long to be unlearned.
                 self._usual *= 0.95

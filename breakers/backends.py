@@ -71,7 +71,11 @@ class Backends:
     def get(self, key: str) -> Any:
         """The value kept for `key`, or `MISS`."""
         with harmless("cache"):
-            return unpack(self.cache.get(key)) if self.cache is not None else MISS
+            stored = self.cache.get(key) if self.cache is not None else None
+            if inspect.iscoroutine(stored):
+                stored.close()
+                raise TypeError("the cache answers with coroutines, which need acall")
+            return unpack(stored)
         return MISS
 
     async def aget(self, key: str) -> Any:

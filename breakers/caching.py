@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import Any, Final, Protocol
 
+from breakers.checks import whole
 from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.forking import renew_after_fork
 
@@ -57,9 +58,7 @@ class TTLCache:
     """
 
     def __init__(self, max_entries: int = 10_000, clock: Clock = SYSTEM_CLOCK) -> None:
-        if max_entries < 1:
-            raise ValueError(f"max_entries is {max_entries}; it must be at least 1")
-        self.max_entries = max_entries
+        self.max_entries = whole("max_entries", max_entries)
         self._clock = clock
         self._entries: OrderedDict[str, tuple[float, Any]] = OrderedDict()
         self._after_fork()

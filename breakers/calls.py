@@ -21,6 +21,7 @@ from breakers.deadline import bounded
 from breakers.errors import BulkheadFull
 from breakers.flights import Flights
 from breakers.options import CallOptions
+from breakers.wrapping import is_kind
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -262,6 +263,9 @@ def resilient(
 
     A fixed `cache_key` is one answer for all arguments; give a function of them where they matter.
 
+    Raises:
+        TypeError: a generator function, which cannot be asked again once items have been seen.
+
     >>> @resilient(CallOptions(timeout=1.0, retries=1, fallback=lambda text: 0))
     ... def number(text: str) -> int:
     ...     return int(text)
@@ -272,7 +276,10 @@ def resilient(
 
     def decorate(func: Callable[P, R]) -> Callable[P, R]:
         wrapped: Any
-        if inspect.iscoroutinefunction(func):
+        for kind in (inspect.isgeneratorfunction, inspect.isasyncgenfunction):
+            if is_kind(kind, func):
+                raise TypeError(f"{func!r} is a generator function; decorate it with a breaker")
+        if is_kind(inspect.iscoroutinefunction, func):
 
             async def awaiting(*args: Any, **kwargs: Any) -> Any:
                 return await by.acall(cast(Any, func), options, *args, **kwargs)

@@ -178,3 +178,7 @@ class PolicyError(ValueError):
         self.field = field
         self.value = value
         self.allowed = allowed
+
+    def __reduce__(self) -> tuple[type[PolicyError], tuple[str, object, str]]:
+        """Errors cross processes: a task queue pickles them."""
+        return type(self), (self.field, self.value, self.allowed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, Final
 
 from breakers.deadline import current_deadline
@@ -12,22 +13,20 @@ from breakers.errors import CallTimeout
 from breakers.forking import renew_after_fork
 
 _NOTHING: Final = object()
+# The flights that this context is inside of. Tasks and isolation threads that a call starts carry a
+# copy of it: one that asks for its own caller's answer would wait for ever.
+_inside: ContextVar[tuple[object, ...]] = ContextVar("breakers_flights", default=())
 
 
 class _Flight:
     """A call under way in some thread."""
 
-    __slots__ = ("by", "done", "error", "result")
+    __slots__ = ("done", "error", "result")
 
     def __init__(self) -> None:
-        self.by = threading.get_ident()
         self.done = threading.Event()
         self.result: Any = _NOTHING
         self.error: Exception | None = None
-
-
-# A call under way in some loop, and the task that makes it.
-_AsyncFlight = tuple[asyncio.Future[Any], "asyncio.Task[Any] | None"]
 
 
 class Flights:
@@ -39,7 +38,7 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[str, _Flight] = {}
-        self._aflights: dict[tuple[str, int], _AsyncFlight] = {}
+        self._aflights: dict[tuple[str, int], asyncio.Future[Any]] = {}
         renew_after_fork(self)
 
     def fly(self, key: str, make: Callable[[], Any]) -> Any:
@@ -58,7 +57,7 @@ class Flights:
             flight = self._flights.setdefault(key, mine)
             if flight is mine:
                 return self._lead(key, mine, make)
-            if flight.by == mine.by:
+            if flight in _inside.get():
                 # The call asks for itself: waiting would be for ever.
                 return make()
             deadline = current_deadline()
@@ -70,12 +69,14 @@ class Flights:
                 return flight.result
 
     def _lead(self, key: str, flight: _Flight, make: Callable[[], Any]) -> Any:
+        token = _inside.set((*_inside.get(), flight))
         try:
             flight.result = make()
         except Exception as error:
             flight.error = error
             raise
         finally:
+            _inside.reset(token)
             self._flights.pop(key, None)
             flight.done.set()
         return flight.result
@@ -85,12 +86,11 @@ class Flights:
         loop = asyncio.get_running_loop()
         place = (key, id(loop))
         while True:
-            under_way = self._aflights.get(place)
+            flight = self._aflights.get(place)
             # A loop that was closed over a call may have left one behind under its number.
-            if under_way is None or under_way[0].get_loop() is not loop:
+            if flight is None or flight.get_loop() is not loop:
                 return await self._alead(place, loop.create_future(), make)
-            flight, by = under_way
-            if by is asyncio.current_task():
+            if flight in _inside.get():
                 return await make()
             deadline = current_deadline()
             left = None if deadline is None else deadline.remaining()
@@ -106,7 +106,8 @@ class Flights:
         flight: asyncio.Future[Any],
         make: Callable[[], Awaitable[Any]],
     ) -> Any:
-        self._aflights[place] = (flight, asyncio.current_task())
+        self._aflights[place] = flight
+        token = _inside.set((*_inside.get(), flight))
         try:
             result = await make()
         except Exception as error:
@@ -118,6 +119,7 @@ class Flights:
             flight.cancel()
             raise
         finally:
+            _inside.reset(token)
             self._aflights.pop(place, None)
         flight.set_result(result)
         return result

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from breakers.checks import seconds
 from breakers.deadline import Deadline, _current
-from breakers.errors import CallTimeout, IsolationExhausted, PolicyError
+from breakers.errors import CallTimeout, IsolationExhausted
 from breakers.isolation import Job, isolation
 
 
@@ -124,9 +125,7 @@ def gather(calls: Mapping[str, Callable[[], Any]], timeout: float | None = None)
 def _deadline(timeout: float | None) -> Deadline | None:
     if timeout is None:
         return _current.get()
-    if not timeout > 0:
-        raise PolicyError("timeout", timeout, "a number of seconds above 0, or None")
-    return Deadline.after(timeout)
+    return Deadline.after(seconds("timeout", timeout))
 
 
 async def _awaited(call: Callable[[], Awaitable[Any]]) -> Any:

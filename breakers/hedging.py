@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
-from breakers.errors import PolicyError
+from breakers.checks import number, whole
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,10 +36,8 @@ async def hedged(
     >>> asyncio.run(hedged(0.05, 2, answer))
     42
     """
-    if not delay >= 0:
-        raise PolicyError("delay", delay, "a number from 0 s")
-    if attempts < 1:
-        raise PolicyError("attempts", attempts, "a whole number from 1")
+    number("delay", delay, unit="s")
+    whole("attempts", attempts)
     running: set[asyncio.Task[R]] = set()
     first_error: BaseException | None = None
     try:

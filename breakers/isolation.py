@@ -13,6 +13,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from breakers.checks import whole
 from breakers.deadline import Deadline
 from breakers.errors import CallTimeout, IsolationExhausted
 from breakers.forking import renew_after_fork
@@ -46,9 +47,7 @@ class IsolationPool:
     """
 
     def __init__(self, max_threads: int = 64) -> None:
-        if max_threads < 1:
-            raise ValueError(f"max_threads is {max_threads}; it must be at least 1")
-        self.max_threads = max_threads
+        self.max_threads = whole("max_threads", max_threads)
         self._after_fork()
         renew_after_fork(self)
 
@@ -70,7 +69,13 @@ class IsolationPool:
 
     def result(self, job: Job, deadline: Deadline | None) -> Any:
         """What a started call returns or raises, or `CallTimeout` once the deadline has passed."""
-        if not job.done.wait(None if deadline is None else deadline.remaining()):
+        try:
+            came = job.done.wait(None if deadline is None else deadline.remaining())
+        except BaseException:
+            # An interrupt of whoever waits here: nobody will.
+            self._abandon(job)
+            raise
+        if not came:
             self._abandon(job)
             raise CallTimeout(deadline.budget if deadline is not None else None)
         if job.error is not None:

@@ -168,7 +168,7 @@ class Machine(Gate):
             return ""
         if policy.failure_threshold is not None and self._consecutive >= policy.failure_threshold:
             return f"{self._consecutive} failures in a row"
-        if window.calls < policy.minimum_calls or not window.calls:
+        if window.calls < policy.enough_calls or not window.calls:
             return ""
         if (limit := policy.failure_rate_threshold) is not None:
             rate = window.failures / window.calls
@@ -189,8 +189,9 @@ class Machine(Gate):
         if self._reason_to_trip():
             return 1
         window = self._window
-        if (window.failures or window.slow) and window.calls < self.policy.minimum_calls:
-            return min(_BATCH, self.policy.minimum_calls - window.calls)
+        enough = self.policy.enough_calls
+        if (window.failures or window.slow) and window.calls < enough:
+            return min(_BATCH, enough - window.calls)
         return _BATCH
 
     # -- Folding, under the lock -----------------------------------------------------------------

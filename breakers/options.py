@@ -32,6 +32,12 @@ _SPECS: Final = (
     FieldSpec("hedge_delay", float, None, "When to ask again", "call", 0.0, _HOUR, "s", True),
     FieldSpec("hedge_attempts", int, 2, "Attempts side by side", "call", 2, 10),
 )
+_PARTS: Final[dict[str, type]] = {
+    "circuit_breaker": CircuitBreaker,
+    "rate_limiter": RateLimiter,
+    "bulkhead": Slots,
+    "retry_budget": RetryBudget,
+}
 
 
 class FallbackValue:
@@ -136,6 +142,9 @@ to switch it off
         if self.strategy not in STRATEGIES:
             raise PolicyError("strategy", self.strategy, "one of " + ", ".join(STRATEGIES))
         self._check_functions()
+        for name, kind in _PARTS.items():
+            if not isinstance(getattr(self, name), kind | None):
+                raise PolicyError(name, getattr(self, name), f"of {kind.__name__}, or None")
         self._set("instead", error_map(self.map_errors))
         breaker = self.circuit_breaker
         own = breaker.retry_budget if breaker is not None else None
@@ -176,7 +185,7 @@ to switch it off
     def key_for(self, args: Any, kwargs: Any) -> str:
         """Where the answer of a call with these arguments is kept."""
         key = self.cache_key
-        return key(*args, **kwargs) if callable(key) else str(key)
+        return str(key(*args, **kwargs) if callable(key) else key)
 
     def in_force(self) -> tuple[float | None, int, float]:
         """Timeout, attempts and retry delay, an operator's policy before what is declared here."""

@@ -236,6 +236,13 @@ class Policy:
                 "a number of seconds, since slow_call_rate_threshold is set",
             )
 
+    @property
+    def enough_calls(self) -> int:
+        """`minimum_calls`, or what a window over calls can hold if that is less."""
+        if self.window_type == "count":
+            return min(self.minimum_calls, self.window_size)
+        return self.minimum_calls
+
     def replace(self, fields: Mapping[str, object]) -> Policy:
         """This policy with some fields changed; `PolicyError` for unknown or bad ones."""
         for name, value in fields.items():

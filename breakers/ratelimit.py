@@ -8,9 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from breakers.checks import number, whole
 from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.deadline import remaining
-from breakers.errors import PolicyError, RateLimited
+from breakers.errors import RateLimited
 from breakers.forking import renew_after_fork
 
 # What adding up intervals may take from a turn that is due.
@@ -51,16 +52,10 @@ class RateLimiter:
         sleep: Callable[[float], object] = time.sleep,
         asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        if isinstance(calls, bool) or not isinstance(calls, int) or calls < 1:
-            raise PolicyError("calls", calls, "a whole number from 1")
-        if not 0.001 <= per <= 86_400:
-            raise PolicyError("per", per, "a number from 0.001 to 86400 s")
-        burst = calls if burst is None else burst
-        if isinstance(burst, bool) or not isinstance(burst, int) or burst < 1:
-            raise PolicyError("burst", burst, "a whole number from 1")
-        if not 0 <= max_wait <= 3600:
-            raise PolicyError("max_wait", max_wait, "a number from 0 to 3600 s")
-        self.calls, self.per, self.burst, self.max_wait = calls, per, burst, max_wait
+        self.calls = whole("calls", calls)
+        self.per = number("per", per, 0.001, 86_400, "s")
+        self.burst = calls if burst is None else whole("burst", burst)
+        self.max_wait = number("max_wait", max_wait, 0, 3600, "s")
         self._interval = per / calls
         self._now, self._sleep, self._asleep = clock.monotonic, sleep, asleep
         self._conforms_at = self._now()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from breakers.checks import whole
 from breakers.errors import RegistryFull
 from breakers.forking import renew_after_fork
 
@@ -26,9 +27,7 @@ class Registry:
     """
 
     def __init__(self, max_breakers: int = 1000) -> None:
-        if max_breakers < 1:
-            raise ValueError(f"max_breakers is {max_breakers}; it must be at least 1")
-        self.max_breakers = max_breakers
+        self.max_breakers = whole("max_breakers", max_breakers)
         self._breakers: dict[str, CircuitBreaker] = {}
         self._listeners: list[OnCreate] = []
         self._lock = threading.Lock()

@@ -6,9 +6,11 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from breakers.checks import number
 from breakers.clock import SYSTEM_CLOCK
 from breakers.forking import renew_after_fork
 from breakers.tally import Tally
@@ -65,12 +67,8 @@ class RetryBudget:
     __slots__ = ("__weakref__", "_calls", "_lock", "_tokens", "burst", "deposit", "ratio")
 
     def __init__(self, ratio: float = 0.2, burst: float = 10.0) -> None:
-        if not 0 <= ratio <= 1:
-            raise ValueError(f"ratio is {ratio!r}; it must be a share from 0 to 1")
-        if not burst >= 1:
-            raise ValueError(f"burst is {burst!r}; it must be at least 1")
-        self.ratio = ratio
-        self.burst = burst
+        self.ratio = number("ratio", ratio, 0, 1)
+        self.burst = number("burst", burst, 1)
         self._after_fork()
         renew_after_fork(self)
 
@@ -99,9 +97,17 @@ def retry_after(error: Exception) -> float | None:
     try:
         if said is None:
             said = error.response.headers.get("Retry-After")  # type: ignore[attr-defined]
-        if isinstance(said, str) and not said.strip().isdigit():
-            # The header may also be a date; that is the one place where a wall clock is right.
-            return max(0.0, parsedate_to_datetime(said).timestamp() - SYSTEM_CLOCK.wall())
-        return None if said is None else max(0.0, float(said))
+        return None if said is None else max(0.0, _seconds(said))
     except (AttributeError, TypeError, ValueError):
         return None
+
+
+def _seconds(said: Any) -> float:
+    try:
+        return float(said)
+    except ValueError:
+        # The header may also be a date; that is the one place where a wall clock is right.
+        date = parsedate_to_datetime(said)
+    # One without a zone is of Greenwich, as all dates of HTTP are.
+    at = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    return at.timestamp() - SYSTEM_CLOCK.wall()

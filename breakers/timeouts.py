@@ -17,6 +17,7 @@ from math import inf
 from types import FrameType, TracebackType
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
+from breakers import checks
 from breakers.clock import SYSTEM_CLOCK
 from breakers.deadline import Deadline, _current
 from breakers.errors import CallTimeout
@@ -37,6 +38,9 @@ class timeout:  # noqa: N801 - the article's name, used like a function
     A block that ends late raises too, whatever it swallowed. An alarm that somebody else has set
     rings on time and is handed back with what is left of it.
 
+    Raises:
+        PolicyError: `seconds` is not above 0, or is more than a year.
+
     >>> with timeout(1.0):
     ...     pass
     """
@@ -54,9 +58,7 @@ class timeout:  # noqa: N801 - the article's name, used like a function
     _token: Token[Deadline | None]
 
     def __init__(self, seconds: float) -> None:
-        if not seconds > 0:
-            raise ValueError(f"seconds is {seconds!r}; it must be above 0")
-        self.seconds = seconds
+        self.seconds = checks.seconds("seconds", seconds)
 
     def __enter__(self) -> Deadline:
         self._deadline = deadline = Deadline.after(self.seconds)

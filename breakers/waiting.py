@@ -7,8 +7,9 @@ import threading
 from collections import deque
 from types import TracebackType
 
+from breakers.checks import number, whole
 from breakers.deadline import remaining
-from breakers.errors import BulkheadFull, PolicyError
+from breakers.errors import BulkheadFull
 from breakers.forking import renew_after_fork
 
 
@@ -50,12 +51,8 @@ class Slots:
     """
 
     def __init__(self, limit: int, max_wait: float) -> None:
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            raise PolicyError("max_concurrent", limit, "a whole number from 1")
-        if not 0 <= max_wait <= 3600:
-            raise PolicyError("max_wait", max_wait, "a number from 0 to 3600 s")
-        self._limit = limit
-        self.max_wait = max_wait
+        self._limit = whole("max_concurrent", limit)
+        self.max_wait = number("max_wait", max_wait, 0, 3600, "s")
         self._after_fork()
         renew_after_fork(self)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ logger = logging.getLogger("breakers")
 def wrap(breaker: CircuitBreaker, func: Callable[P, R]) -> Callable[P, R]:
     """`func` behind `breaker`, with its own signature. A generator holds its permit to its end."""
     wrapped: Any
-    if inspect.isasyncgenfunction(func):
-        wrapped = _async_generator(breaker, func)
-    elif inspect.isgeneratorfunction(func):
-        wrapped = _generator(breaker, func)
-    elif inspect.iscoroutinefunction(func):
+    if is_kind(inspect.isasyncgenfunction, func):
+        wrapped = _async_generator(breaker, cast(Any, func))
+    elif is_kind(inspect.isgeneratorfunction, func):
+        wrapped = _generator(breaker, cast(Any, func))
+    elif is_kind(inspect.iscoroutinefunction, func):
 
         async def awaiting(*args: Any, **kwargs: Any) -> Any:
             return await breaker.acall(cast(Any, func), *args, **kwargs)
@@ -37,6 +38,11 @@ def wrap(breaker: CircuitBreaker, func: Callable[P, R]) -> Callable[P, R]:
 
         wrapped = calling
     return cast(Callable[P, R], functools.wraps(func)(wrapped))
+
+
+def is_kind(asked: Callable[[Any], bool], func: object) -> bool:
+    """Whether a function, or an object that is called as one, is of a kind that `inspect` knows."""
+    return asked(func) or asked(getattr(type(func), "__call__", None))  # noqa: B004 - asked of, not for
 
 
 def _generator(
@@ -56,13 +62,27 @@ def _generator(
 
 
 def _async_generator(
-    breaker: CircuitBreaker, func: Callable[..., AsyncIterator[T]]
-) -> Callable[..., AsyncIterator[T]]:
-    async def generating(*args: Any, **kwargs: Any) -> AsyncIterator[T]:
+    breaker: CircuitBreaker, func: Callable[..., AsyncGenerator[T, Any]]
+) -> Callable[..., AsyncGenerator[T, Any]]:
+    async def generating(*args: Any, **kwargs: Any) -> AsyncGenerator[T, Any]:
         entry, start = breaker.enter()
         try:
-            async for item in func(*args, **kwargs):
-                yield item
+            async with aclosing(func(*args, **kwargs)) as inner:
+                # What `yield from` does for generators, which has no twin for these.
+                step = inner.__anext__()
+                while True:
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        break
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        step = inner.athrow(error)
+                    else:
+                        step = inner.asend(sent)
         except BaseException as error:
             breaker.leave(entry, start, error)
             raise

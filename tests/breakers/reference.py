@@ -151,7 +151,10 @@ class Reference:
         policy, calls = self.policy, len(self.outcomes)
         if policy.failure_threshold is not None and self.in_a_row >= policy.failure_threshold:
             return True
-        if calls < policy.minimum_calls:
+        by_calls = policy.window_type == "count"
+        if calls < (
+            min(policy.minimum_calls, policy.window_size) if by_calls else policy.minimum_calls
+        ):
             return False
         rates: list[tuple[Any, float | None]] = [
             (sum(failed for failed, _ in self.outcomes), policy.failure_rate_threshold),

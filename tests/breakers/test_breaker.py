@@ -652,7 +652,7 @@ class TestRegistry:
         CircuitBreaker(name="posts", registry=mine)
         with pytest.raises(RegistryFull):
             CircuitBreaker(name="users", registry=mine)
-        with pytest.raises(ValueError, match="at least 1"):
+        with pytest.raises(ValueError, match="whole number from 1"):
             Registry(max_breakers=0)
 
     def test_get_or_create_makes_one_for_all_who_ask(self) -> None:

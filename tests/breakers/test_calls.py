@@ -355,7 +355,7 @@ class TestCache:
         assert (cache.get("a"), cache.get("b"), cache.get("c"), len(cache)) == (1, None, 3, 2)
         clock.advance(10)
         assert cache.get("a") is None
-        with pytest.raises(ValueError, match="at least 1"):
+        with pytest.raises(ValueError, match="whole number from 1"):
             TTLCache(max_entries=0)
 
     def test_none_is_told_from_a_miss(self) -> None:
