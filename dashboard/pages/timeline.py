@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET
 from dashboard.access.roles import VIEW_AUDIT
 from dashboard.pages.events import KINDS, Event, Wanted, events, together
 from dashboard.pages.exports import FORMATS, MOST
-from dashboard.pages.mirrored import snapshot
+from dashboard.pages.mirrored import lean_snapshot
 from dashboard.pages.wording import said, window
 
 RANGES: Final = {
@@ -99,7 +99,7 @@ class TimelineForm(forms.Form):
 def timeline(request: HttpRequest) -> HttpResponse:
     """The page, with its first view."""
     form = TimelineForm(_asked(request))
-    shot = snapshot()["services"]
+    shot = lean_snapshot()["services"]
     shown = _view(form, request) if form.is_valid() else _nothing()
     context = {
         "form": form,

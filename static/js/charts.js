@@ -34,6 +34,7 @@ export class Charts {
      * @type {[number, number] | null} */
     this.zoomed = null;
     this.asked = 0;
+    this.askedTo = 0;
     this.range = "15m";
     this.#fromAddress();
     this.#listen();
@@ -65,6 +66,7 @@ export class Charts {
     ]);
     // Whoever clicked meanwhile waits for another answer.
     if (turn !== this.asked || !series || !strips) return;
+    this.askedTo = to;
     this.series = series;
     this.strips = strips.instances;
     this.draw();
@@ -124,9 +126,13 @@ export class Charts {
     for (const each of this.instances) {
       const state = each.stale ? "stale" : each.state;
       const last = known.has(each.id) ? pieces.findLast((piece) => piece.id === each.id) : null;
-      if (last?.state === state && each.since_at <= last.from + 2) continue;
-      // A process that began anew is closed without ever having changed.
-      if (last) last.to = Math.min(last.to, each.since_at);
+      // What it was in when history was asked last goes on until what it says it is in now.
+      const goesOn = last && last.to >= Math.min(this.askedTo, end) - 1;
+      if (last?.state === state && each.since_at <= last.from + 2) {
+        if (goesOn) last.to = end;
+        continue;
+      }
+      if (last && goesOn) last.to = Math.min(each.since_at, end);
       const from = last ? each.since_at : Math.max(began, Math.min(each.since_at, end - 1));
       pieces.push({ id: each.id, from, to: end, state, cause: each.cause });
     }

@@ -81,3 +81,10 @@ export function moment(at, now) {
   const day = then.toLocaleDateString([], { month: "short", day: "numeric" });
   return `${day}, ${clock(at)}`;
 }
+
+/** By service, then by breaker; for thousands of names, thus without a collation.
+ * @param {{service: string, name: string}} a @param {{service: string, name: string}} b */
+export function byName(a, b) {
+  if (a.service !== b.service) return a.service < b.service ? -1 : 1;
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}

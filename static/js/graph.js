@@ -1,6 +1,6 @@
 /** Who depends on what, out of what the fleet reports. */
 
-import { rank } from "./format.js";
+import { byName, rank } from "./format.js";
 
 /** @import {BreakerView} from "./types.js" */
 /** @import {Store} from "./store.js" */
@@ -24,10 +24,7 @@ export function graphOf(store, words) {
   );
   found.sort(
     (a, b) =>
-      rank(a.state) - rank(b.state) ||
-      b.rate - a.rate ||
-      a.service.localeCompare(b.service) ||
-      a.name.localeCompare(b.name),
+      rank(a.state) - rank(b.state) || b.rate - a.rate || byName(a, b),
   );
   /** @type {Map<string, Node>} */
   const nodes = new Map();
@@ -36,8 +33,8 @@ export function graphOf(store, words) {
     const id = `${isService ? "s" : "d"}:${name}`;
     let known = nodes.get(id);
     if (!known) {
-      const instances = store.services.get(name)?.size ?? 0;
-      known = { id, name, isService, instances: isService ? instances : 0, state: "", rate: 0 };
+      const instances = isService ? store.facts(name).total : 0;
+      known = { id, name, isService, instances, state: "", rate: 0 };
       nodes.set(id, known);
     }
     return known;

@@ -18,7 +18,7 @@ const filter = /** @type {HTMLInputElement} */ (byId("filter"));
 const NODE = { width: 168, height: 54 };
 const REDRAW_MS = 400;
 
-const store = start(["*"]);
+const store = start(["*"], "wall");
 /** @type {Graph} */
 let graph = { nodes: new Map(), lines: [], left: 0 };
 let drawn = "";
@@ -100,7 +100,7 @@ function sizeOf(places, vertical) {
   const [pad, gap, room] = [14, 12, canvas.clientWidth];
   if (vertical) {
     const step = 136;
-    const narrowest = Math.max(104, Math.min(NODE.width, (room - 2 * pad) / most - gap));
+    const narrowest = Math.max(92, Math.min(NODE.width, (room - 2 * pad) / most - gap));
     const width = Math.max(room, most * (narrowest + gap) + 2 * pad);
     return {
       width,
@@ -220,7 +220,9 @@ function update() {
 /** @param {Node} node */
 function noteOf(node) {
   const trouble = node.state && node.state !== "closed" ? `${word(node.state)} · ` : "";
-  if (!node.isService) return `${trouble}${rate(node.rate)}/s`;
+  // On a narrow screen the line beside it tells the rate.
+  const narrow = canvas.classList.contains("vertical");
+  if (!node.isService) return narrow && trouble ? word(node.state) : `${trouble}${rate(node.rate)}/s`;
   return `${trouble}${node.instances} instance${node.instances === 1 ? "" : "s"}`;
 }
 

@@ -70,7 +70,7 @@ function showRevision(instances) {
   const desired = desiredOf(instances);
   const live = instances.filter((each) => !each.stale);
   const there = live.filter((each) => each.revision >= desired).length;
-  setText(part.revision, desired ? `${desired}: ${there} of ${live.length}` : "none yet");
+  setText(part.revision, desired ? `${desired}: ${there} of ${live.length}` : "–");
 }
 
 /** @param {{body: HTMLElement, none: HTMLElement, scroll: HTMLElement}} rows @param {number} n

@@ -35,9 +35,10 @@ const axis = new Axis(byId("axis"), (id) => {
   row?.classList.add("found");
   setTimeout(() => row?.classList.remove("found"), 2000);
 });
-const store = start(["*"]);
+const store = start(["*"], "wall");
 show();
 customFields();
+foldFilters();
 
 if (follows) {
   let due = 0;
@@ -49,24 +50,25 @@ if (follows) {
       setTimeout(refresh, 2 * SETTLE_MS);
     }, SETTLE_MS);
   };
-  let known = fingerprint();
-  store.addEventListener("change", () => {
-    const now = fingerprint();
-    if (now !== known) soon();
-    known = now;
+  /** What happened last to each breaker. @type {Map<string, string>} */
+  const known = new Map();
+  store.addEventListener("change", (event) => {
+    let happened = false;
+    for (const key of /** @type {CustomEvent<Set<string>>} */ (event).detail) {
+      const view = store.breakers.get(key);
+      const now = `${view?.last?.at} ${view?.override?.id}`;
+      const before = known.get(key);
+      if (now === before) continue;
+      known.set(key, now);
+      happened ||= before !== undefined;
+    }
+    if (happened) soon();
   });
   setInterval(refresh, EVERY_MS);
 }
 older.addEventListener("click", goBack);
 document.addEventListener("themechange", () => axis.draw(shown));
 addEventListener("resize", () => axis.draw(shown));
-
-/** What changes when something happens to a breaker. */
-function fingerprint() {
-  let text = "";
-  for (const each of store.breakers.values()) text += `${each.last?.at},${each.override?.id};`;
-  return text;
-}
 
 /** @param {number | null} before */
 async function fetchEvents(before) {
@@ -165,4 +167,11 @@ function customFields() {
   };
   range.addEventListener("change", turn);
   turn();
+}
+
+/** On a phone the filters would hide what they filter: they are folded until they are used. */
+function foldFilters() {
+  const filters = /** @type {HTMLDetailsElement} */ (byId("filters-fold"));
+  const used = new URLSearchParams(location.search).size > 0;
+  if (innerWidth < 760 && !used) filters.open = false;
 }

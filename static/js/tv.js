@@ -1,7 +1,7 @@
 /** The screen for the room: the headline, the worst breakers as far as they fit, the clock. */
 
 import { cloneTemplate, parts, setAttr, setText, showState } from "./dom.js";
-import { percent, rank, rate, span, word } from "./format.js";
+import { byName, percent, rank, rate, span, word } from "./format.js";
 import { headline } from "./headline.js";
 import { start } from "./shell.js";
 import { keyOf } from "./store.js";
@@ -10,7 +10,7 @@ import { keyOf } from "./store.js";
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const list = byId("worst");
-const store = start(["*"]);
+const store = start(["*"], "wall");
 let due = 0;
 /** @type {Map<string, number>} */
 const troubled = new Map();
@@ -33,7 +33,7 @@ function render() {
   setAttr(byId("top"), "data-state", said.worst);
   document.title = `${said.alarms ? `(${said.alarms}) ` : ""}TV · Switchgear`;
   tellTime();
-  views.sort(compare);
+  views.sort((a, b) => rank(a.state) - rank(b.state) || byName(a, b));
   const room = Math.max(1, Math.floor(list.clientHeight / rowHeight()));
   const shown = views.slice(0, room);
   while (list.children.length > shown.length) list.lastElementChild?.remove();
@@ -43,15 +43,6 @@ function render() {
   setText(byId("more"), views.length > shown.length ? `and ${views.length - shown.length} more` : "");
 }
 
-/** @param {BreakerView} a @param {BreakerView} b */
-function compare(a, b) {
-  return (
-    rank(a.state) - rank(b.state) ||
-    a.service.localeCompare(b.service) ||
-    a.name.localeCompare(b.name)
-  );
-}
-
 /** @param {HTMLElement} row @param {BreakerView} view */
 function showRow(row, view) {
   const part = parts(row);
@@ -59,7 +50,7 @@ function showRow(row, view) {
   showState(part.state, view.state, word(view.state));
   setText(part.name, view.name);
   setText(part.service, view.service);
-  const total = view.instances.length;
+  const total = Object.values(view.states).reduce((sum, n) => sum + n, 0);
   setText(part.instances, `${view.states[view.state] ?? 0} of ${total}`);
   setText(part.rate, rate(view.rate));
   setText(part.errors, percent(view.error_pct));
@@ -74,10 +65,7 @@ function troubledSince(view) {
     troubled.delete(key);
     return null;
   }
-  const now = Math.min(
-    store.now(),
-    ...view.instances.filter((each) => each.state !== "closed").map((each) => each.since_at),
-  );
+  const now = view.last && view.last.after !== "closed" ? view.last.at : store.now();
   const since = Math.min(now, troubled.get(key) ?? now);
   troubled.set(key, since);
   return since;
