@@ -15,4 +15,4 @@ RUN SWITCHGEAR_SECRET_KEY=only-for-the-build python manage.py collectstatic --no
     && mkdir -p /var/lib/switchgear && chown switchgear /var/lib/switchgear
 USER switchgear
 EXPOSE 8000
-CMD ["python", "-m", "uvicorn", "dashboard.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--ws", "websockets-sansio", "--ws-max-size", "1048577"]
+CMD ["python", "manage.py", "web", "--host", "0.0.0.0", "--port", "8000"]

@@ -19,6 +19,7 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402 - the rest needs Django to be set up
 
+from dashboard.bus import bus  # noqa: E402
 from dashboard.embedded import embedded  # noqa: E402
 from dashboard.gate.app import Gate  # noqa: E402
 from dashboard.gate.asgi_types import Receive, Scope, Send  # noqa: E402
@@ -67,7 +68,9 @@ async def _live(receive: Receive, send: Send) -> None:
         raise
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    # No more reports, then a last checkpoint of those that came, then nobody listens any more.
     await _gate.stop()
     await embedded.stop()
     await mirror().stop()
+    await bus().aclose()
     await send({"type": "lifespan.shutdown.complete"})

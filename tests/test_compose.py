@@ -30,8 +30,29 @@ def test_it_is_valid_against_the_compose_schema() -> None:
 
 
 def test_it_has_every_role() -> None:
-    roles = {"web", "worker", "beat", "fleet", "redis", "postgres", "shop"}
+    roles = {"balancer", "web", "worker", "beat", "fleet", "redis", "postgres", "shop"}
     assert roles <= SERVICES.keys()
+    assert {name for name in SERVICES if SERVICES[name].get("deploy", {}).get("replicas") == 2} == {
+        "web",
+        "fleet",
+    }
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES.keys() - {"migrate"}))
+def test_whatever_stays_up_has_a_health_check(service: str) -> None:
+    assert SERVICES[service]["healthcheck"]["test"]
+
+
+def test_only_the_balancer_is_reached_from_outside() -> None:
+    assert [name for name in SERVICES if "ports" in SERVICES[name]] == ["balancer"]
+
+
+def test_the_balancer_has_the_configuration_that_it_is_given() -> None:
+    (mounted,) = SERVICES["balancer"]["volumes"]
+    config = (ROOT / mounted.partition(":")[0]).read_text()
+    assert "web:8000 check" in config
+    assert "uri /healthz" in config
+    assert re.search(r"^    bind :8000$", config, re.M)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -12,9 +12,10 @@ import msgspec
 
 from breakers import schema, wire
 from breakers.codec import CODECS
+from dashboard.doors import GOING_AWAY
 from dashboard.gate.asgi_types import Scope, Send
 from dashboard.gate.paths import ACKS, ASYNCAPI, OPENAPI, REPORTS, SCHEMA, SOCKET
-from dashboard.gate.refusals import CLOSE_CODES, GOING_AWAY, RETRY_AFTER_S, STATUS
+from dashboard.gate.refusals import CLOSE_CODES, RETRY_AFTER_S, STATUS
 
 _COMPONENTS: Final = "#/components/schemas/"
 _INFO: Final = {

@@ -27,8 +27,6 @@ CLOSE_CODES: Final = {
     "unknown_version": 4406,
     "busy": 1013,
 }
-# Said by the server when it stops: come back soon, another process or the next one answers.
-GOING_AWAY: Final = 1012
 RETRY_AFTER_S: Final = 2
 
 

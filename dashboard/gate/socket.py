@@ -11,6 +11,7 @@ from django.db import DatabaseError
 
 from breakers import wire
 from breakers.codec import CODECS, Codec
+from dashboard.doors import GOING_AWAY, REASON, doors
 from dashboard.gate.asgi_types import Receive, Scope, Send
 from dashboard.gate.auth import TTL_S, Authenticator, bearer
 from dashboard.gate.desired import DesiredFeed
@@ -48,6 +49,7 @@ class AgentSocket:
         self._unsafe: dict[asyncio.Future[None], dict[str, int]] = {}
         self._safe: dict[str, int] = {}
         self._is_lost = False
+        self._is_leaving = False
         self._codec: Codec = CODECS[0]
         self._service = ""
         self._token = ""
@@ -72,15 +74,22 @@ class AgentSocket:
         await self._send({"type": "websocket.accept", "subprotocol": codec.subprotocol})
         self._feed.listen(service, self._changed)
         told.agents += 1
+        door = doors.enter(self.leave)
         writer = asyncio.create_task(self._write())
         try:
             await self._read()
         finally:
             told.agents -= 1
+            doors.left(door)
             self._feed.forget(service, self._changed)
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
+
+    async def leave(self) -> None:
+        """Tell the agent to come back elsewhere. What was not called safe it sends again there."""
+        self._is_leaving = True
+        await self._send({"type": "websocket.close", "code": GOING_AWAY, "reason": REASON})
 
     async def _deny(self, scope: Scope, refused: wire.Refused) -> None:
         told.refused[refused.code] += 1
@@ -147,6 +156,8 @@ class AgentSocket:
             )
 
     async def _say(self, message: wire.FromServer) -> None:
+        if self._is_leaving:
+            return
         data = self._codec.encode(message)
         if self._codec.is_text:
             await self._send({"type": "websocket.send", "text": data.decode()})
@@ -161,7 +172,8 @@ class AgentSocket:
                 self._wake.clear()
                 if self._is_lost:
                     # The agent sends everything again, in order, over its next connection.
-                    await self._send({"type": "websocket.close", "code": 1012})
+                    if not self._is_leaving:
+                        await self.leave()
                     return
                 safe, self._safe = self._safe, {}
                 for boot, seq in safe.items():

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from dashboard.doors import GOING_AWAY, REASON, doors
 from dashboard.live.here import mirror
 from dashboard.telemetry import told
 
@@ -46,12 +47,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(LOGIN_NEEDED, "log in first")
             return
         told.browsers += 1
+        self._door = doors.enter(self._leave)
         self._writer = asyncio.create_task(self._write())
 
     async def disconnect(self, code: int) -> None:
         mirror().forget(self._take)
         if self._writer is not None:
             told.browsers -= 1
+            doors.left(self._door)
             self._writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._writer
@@ -93,6 +96,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await self._say(msgspec.json.encode(mirror().snapshot(self._wanted, self._lean)))
             while self._waiting and not self._snapshot_due:
                 await self._say(self._waiting.popleft())
+
+    async def _leave(self) -> None:
+        """Tell the browser to come back elsewhere."""
+        if self._writer is not None:
+            self._writer.cancel()
+        await self.close(GOING_AWAY, REASON)
 
     async def _say(self, payload: bytes) -> None:
         told.frames_delivered += 1

@@ -22,8 +22,6 @@ PORTS: Final = {
     "REDIS_PORT": 8079,
     "DIRECTOR_PORT": 8247,
 }
-# One byte more than the wire allows, so that the gate can say what is wrong.
-_UVICORN = "--host 127.0.0.1 --ws websockets-sansio --ws-max-size 1048577 --no-access-log"
 
 
 class BadPort(ValueError):
@@ -113,9 +111,11 @@ class Production(State):
             "SWITCHGEAR_BUS_URL_FILE": str(self._kept("bus_url", self.bus_url())),
             "SWITCHGEAR_URL": url,
             "SHOP_DIR": str(self.directory),
+            "SWITCHGEAR_LOG_FORMAT": os.environ.get("SWITCHGEAR_LOG_FORMAT", "text"),
+            # honcho gives all of them five seconds.
+            "SWITCHGEAR_DRAIN": "2",
             "BEAT_FILE": str(self.directory / "beat"),
             "REDIS_CONF": str(self._redis_conf()),
-            "UVICORN": _UVICORN,
         }
 
     def _redis_conf(self) -> Path:

@@ -59,9 +59,7 @@ class Embedded(Dashboard):
 
     def start(self) -> None:
         """Until it is fit to serve."""
-        web = ("uvicorn", "dashboard.asgi:application", "--port", str(self.port))
-        sockets = ("--ws", "websockets-sansio", "--ws-max-size", "2000000")
-        self.process = Running(*web, *sockets, **self.own)
+        self.process = Running("manage", "web", "--port", str(self.port), **self.own)
         eventually(lambda: http.get(f"{self.url}/readyz").status_code == 200, 30)
 
     def kill(self) -> None:

@@ -34,9 +34,7 @@ class Shape:
     def webs(self) -> dict[int, str]:
         """The two servers: their pids, and their ports."""
         lines = self.process.processes().items()
-        found = (
-            (pid, re.search(r"dashboard\.asgi:application --port (\d+)", s)) for pid, s in lines
-        )
+        found = ((pid, re.search(r"^python manage\.py web --port (\d+)", s)) for pid, s in lines)
         return {pid: match[1] for pid, match in found if match}
 
     @contextmanager
