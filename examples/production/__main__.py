@@ -175,7 +175,7 @@ def _database(state: Production, keeper: Keeper) -> None:
             subprocess.run(
                 [sys.executable, "-m", module, *steps],
                 cwd=ROOT,
-                env=dict(os.environ, **state.environment()),
+                env=state.environment(),
                 check=True,
             )
             state.prepared(steps)
