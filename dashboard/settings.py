@@ -124,7 +124,11 @@ CELERY_BEAT_SCHEDULE = {
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     if EMBEDDED
-    else {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [BROKER_URL]}}
+    else {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        # It waits for messages for longer than the client would by itself.
+        "CONFIG": {"hosts": [{"address": BROKER_URL, "socket_timeout": None}]},
+    }
 }
 
 # How the fleet is watched.

@@ -26,6 +26,7 @@ logger = logging.getLogger("switchgear.bus")
 _LINGER_S: Final = 0.01
 _FULL_S: Final = 0.25
 _ENTRY_BYTES: Final = 256 * 1024
+_ROUND_BYTES: Final = 1024 * 1024
 _encode = msgspec.msgpack.Encoder().encode
 
 # All entries of a round or none, so that none overtakes another. ARGV: capacity, entries.
@@ -43,13 +44,14 @@ return id
 
 
 class _Round:
-    """Messages of one partition that are sent together, and the futures of whoever waits."""
+    """Messages of one partition that are sent together, and the future of whoever waits."""
 
-    __slots__ = ("messages", "position", "safes")
+    __slots__ = ("messages", "position", "safe", "size")
 
-    def __init__(self, safe: asyncio.Future[None]) -> None:
+    def __init__(self) -> None:
         self.messages: list[bytes] = []
-        self.safes = [safe]
+        self.size = 0
+        self.safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.position = (0, 0)
 
     def command(self, partition: int, capacity: int) -> list[str | bytes | int]:
@@ -73,7 +75,7 @@ class Appender:
     def __init__(self, line: Line, capacity: int) -> None:
         self._line = line
         self._capacity = capacity
-        self._pending: dict[int, _Round] = {}
+        self._pending: dict[int, deque[_Round]] = {}
         self._waiting: dict[int, deque[_Round]] = {}
         self._counted: dict[int, tuple[int, int]] = {}
         self._room: dict[int, asyncio.Event] = {}
@@ -90,14 +92,17 @@ class Appender:
             lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             lost.cancel()
             return lost
-        round = self._pending.get(partition)
-        if round is None:
-            round = _Round(asyncio.get_running_loop().create_future())
-            self._pending[partition] = round
+        rounds = self._pending.get(partition)
+        if rounds is None:
+            rounds = self._pending[partition] = deque([_Round()])
             if self._flushing is None:
                 self._flushing = asyncio.create_task(self._flush(), name="append")
+        elif rounds[-1].size >= _ROUND_BYTES:
+            rounds.append(_Round())
+        round = rounds[-1]
         round.messages.append(message)
-        return round.safes[-1]
+        round.size += len(message)
+        return round.safe
 
     async def counted(self, positions: Mapping[int, tuple[int, int]]) -> None:
         """The fleet has committed each partition up to a position."""
@@ -118,26 +123,34 @@ class Appender:
 
     def depth(self) -> int:
         """How many messages are not yet safe."""
-        rounds = [*self._pending.values(), *(r for each in self._waiting.values() for r in each)]
-        return sum(len(each.messages) for each in rounds)
+        return sum(len(each.messages) for each in self._unsafe())
+
+    def _unsafe(self) -> list[_Round]:
+        queues = (*self._waiting.values(), *self._pending.values())
+        return [round for queue in queues for round in queue]
 
     def _settle(self, partition: int) -> None:
         waiting, counted = self._waiting.get(partition), self._counted.get(partition, (0, 0))
         while waiting and waiting[0].position <= counted:
-            for safe in waiting.popleft().safes:
-                if not safe.done():
-                    safe.set_result(None)
+            round = waiting.popleft()
+            if not round.safe.done():
+                round.safe.set_result(None)
+            round.messages = []
 
     async def _flush(self) -> None:
         try:
             await asyncio.sleep(_LINGER_S)
             while self._pending:
-                rounds, self._pending = self._pending, {}
+                rounds = {partition: queue.popleft() for partition, queue in self._pending.items()}
+                self._pending = {p: queue for p, queue in self._pending.items() if queue}
                 try:
                     await self._send(rounds, self._line.life)
                 except (RedisError, OSError) as error:
                     self._give_up(f"{type(error).__name__}: {error}", rounds.values())
-                await asyncio.sleep(_FULL_S if self._room else _LINGER_S)
+                if self._room:
+                    await asyncio.sleep(_FULL_S)
+                elif all(len(queue) == 1 for queue in self._pending.values()):
+                    await asyncio.sleep(_LINGER_S)
         finally:
             self._flushing = None
 
@@ -157,18 +170,14 @@ class Appender:
 
     def _put_back(self, partition: int, refused: _Round) -> None:
         """The partition is full: keep the round for the next try, and take no more meanwhile."""
-        if (newer := self._pending.get(partition)) is not None:
-            refused.messages += newer.messages
-            refused.safes += newer.safes
-        self._pending[partition] = refused
+        self._pending.setdefault(partition, deque()).appendleft(refused)
         if partition not in self._room:
             self._room[partition] = asyncio.Event()
             logger.warning("partition %d of the log is full; agents wait", partition)
 
     def _give_up(self, why: str, sent: Iterable[_Round] = ()) -> None:
         self._failures += 1
-        waiting = [round for each in self._waiting.values() for round in each]
-        rounds = [*waiting, *sent, *self._pending.values()]
+        rounds = [*self._unsafe(), *sent]
         self._waiting, self._pending = {}, {}
         for room in self._room.values():
             room.set()
@@ -176,14 +185,12 @@ class Appender:
         unsafe = sum(len(each.messages) for each in rounds)
         logger.error("%s; agents must send %d messages again", why, unsafe)
         for each in rounds:
-            for safe in each.safes:
-                safe.cancel()
+            each.safe.cancel()
 
     async def aclose(self) -> None:
         """Disconnect; what is not safe is given up."""
         if self._flushing is not None:
             self._flushing.cancel()
-        for round in [*self._pending.values(), *(r for w in self._waiting.values() for r in w)]:
-            for safe in round.safes:
-                safe.cancel()
+        for round in self._unsafe():
+            round.safe.cancel()
         await self._line.aclose()

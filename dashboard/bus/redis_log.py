@@ -25,7 +25,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from breakers import wire
 from breakers.codec import MSGPACK
-from dashboard.bus import keys
+from dashboard.bus import keys, trusted
 from dashboard.bus.connecting import AnyRedis
 from dashboard.bus.leases import Leases
 from dashboard.bus.protocol import Entry, Shares
@@ -37,7 +37,6 @@ _COUNT: Final = 8
 _BLOCK_MS: Final = 200
 _PAUSE_S: Final = 0.02
 _RETRY_S: Final = 0.5
-_many = msgspec.msgpack.Decoder(list[wire.FromAgent])
 _raw = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
 # Only whoever holds the lease may trim. ARGV: worker, first id to keep, bytes before it.
@@ -231,7 +230,7 @@ class RedisLog:
 
 def _messages(partition: int, data: bytes) -> list[wire.FromAgent]:
     try:
-        return _many.decode(data)
+        return trusted.messages(data)
     except (msgspec.DecodeError, RecursionError):
         pass
     messages = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from breakers import wire
 from breakers.errors import PolicyError
 from breakers.histogram import Histogram
 from breakers.policy import FIELDS
+from breakers.records import OUTCOMES
 
 BUCKET_S = 10
 CursorKey = tuple[str, str, str]
@@ -86,6 +88,27 @@ class Batch:
             for name, n in counts.items():
                 delta.counts[name] = delta.counts.get(name, 0) + n
             delta.latencies.merge(breaker.histogram.buckets, breaker.histogram.sum_s)
+        self.note(report, breaker, at)
+
+    def count(
+        self,
+        key: tuple[str, str, int],
+        counts: Sequence[int],
+        buckets: Mapping[int, int],
+        sum_s: float,
+    ) -> None:
+        """Add to one service's breaker in one bucket; `counts` are in the order of `OUTCOMES`."""
+        delta = self.deltas.get(key)
+        if delta is None:
+            delta = self.deltas[key] = Delta()
+        kept = delta.counts
+        for name, n in zip(OUTCOMES, counts, strict=True):
+            if n:
+                kept[name] = kept.get(name, 0) + n
+        delta.latencies.merge(buckets, sum_s)
+
+    def note(self, report: wire.Report, breaker: wire.BreakerReport, at: float) -> None:
+        """Keep what one breaker of a report says besides counts."""
         for each in breaker.transitions:
             self.transitions.append(
                 SeenTransition(

@@ -57,8 +57,10 @@ class Checkpoints:
         sink: Sink,
         commit: Callable[[Mapping[int, tuple[int, int]]], Awaitable[None]],
         fenced: Callable[[frozenset[int]], None],
+        flush: Callable[[Batch], None] = lambda _: None,
     ) -> None:
         self._sink = sink
+        self._flush = flush
         self._commit = commit
         self._fenced = fenced
         self._filling: dict[int, Batch] = {}
@@ -121,6 +123,7 @@ class Checkpoints:
             if not self._storing:
                 return True
             for each in self._storing:
+                self._flush(each)
                 self.begin(each.partition, each.epoch)
             self._groups = [self._storing]
         while self._groups:

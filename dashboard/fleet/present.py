@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dashboard.fleet.rings import Ring, error_pct
-from dashboard.fleet.seen import STALE, SeenBreaker, SeenInstance, SeenService
+from collections.abc import Iterable
+
+from dashboard.fleet.rings import error_pct
+from dashboard.fleet.seen import STALE, SeenAt, SeenBreaker, SeenInstance, SeenService
 from dashboard.fleet.views import (
     BreakerAtInstance,
     BreakerView,
+    Figures,
     InstanceView,
     OverrideInfo,
     OverrideView,
@@ -17,28 +20,38 @@ SEVERITY = ("open", "forced_open", "half_open", "metrics_only", "forced_closed",
 
 
 def breaker_view(
-    service: SeenService, name: str, at: float, override: OverrideInfo | None
+    service: SeenService,
+    breaker: SeenBreaker,
+    at: float,
+    override: OverrideInfo | None,
+    instances: Iterable[str],
 ) -> BreakerView:
-    """A breaker over all its instances."""
-    seen = [
-        _at_instance(id, instance.breakers[name], instance.stale)
-        for id, instance in sorted(service.instances.items())
-        if name in instance.breakers
-    ]
-    states: dict[str, int] = {}
-    for each in seen:
-        shown = STALE if each["stale"] else each["state"]
-        states[shown] = states.get(shown, 0) + 1
-    ring = service.rings.setdefault(name, Ring())
-    second = int(at)
-    counts, latencies = ring.recent(second)
-    spark, spark_err = ring.spark(second)
+    """A breaker over all its instances, with what is known of these at each."""
+    states = breaker.states
     return {
         "service": service.name,
-        "name": name,
+        "name": breaker.name,
         "state": next((state for state in SEVERITY if state in states), STALE),
-        "states": states,
-        "instances": seen,
+        "states": states.copy(),
+        "instances": [
+            at_instance(id, breaker.instances[id])
+            for id in sorted(instances)
+            if id in breaker.instances
+        ],
+        "last": service.last.get(breaker.name),
+        "override": override_view(service, breaker.name, override) if override else None,
+        **_figures(breaker, int(at)),
+    }
+
+
+def _figures(breaker: SeenBreaker, second: int) -> Figures:
+    """The figures of the last whole seconds; they change with the seconds, not with each frame."""
+    if breaker.figures is not None and breaker.figures[0] == second:
+        return breaker.figures[1]
+    ring = breaker.ring
+    counts, latencies = ring.recent(second)
+    spark, spark_err = ring.spark(second)
+    figures: Figures = {
         "rate": round(ring.rate(second), 1),
         "error_pct": error_pct(counts),
         "p50_ms": _ms(latencies.quantile(0.5)),
@@ -47,9 +60,9 @@ def breaker_view(
         "counts": counts,
         "spark": spark,
         "spark_err": spark_err,
-        "last": service.last.get(name),
-        "override": override_view(service, name, override) if override else None,
     }
+    breaker.figures = (second, figures)
+    return figures
 
 
 def override_view(service: SeenService, name: str, info: OverrideInfo) -> OverrideView:
@@ -85,7 +98,8 @@ def override_view(service: SeenService, name: str, info: OverrideInfo) -> Overri
     }
 
 
-def _at_instance(id: str, seen: SeenBreaker, stale: bool) -> BreakerAtInstance:
+def at_instance(id: str, seen: SeenAt) -> BreakerAtInstance:
+    """A breaker as one instance last reported it."""
     return {
         "id": id,
         "state": seen.state,
@@ -93,7 +107,7 @@ def _at_instance(id: str, seen: SeenBreaker, stale: bool) -> BreakerAtInstance:
         "cause": seen.cause,
         "in_flight": seen.in_flight,
         "would_be_open": seen.would_be_open,
-        "stale": stale,
+        "stale": seen.stale,
     }
 
 

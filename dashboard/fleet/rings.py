@@ -2,75 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from breakers.histogram import Histogram
 from breakers.records import OUTCOMES
 
-SECONDS = 60
-RECENT = 10
+SECONDS: Final = 60
+RECENT: Final = 10
 _CALLS = ("success", "failure", "timeout", "ignored", "rejected", "bulkhead_full")
 _ERRORS = ("failure", "timeout", "rejected", "bulkhead_full")
+_CALLS_AT: Final = tuple(map(OUTCOMES.index, _CALLS))
+_ERRORS_AT: Final = tuple(map(OUTCOMES.index, _ERRORS))
+_NONE: Final = (0,) * len(OUTCOMES)
 
 
 class _Second:
-    __slots__ = ("at", "counts", "latencies")
+    __slots__ = ("calls", "counts", "errors", "latencies")
 
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.counts: dict[str, int] = {}
+    def __init__(self) -> None:
+        self.counts: Sequence[int] = _NONE
+        self.calls = 0
+        self.errors = 0
         self.latencies = Histogram()
 
 
 class Ring:
-    """Sixty seconds of counts and latencies; older ones are forgotten as time goes on."""
+    """Sixty seconds of counts and latencies; older ones are forgotten as time goes on.
 
-    __slots__ = ("_seconds",)
+    Counts are in the order of `OUTCOMES`.
+    """
+
+    __slots__ = ("_latest", "_seconds")
 
     def __init__(self) -> None:
         self._seconds: dict[int, _Second] = {}
+        self._latest = -SECONDS
 
     def add(
-        self, second: int, counts: Mapping[str, int], buckets: Mapping[int, int], sum_s: float
+        self, second: int, counts: Sequence[int], buckets: Mapping[int, int], sum_s: float
     ) -> None:
-        """Add what a report brought in a second."""
+        """Add what reports brought in a second."""
         slot = self._seconds.get(second)
         if slot is None:
-            slot = self._seconds[second] = _Second(second)
+            slot = self._seconds[second] = _Second()
+            self._latest = max(self._latest, second)
             for old in [at for at in self._seconds if at <= second - SECONDS - 1]:
                 del self._seconds[old]
-        for name, n in counts.items():
-            slot.counts[name] = slot.counts.get(name, 0) + n
+        slot.counts = [a + b for a, b in zip(slot.counts, counts, strict=True)]
+        slot.calls += sum([counts[at] for at in _CALLS_AT])
+        slot.errors += sum([counts[at] for at in _ERRORS_AT])
         slot.latencies.merge(buckets, sum_s)
 
     def is_idle(self, second: int) -> bool:
         """Whether nothing is left that still moves the figures."""
-        return all(at <= second - SECONDS - 1 for at in self._seconds)
+        return self._latest <= second - SECONDS - 1
 
     def recent(self, second: int) -> tuple[dict[str, int], Histogram]:
         """Counts and latencies of the last ten whole seconds."""
-        counts: dict[str, int] = {}
+        slots = self._slots(second, RECENT)
         latencies = Histogram()
-        for at in range(second - RECENT, second):
-            if (slot := self._seconds.get(at)) is not None:
-                for name in OUTCOMES:
-                    if n := slot.counts.get(name):
-                        counts[name] = counts.get(name, 0) + n
-                latencies.merge(slot.latencies.buckets, slot.latencies.sum_s)
-        return counts, latencies
+        for slot in slots:
+            latencies.merge(slot.latencies.buckets, slot.latencies.sum_s)
+        sums = map(sum, zip(*[slot.counts for slot in slots], strict=True))
+        return {name: n for name, n in zip(OUTCOMES, sums, strict=False) if n}, latencies
 
     def rate(self, second: int, over: int = 5) -> float:
         """Calls a second, refused ones included, of the last whole seconds."""
-        return sum(self._sum(at, _CALLS) for at in range(second - over, second)) / over
+        return sum(slot.calls for slot in self._slots(second, over)) / over
+
+    def _slots(self, second: int, span: int) -> list[_Second]:
+        seconds = self._seconds
+        return [seconds[at] for at in range(second - span, second) if at in seconds]
 
     def spark(self, second: int) -> tuple[list[int], list[int]]:
         """Calls and errors of each of the last sixty whole seconds, oldest first."""
-        span = range(second - SECONDS, second)
-        return [self._sum(at, _CALLS) for at in span], [self._sum(at, _ERRORS) for at in span]
-
-    def _sum(self, at: int, names: tuple[str, ...]) -> int:
-        slot = self._seconds.get(at)
-        return 0 if slot is None else sum(slot.counts.get(name, 0) for name in names)
+        calls, errors = [0] * SECONDS, [0] * SECONDS
+        first = second - SECONDS
+        for at, slot in self._seconds.items():
+            if first <= at < second:
+                calls[at - first] = slot.calls
+                errors[at - first] = slot.errors
+        return calls, errors
 
 
 def error_pct(counts: Mapping[str, int]) -> float | None:

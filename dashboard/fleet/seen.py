@@ -2,56 +2,132 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Final
 
 from breakers import wire
+from dashboard.fleet.pending import Pending
 from dashboard.fleet.rings import Ring
-from dashboard.fleet.views import LastTransition
+from dashboard.fleet.views import Figures, LastTransition
 
-STALE = "stale"
+STALE: Final = "stale"
 
 
-@dataclass(slots=True)
-class SeenBreaker:
+class SeenAt:
     """A breaker as one instance last reported it."""
 
-    state: str
-    since_at: float
-    cause: str
-    in_flight: int
-    would_be_open: bool
+    __slots__ = ("breaker", "cause", "in_flight", "since_at", "stale", "state", "would_be_open")
+
+    def __init__(self, breaker: SeenBreaker) -> None:
+        self.breaker = breaker
+        self.state = ""
+        self.since_at = 0.0
+        self.cause = ""
+        self.in_flight = 0
+        self.would_be_open = False
+        self.stale = False
+
+    @property
+    def shown(self) -> str:
+        """The state, or that nothing has been heard of it."""
+        return STALE if self.stale else self.state
 
 
-@dataclass(slots=True)
+class SeenBreaker:
+    """A breaker over all its instances.
+
+    `changed` and `moved` are the instances to tell of: those whose state changed, at once; those
+    where only the calls in flight did, with the next second.
+    """
+
+    __slots__ = (
+        "changed", "figures", "instances", "moved", "name", "pending", "ring", "states",
+    )  # fmt: skip
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ring = Ring()
+        self.pending = Pending()
+        self.instances: dict[str, SeenAt] = {}
+        self.states: dict[str, int] = {}
+        self.changed: set[str] = set()
+        self.moved: set[str] = set()
+        self.figures: tuple[int, Figures] | None = None
+
+    def count(self, shown: str, by: int) -> None:
+        """So many more instances, or fewer, are shown in a state."""
+        n = self.states.get(shown, 0) + by
+        if n:
+            self.states[shown] = n
+        else:
+            self.states.pop(shown, None)
+
+
 class SeenInstance:
     """An instance as it last reported."""
 
-    info: wire.Instance
-    seen_at: float
-    interval_s: float
-    revision: int
-    stale: bool = False
-    breakers: dict[str, SeenBreaker] = field(default_factory=dict)
+    __slots__ = ("breakers", "info", "interval_s", "revision", "seen_at", "stale")
+
+    def __init__(self, report: wire.Report, at: float) -> None:
+        self.info = report.instance
+        self.seen_at = at
+        self.interval_s = report.interval_s
+        self.revision = report.revision
+        self.stale = False
+        self.breakers: dict[str, SeenAt] = {}
 
 
-@dataclass(slots=True)
 class SeenService:
-    """A service: its instances, the rings of its breakers, and what has changed since a frame."""
+    """A service: its instances, its breakers, and what has changed since a frame."""
 
-    name: str
-    seq: int = 0
-    partition: int = 0
-    cursors: dict[tuple[str, str], int] = field(default_factory=dict)
-    instances: dict[str, SeenInstance] = field(default_factory=dict)
-    rings: dict[str, Ring] = field(default_factory=dict)
-    last: dict[str, LastTransition] = field(default_factory=dict)
-    refused: dict[tuple[str, str], str] = field(default_factory=dict)
-    dirty_breakers: set[str] = field(default_factory=set)
-    dirty_instances: set[str] = field(default_factory=set)
-    removed_breakers: set[str] = field(default_factory=set)
-    removed_instances: set[str] = field(default_factory=set)
-    turned_away: int = 0
+    __slots__ = (
+        "breakers", "cursors", "dirty_breakers", "dirty_instances", "instances", "last", "name",
+        "partition", "refused", "removed_breakers", "removed_instances", "seq", "turned_away",
+    )  # fmt: skip
+
+    def __init__(self, name: str, partition: int = 0) -> None:
+        self.name = name
+        self.partition = partition
+        self.seq = 0
+        self.cursors: dict[tuple[str, str], int] = {}
+        self.instances: dict[str, SeenInstance] = {}
+        self.breakers: dict[str, SeenBreaker] = {}
+        self.last: dict[str, LastTransition] = {}
+        self.refused: dict[tuple[str, str], str] = {}
+        self.dirty_breakers: set[str] = set()
+        self.dirty_instances: set[str] = set()
+        self.removed_breakers: set[str] = set()
+        self.removed_instances: set[str] = set()
+        self.turned_away = TurnedAway()
 
     def known_breakers(self) -> set[str]:
-        """The breakers that some instance has reported."""
-        return {name for each in self.instances.values() for name in each.breakers}
+        """The breakers that some instance reports."""
+        return {name for name, each in self.breakers.items() if each.instances}
+
+
+class TurnedAway:
+    """Instances and breakers that found no room, of late."""
+
+    _LIMIT: Final = 1000
+
+    __slots__ = ("_breakers", "_instances")
+
+    def __init__(self) -> None:
+        self._instances: dict[str, float] = {}
+        self._breakers: dict[str, float] = {}
+
+    def instance(self, id: str, at: float) -> None:
+        """This one found none."""
+        if id in self._instances or len(self._instances) < self._LIMIT:
+            self._instances[id] = at
+
+    def breaker(self, name: str, at: float) -> None:
+        """This one found none."""
+        if name in self._breakers or len(self._breakers) < self._LIMIT:
+            self._breakers[name] = at
+
+    def since(self, at: float) -> tuple[int, int]:
+        """How many instances and breakers, up to a thousand each, were turned away since then."""
+        if self._instances or self._breakers:
+            self._instances = {id: when for id, when in self._instances.items() if when >= at}
+            self._breakers = {name: when for name, when in self._breakers.items() if when >= at}
+        return len(self._instances), len(self._breakers)

@@ -2,25 +2,30 @@
 
 Pure: no database, no bus, and time only as it is handed in (Unix seconds of the server's clock,
 because views are for people; nothing here decides for a service).
+
+Counts of live reports wait with their breaker (`pending`) until the second is over, the checkpoint
+wants them, or there are many: `flush` adds them up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from breakers import wire
 from dashboard.bus.protocol import ALL, partition_of
-from dashboard.fleet.batch import Batch, CursorKey
-from dashboard.fleet.present import breaker_view, instance_view
-from dashboard.fleet.rings import Ring
-from dashboard.fleet.seen import SeenBreaker, SeenInstance, SeenService
+from dashboard.fleet.batch import BUCKET_S, Batch, CursorKey
+from dashboard.fleet.framing import framed
+from dashboard.fleet.pending import LIMIT
+from dashboard.fleet.seen import SeenAt, SeenBreaker, SeenInstance, SeenService
 from dashboard.fleet.views import Frame, LastTransition, OverrideInfo
+from dashboard.fleet.waiting import Waiting
 
-FORGET_AFTER_S = 600.0
-MAX_BREAKERS = 1000
-MAX_INSTANCES = 5000
-_LIVE_AGE_S = 10.0
-_FRAMES_A_SECOND = 50
+FORGET_AFTER_S: Final = 600.0
+MAX_BREAKERS: Final = 1000
+MAX_INSTANCES: Final = 5000
+_LIVE_AGE_S: Final = 10.0
+_FRAMES_A_SECOND: Final = 50
 
 
 class FleetState:
@@ -32,6 +37,7 @@ class FleetState:
         self._stale_after = stale_after
         self.silent_after_s = stale_after * interval_s
         self._overrides: dict[tuple[str, str], OverrideInfo] = {}
+        self._waiting = Waiting()
         self._second = 0
         self.duplicates = 0
 
@@ -58,6 +64,7 @@ class FleetState:
         self.services = {
             name: each for name, each in self.services.items() if each.partition not in partitions
         }
+        self._waiting.forget(partitions)
 
     def set_overrides(self, overrides: Iterable[OverrideInfo]) -> None:
         """The operators' overrides in force, all of them."""
@@ -69,12 +76,14 @@ class FleetState:
         self._overrides = fresh
         standing = {each.id for each in fresh.values()}
         for seen in self.services.values():
-            seen.refused = {key: why for key, why in seen.refused.items() if key[0] in standing}
+            if seen.refused:
+                seen.refused = {key: why for key, why in seen.refused.items() if key[0] in standing}
 
     # -- Folding ---------------------------------------------------------------------------------
 
     def fold(self, message: wire.FromAgent, at: float, batch: Batch) -> None:
-        """Take one message in that came at Unix time `at`; what must be stored goes to `batch`."""
+        """Take one message in that came at Unix time `at`; what must be stored goes to `batch`,
+        at the latest when that is flushed."""
         if isinstance(message, wire.Ack):
             self._fold_ack(message)
         else:
@@ -83,7 +92,7 @@ class FleetState:
     def _service(self, name: str) -> SeenService:
         service = self.services.get(name)
         if service is None:
-            service = self.services[name] = SeenService(name, partition=partition_of(name))
+            service = self.services[name] = SeenService(name, partition_of(name))
         return service
 
     def _fold_ack(self, ack: wire.Ack) -> None:
@@ -97,7 +106,6 @@ class FleetState:
             instance.revision = ack.revision
             service.dirty_instances.add(ack.instance)
             service.dirty_breakers |= instance.breakers.keys()
-        service.dirty_breakers &= service.known_breakers()
 
     def _fold_report(self, report: wire.Report, at: float, batch: Batch) -> None:
         service = self._service(report.service)
@@ -109,16 +117,89 @@ class FleetState:
             self.duplicates += 1
         instance = self._instance(service, report, at)
         if instance is None:
-            service.turned_away += 1
-            return
+            service.turned_away.instance(report.instance.id, at)
+        elif report.age_s > _LIVE_AGE_S or report.interval_s > BUCKET_S:
+            self._fold_late(service, instance, report, at, batch, is_new)
+        else:
+            self._fold_live(service, instance, report, at, batch, is_new)
+
+    def _fold_live(
+        self,
+        service: SeenService,
+        instance: SeenInstance,
+        report: wire.Report,
+        at: float,
+        batch: Batch,
+        is_new: bool,
+    ) -> None:
+        """The common case, in one loop without a call for each breaker: this is where the fleet's
+        time goes."""
+        ended = at - report.age_s
+        second = int(ended)
+        bucket = int((ended - report.interval_s / 2) // BUCKET_S) * BUCKET_S
+        known = instance.breakers
         for breaker in report.breakers:
-            if not self._has_room(service, breaker.name):
-                service.turned_away += 1
+            seen = known.get(breaker.name) or self._enter(service, instance, breaker.name, at)
+            if seen is None:
+                continue
+            over_all = seen.breaker
+            if is_new:
+                pending = over_all.pending
+                if (
+                    pending.batch is not batch
+                    or pending.second != second
+                    or pending.bucket != bucket
+                    or len(pending.counts) >= LIMIT
+                ):
+                    self._waiting.begin(service, over_all, batch, second, bucket)
+                pending.counts.append(breaker.counts)
+                pending.sketches.append(breaker.histogram)
+                if breaker.transitions or breaker.policy is not None:
+                    self._note(service, report, breaker, at, batch)
+            if (
+                seen.state != breaker.state
+                or seen.cause != breaker.cause
+                or seen.would_be_open != breaker.would_be_open
+            ):
+                self._change(service, report.instance.id, seen, breaker, ended)
+            elif seen.in_flight != breaker.in_flight:
+                seen.in_flight = breaker.in_flight
+                over_all.moved.add(report.instance.id)
+
+    def _fold_late(
+        self,
+        service: SeenService,
+        instance: SeenInstance,
+        report: wire.Report,
+        at: float,
+        batch: Batch,
+        is_new: bool,
+    ) -> None:
+        """A report of a while ago, or of a long time: its counts are not of this second."""
+        ended = at - report.age_s
+        for breaker in report.breakers:
+            over_all = self._breaker(service, breaker.name, at)
+            if over_all is None:
                 continue
             if is_new:
-                self._count(service, report, breaker, at, batch)
+                figures = {
+                    name: n
+                    for name, n in zip(
+                        breaker.counts.__struct_fields__, _counts(breaker), strict=True
+                    )
+                    if n
+                }
+                batch.add(report, breaker, figures, at)
+                self._note_last(service, report, breaker, at)
             if report.age_s <= _LIVE_AGE_S:
-                self._observe(service, instance, breaker, at - report.age_s)
+                if is_new:
+                    sketch = breaker.histogram
+                    over_all.ring.add(int(ended), _counts(breaker), sketch.buckets, sketch.sum_s)
+                    over_all.figures = None
+                seen = instance.breakers.get(breaker.name)
+                seen = seen or self._enter(service, instance, breaker.name, at)
+                if seen is not None:
+                    self._change(service, report.instance.id, seen, breaker, ended)
 
     def _instance(
         self, service: SeenService, report: wire.Report, at: float
@@ -128,23 +209,58 @@ class FleetState:
         if instance is None:
             if len(service.instances) >= MAX_INSTANCES:
                 return None
-            instance = SeenInstance(report.instance, at, report.interval_s, report.revision)
-            service.instances[id] = instance
+            instance = service.instances[id] = SeenInstance(report, at)
             service.removed_instances.discard(id)
-        if instance.stale or instance.revision != report.revision:
+        if instance.stale:
+            self._set_stale(service, id, instance, False)
+        if instance.revision != report.revision:
             service.dirty_breakers |= instance.breakers.keys()
+            instance.revision = report.revision
         instance.info = report.instance
         instance.seen_at = at
         instance.interval_s = max(self._interval_s, min(report.interval_s, 300.0))
-        instance.revision = report.revision
-        instance.stale = False
         service.dirty_instances.add(id)
         return instance
 
-    def _has_room(self, service: SeenService, breaker: str) -> bool:
-        return breaker in service.rings or len(service.rings) < MAX_BREAKERS
+    def _breaker(self, service: SeenService, name: str, at: float) -> SeenBreaker | None:
+        breaker = service.breakers.get(name)
+        if breaker is None:
+            if len(service.breakers) >= MAX_BREAKERS:
+                service.turned_away.breaker(name, at)
+                return None
+            breaker = service.breakers[name] = SeenBreaker(name)
+        return breaker
 
-    def _count(
+    def _enter(
+        self, service: SeenService, instance: SeenInstance, name: str, at: float
+    ) -> SeenAt | None:
+        """A breaker that an instance reports for the first time."""
+        breaker = self._breaker(service, name, at)
+        if breaker is None:
+            return None
+        seen = instance.breakers[name] = breaker.instances[instance.info.id] = SeenAt(breaker)
+        breaker.count(seen.shown, 1)
+        service.removed_breakers.discard(name)
+        return seen
+
+    def _change(
+        self,
+        service: SeenService,
+        id: str,
+        seen: SeenAt,
+        breaker: wire.BreakerReport,
+        ended: float,
+    ) -> None:
+        over_all = seen.breaker
+        over_all.count(seen.shown, -1)
+        seen.state, seen.cause = breaker.state, breaker.cause
+        seen.would_be_open, seen.in_flight = breaker.would_be_open, breaker.in_flight
+        seen.since_at = ended - breaker.since_s
+        over_all.count(seen.shown, 1)
+        over_all.changed.add(id)
+        service.dirty_breakers.add(over_all.name)
+
+    def _note(
         self,
         service: SeenService,
         report: wire.Report,
@@ -152,20 +268,17 @@ class FleetState:
         at: float,
         batch: Batch,
     ) -> None:
-        counts = {
-            name: n
-            for name in breaker.counts.__struct_fields__
-            if (n := getattr(breaker.counts, name))
-        }
-        batch.add(report, breaker, counts, at)
-        ring = service.rings.setdefault(breaker.name, Ring())
-        if report.age_s <= _LIVE_AGE_S:
-            second = int(at - report.age_s)
-            ring.add(second, counts, breaker.histogram.buckets, breaker.histogram.sum_s)
+        batch.note(report, breaker, at)
+        self._note_last(service, report, breaker, at)
+
+    def _note_last(
+        self, service: SeenService, report: wire.Report, breaker: wire.BreakerReport, at: float
+    ) -> None:
         for each in breaker.transitions:
             when = at - report.age_s - each.ago_s
             known = service.last.get(breaker.name)
             if known is None or known["at"] <= when:
+                service.dirty_breakers.add(breaker.name)
                 service.last[breaker.name] = {
                     "at": when,
                     "before": each.from_,
@@ -174,64 +287,69 @@ class FleetState:
                     "instance": report.instance.id,
                 }
 
-    def _observe(
-        self,
-        service: SeenService,
-        instance: SeenInstance,
-        breaker: wire.BreakerReport,
-        at: float,
-    ) -> None:
-        service.rings.setdefault(breaker.name, Ring())
-        instance.breakers[breaker.name] = SeenBreaker(
-            breaker.state,
-            at - breaker.since_s,
-            breaker.cause,
-            breaker.in_flight,
-            breaker.would_be_open,
-        )
-        service.dirty_breakers.add(breaker.name)
-        service.removed_breakers.discard(breaker.name)
-
     # -- Time ------------------------------------------------------------------------------------
 
     def advance(self, at: float) -> None:
         """Notice who has fallen silent, and let figures slide on with the seconds."""
-        second = int(at)
-        slides = second != self._second
-        self._second = second
         for service in self.services.values():
             for id, instance in list(service.instances.items()):
                 silent = at - instance.seen_at
                 if silent > FORGET_AFTER_S:
                     self._forget(service, id)
                 elif silent > self._stale_after * instance.interval_s and not instance.stale:
-                    instance.stale = True
-                    service.dirty_instances.add(id)
-                    service.dirty_breakers |= instance.breakers.keys()
-            if slides:
-                service.dirty_breakers |= {
-                    name for name, ring in service.rings.items() if not ring.is_idle(second)
-                }
+                    self._set_stale(service, id, instance, True)
+        if (second := int(at)) != self._second:
+            self._second = second
+            self._slide(second)
+
+    def _slide(self, second: int) -> None:
+        self._waiting.add_up()
+        for service in self.services.values():
+            for name, breaker in service.breakers.items():
+                if breaker.moved:
+                    breaker.changed |= breaker.moved
+                    breaker.moved = set()
+                    service.dirty_breakers.add(name)
+                elif not breaker.ring.is_idle(second):
+                    service.dirty_breakers.add(name)
+
+    def _set_stale(
+        self, service: SeenService, id: str, instance: SeenInstance, is_stale: bool
+    ) -> None:
+        instance.stale = is_stale
+        service.dirty_instances.add(id)
+        service.dirty_breakers |= instance.breakers.keys()
+        for seen in instance.breakers.values():
+            seen.breaker.count(seen.shown, -1)
+            seen.stale = is_stale
+            seen.breaker.count(seen.shown, 1)
+            seen.breaker.changed.add(id)
 
     def _forget(self, service: SeenService, id: str) -> None:
         gone = service.instances.pop(id)
         service.removed_instances.add(id)
         service.dirty_instances.discard(id)
-        left = service.known_breakers()
-        for name in gone.breakers:
-            if name in left:
+        for name, seen in gone.breakers.items():
+            breaker = seen.breaker
+            breaker.count(seen.shown, -1)
+            del breaker.instances[id]
+            if breaker.instances:
                 service.dirty_breakers.add(name)
             else:
                 service.removed_breakers.add(name)
                 service.dirty_breakers.discard(name)
-                service.rings.pop(name, None)
+                del service.breakers[name]
+
+    def flush(self, batch: Batch) -> None:
+        """Bring into a batch everything that was counted for it."""
+        self._waiting.flush(batch)
 
     # -- Views -----------------------------------------------------------------------------------
 
     def frames(self, at: float, partitions: frozenset[int] = ALL) -> list[Frame]:
         """One frame for each service of these partitions where something changed since the last."""
         return [
-            self._frame(service, at, service.dirty_breakers, service.dirty_instances, full=False)
+            framed(service, at, self._interval_s, self._overrides, full=False)
             for service in self.services.values()
             if service.partition in partitions
             and (
@@ -244,45 +362,13 @@ class FleetState:
 
     def full_frames(self, at: float, partitions: frozenset[int] = ALL) -> list[Frame]:
         """One frame for each service of these partitions with everything known of it."""
+        self._waiting.add_up()
         return [
-            self._frame(service, at, service.known_breakers(), set(service.instances), full=True)
+            framed(service, at, self._interval_s, self._overrides, full=True)
             for service in self.services.values()
             if service.partition in partitions
         ]
 
-    def _frame(
-        self,
-        service: SeenService,
-        at: float,
-        breakers: set[str],
-        instances: set[str],
-        full: bool,
-    ) -> Frame:
-        service.seq += 1
-        known = service.known_breakers()
-        frame: Frame = {
-            "type": "frame",
-            "service": service.name,
-            "seq": service.seq,
-            "at": at,
-            "full": full,
-            "interval_s": self._interval_s,
-            "breakers": [
-                breaker_view(service, name, at, self._overrides.get((service.name, name)))
-                for name in sorted(breakers & known)
-            ],
-            "instances": [
-                instance_view(service.instances[id])
-                for id in sorted(instances)
-                if id in service.instances
-            ],
-            "removed": {
-                "breakers": sorted(service.removed_breakers),
-                "instances": sorted(service.removed_instances),
-            },
-        }
-        service.dirty_breakers = set()
-        service.dirty_instances = set()
-        service.removed_breakers = set()
-        service.removed_instances = set()
-        return frame
+
+def _counts(breaker: wire.BreakerReport) -> list[int]:
+    return [getattr(breaker.counts, name) for name in breaker.counts.__struct_fields__]

@@ -73,15 +73,10 @@ class OverrideView(TypedDict):
     refused: list[Refusal]
 
 
-class BreakerView(TypedDict):
-    """A breaker over all its instances. Figures are of the last ten seconds, `rate` of five;
-    None where there was no call. `spark` has calls/s of the last 60 s, oldest first."""
+class Figures(TypedDict):
+    """Figures of the last ten seconds, `rate` of five; None where there was no call. `spark` has
+    calls/s of the last 60 s, oldest first."""
 
-    service: str
-    name: str
-    state: str
-    states: dict[str, int]
-    instances: list[BreakerAtInstance]
     rate: float
     error_pct: float | None
     p50_ms: float | None
@@ -90,6 +85,17 @@ class BreakerView(TypedDict):
     counts: dict[str, int]
     spark: list[int]
     spark_err: list[int]
+
+
+class BreakerView(Figures):
+    """A breaker over all its instances. In a frame that is not full, `instances` has only those
+    that have changed at this breaker: whoever keeps the view lays them over what is known."""
+
+    service: str
+    name: str
+    state: str
+    states: dict[str, int]
+    instances: list[BreakerAtInstance]
     last: LastTransition | None
     override: OverrideView | None
 
@@ -97,6 +103,13 @@ class BreakerView(TypedDict):
 class Removed(TypedDict):
     breakers: list[str]
     instances: list[str]
+
+
+class TurnedAwayView(TypedDict):
+    """How many instances and breakers found no room during the last minute (up to 1,000 each)."""
+
+    instances: int
+    breakers: int
 
 
 class Frame(TypedDict):
@@ -111,3 +124,4 @@ class Frame(TypedDict):
     breakers: list[BreakerView]
     instances: list[InstanceView]
     removed: Removed
+    turned_away: TurnedAwayView

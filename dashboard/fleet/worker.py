@@ -80,7 +80,7 @@ class FleetWorker:
         self._tick_s = tick_s
         self._checkpoint_s = checkpoint_s
         self._wall = wall
-        self.checkpoints = Checkpoints(store, self._log.commit, self._forget)
+        self.checkpoints = Checkpoints(store, self._log.commit, self._forget, state.flush)
         self._open: frozenset[int] = frozenset()
         self._leaving: frozenset[int] = frozenset()
         self._full_from: dict[int, float] = {}
@@ -89,11 +89,18 @@ class FleetWorker:
     async def run(self) -> None:
         """Share, consume, tick, checkpoint and listen side by side."""
         parts = (self._share, self._consume, self._tick, self._checkpoint, self._listen)
+        running = {
+            asyncio.create_task(self._forever(part), name=f"fleet{part.__name__}")
+            for part in (*parts, self._full, self._refresh_overrides)
+        }
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for part in (*parts, self._full, self._refresh_overrides):
-                    tasks.create_task(self._forever(part), name=f"fleet{part.__name__}")
+            await asyncio.wait(running)
         finally:
+            # Once may not do: `asyncio.wait_for`, which redis-py uses, can swallow a cancellation.
+            while running:
+                for each in running:
+                    each.cancel()
+                _, running = await asyncio.wait(running, timeout=1.0)
             await self.checkpoints.store_last()
             await self._log.leave()
 

@@ -14,7 +14,13 @@ from typing import Any
 import msgspec
 
 from dashboard.bus import Bus
-from dashboard.fleet.views import BreakerView, Frame, InstanceView
+from dashboard.fleet.views import (
+    BreakerAtInstance,
+    BreakerView,
+    Frame,
+    InstanceView,
+    TurnedAwayView,
+)
 from dashboard.fleet.worker import FRAMES, WANTED
 from dashboard.live.lean import lean_frame, lean_service
 
@@ -30,6 +36,37 @@ class MirroredService:
     interval_s: float = 1.0
     breakers: dict[str, BreakerView] = field(default_factory=dict)
     instances: dict[str, InstanceView] = field(default_factory=dict)
+    # Each breaker's instances: frames bring only those that have changed.
+    at: dict[str, dict[str, BreakerAtInstance]] = field(default_factory=dict)
+    turned_away: TurnedAwayView = field(
+        default_factory=lambda: TurnedAwayView(instances=0, breakers=0)
+    )
+
+    def lay(self, frame: Frame) -> None:
+        """Lay one frame over what is known."""
+        if frame["full"]:
+            self.breakers.clear()
+            self.instances.clear()
+            self.at.clear()
+        self.seq = frame["seq"]
+        self.interval_s = frame["interval_s"]
+        self.turned_away = frame["turned_away"]
+        self.instances.update({each["id"]: each for each in frame["instances"]})
+        for id in frame["removed"]["instances"]:
+            self.instances.pop(id, None)
+            for known in self.at.values():
+                known.pop(id, None)
+        for each in frame["breakers"]:
+            known = self.at.get(each["name"], {})
+            at = known | {one["id"]: one for one in each["instances"]}
+            if len(at) > len(known):
+                at = dict(sorted(at.items()))
+            self.at[each["name"]] = at
+            each["instances"] = list(at.values())
+            self.breakers[each["name"]] = each
+        for name in frame["removed"]["breakers"]:
+            self.breakers.pop(name, None)
+            self.at.pop(name, None)
 
 
 class Mirror:
@@ -81,18 +118,7 @@ class Mirror:
 
     def lay(self, frame: Frame) -> None:
         """Lay one frame over what is known."""
-        service = self.services.setdefault(frame["service"], MirroredService())
-        if frame["full"]:
-            service.breakers.clear()
-            service.instances.clear()
-        service.seq = frame["seq"]
-        service.interval_s = frame["interval_s"]
-        service.breakers.update({each["name"]: each for each in frame["breakers"]})
-        service.instances.update({each["id"]: each for each in frame["instances"]})
-        for name in frame["removed"]["breakers"]:
-            service.breakers.pop(name, None)
-        for id in frame["removed"]["instances"]:
-            service.instances.pop(id, None)
+        self.services.setdefault(frame["service"], MirroredService()).lay(frame)
         self.at = frame["at"]
 
     def listen(self, listener: Listener, lean: bool = False) -> None:
@@ -122,6 +148,7 @@ class Mirror:
             "name": name,
             "seq": service.seq,
             "interval_s": service.interval_s,
+            "turned_away": service.turned_away,
             "instances": instances,
             "breakers": breakers,
             **(lean_service(breakers, instances) if lean else {}),

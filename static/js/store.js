@@ -1,10 +1,22 @@
-/** @import {BreakerView, Frame, InstanceView, Snapshot} from "./types.js" */
+/** @import {BreakerAtInstance, BreakerView, Frame, InstanceView, Snapshot} from "./types.js" */
 
 /** Names hold no control characters, so that a line break parts them.
  * @param {string} service @param {string} name */
 export const keyOf = (service, name) => `${service}\n${name}`;
 
 const SECONDS = 60;
+
+/**
+ * Instances of a breaker, the changed ones laid over the known ones.
+ * @param {BreakerAtInstance[]} known @param {BreakerAtInstance[]} changed @param {Set<string>} gone
+ */
+function laid(known, changed, gone) {
+  if (!changed.length && !gone.size) return known;
+  const all = new Map(known.map((each) => [each.id, each]));
+  for (const id of gone) all.delete(id);
+  for (const each of changed) all.set(each.id, each);
+  return [...all.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
 
 /** What the page knows of the fleet. Dispatches `change` (detail: the keys that changed). */
 export class Store extends EventTarget {
@@ -77,11 +89,17 @@ export class Store extends EventTarget {
       }
     }
     const second = Math.floor(frame.at);
+    const gone = new Set(frame.removed.instances);
     for (const each of frame.breakers) {
       const key = keyOf(frame.service, each.name);
+      const known = this.breakers.get(key);
       each.service = frame.service;
       each.second = second;
-      if (each.tail) goOn(each, this.breakers.get(key));
+      if (each.tail) goOn(each, known);
+      // A frame brings only the instances that have changed at a breaker.
+      if (known?.instances && each.instances && !frame.full) {
+        each.instances = laid(known.instances, each.instances, gone);
+      }
       this.breakers.set(key, each);
       changed.add(key);
     }

@@ -18,9 +18,10 @@
  *   last: Last | null, override: OverrideView | null}} BreakerView
  * @typedef {{type: "frame", service: string, seq: number, at: number, full: boolean,
  *   interval_s: number, breakers: BreakerView[], instances: InstanceView[],
- *   removed: {breakers: string[], instances: string[]}}} Frame
+ *   removed: {breakers: string[], instances: string[]},
+ *   turned_away: {breakers: number, instances: number}}} Frame
  * @typedef {{name: string, seq: number, interval_s: number, instances: InstanceView[],
- *   breakers: BreakerView[]}} ServiceView
+ *   breakers: BreakerView[], turned_away: {breakers: number, instances: number}}} ServiceView
  * @typedef {{type: "snapshot", at: number, now: number, services: ServiceView[]}} Snapshot
  * @typedef {{zones: string[], versions: string[], stale: number, total: number}} Facts
  * @typedef {{key: string, view: BreakerView, service: string, name: string, text: string}} Entry

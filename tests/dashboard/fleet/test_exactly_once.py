@@ -66,6 +66,7 @@ async def test_what_was_stored_but_not_answered_is_known_when_it_comes_again() -
     running.cancel()
     counted = doomed.checkpoints.batch(partition_of("shop"))
     assert counted
+    doomed.state.flush(counted)
     with pytest.raises(SystemExit):
         await sync_to_async(store.absorb)([counted])
     assert not any(safe.done() for safe in unanswered)

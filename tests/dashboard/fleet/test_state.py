@@ -110,7 +110,11 @@ class TestStates:
         fleet = Fleet()
         for n in range(MAX_BREAKERS + 5):
             fleet.fold(report(seq=n + 1, breaker=f"b{n}"))
-        assert fleet.state.services["shop"].turned_away == 5
+        (frame,) = fleet.state.frames(NOW)
+        assert frame["turned_away"] == {"instances": 0, "breakers": 5}
+        fleet.fold(report(seq=MAX_BREAKERS + 6, breaker="b0"), NOW + 61)
+        (frame,) = fleet.state.frames(NOW + 61)
+        assert frame["turned_away"] == {"instances": 0, "breakers": 0}
 
 
 class TestFigures:
@@ -161,10 +165,38 @@ class TestFrames:
         fleet.fold(report("two", breaker="users"))
         assert len(fleet.state.frames(NOW)[0]["breakers"]) == 2
         assert fleet.state.frames(NOW) == []
-        fleet.fold(report("two", seq=2, breaker="users"))
+        fleet.fold(report("two", seq=2, breaker="users", state="open"))
         (frame,) = fleet.state.frames(NOW)
         assert [each["name"] for each in frame["breakers"]] == ["users"]
         assert [each["id"] for each in frame["instances"]] == ["two"]
+
+    def test_a_breaker_brings_only_the_instances_that_changed_at_it(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report("one"))
+        fleet.fold(report("two"))
+        fleet.state.frames(NOW)
+        fleet.fold(report("one", seq=2))
+        fleet.fold(report("two", seq=2, state="open"))
+        (frame,) = fleet.state.frames(NOW)
+        (view,) = frame["breakers"]
+        assert view["states"] == {"closed": 1, "open": 1}
+        assert [each["id"] for each in view["instances"]] == ["two"]
+        (full,) = fleet.state.full_frames(NOW)
+        assert [each["id"] for each in full["breakers"][0]["instances"]] == ["one", "two"]
+
+    def test_calls_in_flight_are_told_once_a_second(self) -> None:
+        fleet = Fleet()
+        fleet.state.advance(NOW)
+        fleet.fold(report())
+        fleet.state.frames(NOW)
+        busy = report(seq=2)
+        busy.breakers[0].in_flight = 7
+        fleet.fold(busy)
+        fleet.state.advance(NOW + 0.5)
+        assert fleet.state.frames(NOW + 0.5)[0]["breakers"] == []
+        fleet.state.advance(NOW + 1)
+        (frame,) = fleet.state.frames(NOW + 1)
+        assert frame["breakers"][0]["instances"][0]["in_flight"] == 7
 
     def test_frames_of_a_service_are_numbered_without_gaps(self) -> None:
         fleet = Fleet()
@@ -274,6 +306,7 @@ def test_counts_are_the_same_however_often_each_report_comes(
         fleet.fold(sent[-1])
         while chance.random() < 0.4:
             fleet.fold(chance.choice(sent))
+    fleet.state.flush(fleet.batch)
     for name, total in expected.items():
         counted = sum(delta.counts.get(name, 0) for delta in fleet.batch.deltas.values())
         assert counted == total
