@@ -104,3 +104,38 @@ async def athrough(
         raise
     breaker.leave(entry, start, None, result)
     return result
+
+
+class Outermost:
+    """The way through a breaker for one object of a single user (a connection, a pipeline) whose
+    methods call each other: together they are one call. A second permit inside of the first is one
+    that a half-open breaker would never give.
+    """
+
+    __slots__ = ("_breaker", "_is_inside", "_told")
+
+    def __init__(self, breaker: CircuitBreaker, told: Told) -> None:
+        self._breaker, self._told = breaker, told
+        self._is_inside = False
+
+    def through(self, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """`through`, unless a call is under way."""
+        if self._is_inside:
+            return func(*args, **kwargs)
+        self._is_inside = True
+        try:
+            return through(self._breaker, self._told, func, *args, **kwargs)
+        finally:
+            self._is_inside = False
+
+    async def athrough(
+        self, func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """`through` for a coroutine function."""
+        if self._is_inside:
+            return await func(*args, **kwargs)
+        self._is_inside = True
+        try:
+            return await athrough(self._breaker, self._told, func, *args, **kwargs)
+        finally:
+            self._is_inside = False

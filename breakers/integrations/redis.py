@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from breakers.breaker import CircuitBreaker
 from breakers.errors import CallTimeout
 from breakers.integrations.extras import missing
-from breakers.integrations.held import NothingLearnt, athrough, through
+from breakers.integrations.held import NothingLearnt, Outermost, athrough, through
 from breakers.integrations.hosts import host_name, named
 from breakers.registry import Registry
 from breakers.registry import registry as default_registry
@@ -30,6 +30,7 @@ C = TypeVar(
     "C",
     bound="redis.Redis | redis.asyncio.Redis | redis.RedisCluster | redis.asyncio.RedisCluster",
 )
+Way = Callable[..., Any]
 # The server answered with these, yet it does not serve.
 _DISTRESS: Final = (
     exceptions.ConnectionError,
@@ -70,12 +71,17 @@ def guard(
         raise ValueError(f"{client!r} is guarded already")
     if breaker is None:
         breaker = named(f"redis:{_address(client)}", registry, fields)
-    _put_behind(client, breaker, "execute_command")
+    sync, asynchronous = (functools.partial(way, breaker, told) for way in (through, athrough))
+    _put_behind(client, "execute_command", sync, asynchronous)
     make = client.pipeline
 
     def pipeline(*args: Any, **kwargs: Any) -> Any:
         made = make(*args, **kwargs)
-        _put_behind(made, breaker, "execute", "immediate_execute_command")
+        # Executing may load scripts by immediate commands, which a cluster's pipeline has not.
+        way = Outermost(breaker, told)
+        for name in ("execute", "immediate_execute_command"):
+            if hasattr(made, name):
+                _put_behind(made, name, way.through, way.athrough)
         return made
 
     _replace(client, "pipeline", pipeline)
@@ -95,13 +101,10 @@ def told(error: BaseException) -> BaseException | None:
     return None if isinstance(error, exceptions.RedisError) else NothingLearnt()
 
 
-def _put_behind(owner: Any, breaker: CircuitBreaker, *names: str) -> None:
-    # A cluster's pipeline has no immediate commands.
-    for name in filter(functools.partial(hasattr, owner), names):
-        method = getattr(owner, name)
-        call = athrough if inspect.iscoroutinefunction(method) else through
-        guarded: Callable[..., Any] = functools.partial(call, breaker, told, method)
-        _replace(owner, name, guarded)
+def _put_behind(owner: Any, name: str, sync: Way, asynchronous: Way) -> None:
+    method = getattr(owner, name)
+    way = asynchronous if inspect.iscoroutinefunction(method) else sync
+    _replace(owner, name, functools.partial(way, method))
 
 
 def _replace(owner: Any, name: str, method: Callable[..., Any]) -> None:

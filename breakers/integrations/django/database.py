@@ -8,7 +8,7 @@ from typing import Any
 
 from breakers.breaker import CircuitBreaker
 from breakers.integrations.extras import missing
-from breakers.integrations.held import through
+from breakers.integrations.held import Outermost
 from breakers.integrations.hosts import named
 from breakers.integrations.sql import is_control, told
 from breakers.registry import Registry
@@ -66,20 +66,21 @@ def guard_databases(
 def _guard(connection: BaseDatabaseWrapper, breaker: CircuitBreaker) -> None:
     if any(isinstance(wrapper, _Statements) for wrapper in connection.execute_wrappers):
         return
-    connection.execute_wrappers.append(_Statements(breaker))
-    guarded = functools.partial(through, breaker, told, connection.connect)
-    setattr(connection, "connect", guarded)  # noqa: B010
+    # Connecting may make statements of its own.
+    way = Outermost(breaker, told)
+    connection.execute_wrappers.append(_Statements(way))
+    setattr(connection, "connect", functools.partial(way.through, connection.connect))  # noqa: B010
 
 
 class _Statements:
     """An execute wrapper: Django's hook around each statement."""
 
-    def __init__(self, breaker: CircuitBreaker) -> None:
-        self._breaker = breaker
+    def __init__(self, way: Outermost) -> None:
+        self._way = way
 
     def __call__(
         self, execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         if is_control(sql):
             return execute(sql, params, many, context)
-        return through(self._breaker, told, execute, sql, params, many, context)
+        return self._way.through(execute, sql, params, many, context)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, OperationalError, transaction
+from django.db.backends.signals import connection_created
 from django.db.utils import ConnectionDoesNotExist, ConnectionHandler
 
 from breakers import (
@@ -138,6 +139,23 @@ class TestDatabases:
             run(databases["file"], "INSERT INTO t VALUES (1)")
         other.close()
         assert counts(breaker)["failure"] == 1
+
+    def test_what_connecting_asks_of_its_own_is_part_of_it(
+        self, databases: Databases, alias: str
+    ) -> None:
+        breaker = guarded(alias, success_threshold=1)
+        breaker.set_override("forced_open")
+        breaker.set_override(None)
+
+        def set_up(connection: Any, **kwargs: Any) -> None:
+            run(connection, "SELECT 1")
+
+        connection_created.connect(set_up)
+        try:
+            assert run(databases[alias], "SELECT 7") == [(7,)]
+        finally:
+            connection_created.disconnect(set_up)
+        assert breaker.state is State.CLOSED
 
     def test_others_stay_as_they_are(self, databases: Databases) -> None:
         guarded("default")

@@ -58,6 +58,17 @@ class TestSync:
         assert client.register_script("return ARGV[1]")(args=[7]) == b"7"
         assert "failure" not in counts(own)
 
+    def test_a_pipeline_that_loads_its_scripts_passes_once(self, redis_url: str) -> None:
+        own = breaker(success_threshold=1)
+        client = guard(redis.Redis.from_url(redis_url), own)
+        own.set_override("forced_open")
+        own.set_override(None)
+        with client.pipeline() as pipeline:
+            client.register_script("return ARGV[1] .. '!'")(args=["once"], client=pipeline)
+            assert pipeline.execute() == [b"once!"]
+        assert own.state is State.CLOSED
+        assert counts(own) == {"success": 1}
+
     def test_an_error_that_redis_answers_is_an_answer(self, redis_url: str) -> None:
         own = breaker()
         client = guard(redis.Redis.from_url(redis_url), own)
@@ -134,6 +145,17 @@ class TestAsync:
             pipeline.multi()
             assert await pipeline.get("redis-async").execute() == [b"7"]
         assert counts(own) == {"success": 4}
+        await client.aclose()
+
+    async def test_a_pipeline_that_loads_its_scripts_passes_once(self, redis_url: str) -> None:
+        own = breaker(success_threshold=1)
+        client = guard(redis.asyncio.Redis.from_url(redis_url), own)
+        own.set_override("forced_open")
+        own.set_override(None)
+        async with client.pipeline() as pipeline:
+            await client.register_script("return ARGV[1] .. '?'")(args=["once"], client=pipeline)
+            assert await pipeline.execute() == [b"once?"]
+        assert own.state is State.CLOSED
         await client.aclose()
 
     async def test_an_open_one_asks_nobody(self) -> None:
