@@ -188,6 +188,9 @@ def _dashboard(state: Production, keeper: Keeper) -> None:
         httpx.get(f"{state.url}/readyz", trust_env=False, timeout=5.0).raise_for_status()
 
     keeper.until(ready, "The dashboard")
+    if not keeper.is_ended:
+        where = state.password("operator")
+        print(f"the dashboard is at {state.url}; operator's password is in {where}", flush=True)
 
 
 _NEEDS = {"database": _database, "dashboard": _dashboard}

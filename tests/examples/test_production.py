@@ -27,8 +27,9 @@ ROLES = {"postgres", "redis", "web1", "web2", "balancer", "fleet1", "fleet2"} | 
 class Shape:
     """What the tests ask of a running production shape."""
 
-    def __init__(self, process: Running) -> None:
+    def __init__(self, process: Running, ports: dict[str, str]) -> None:
         self.process = process
+        self.ports = ports
         self.url = process.line(r"Dashboard +(http://\S+)", UP_S)[1]
 
     def webs(self) -> dict[int, str]:
@@ -54,7 +55,7 @@ def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
     ports = {name: str(free_port()) for name in PORTS}
     arguments = ("--profile", "production")
     with running("examples.demo", *arguments, DEMO_DIR=str(home), **ports) as process:
-        yield Shape(process)
+        yield Shape(process, ports)
 
 
 def test_every_line_of_the_procfile_is_there_twice_where_two_share_the_work() -> None:
@@ -76,6 +77,13 @@ def test_what_the_shop_reports_goes_through_all_of_it(shape: Shape) -> None:
             40,
             lambda: browser.get(where).text[:500],
         )
+
+
+@pytest.mark.parametrize("name", ["FLEET1_PORT", "FLEET2_PORT", "WORKER_PORT"])
+def test_roles_without_pages_tell_of_themselves(shape: Shape, name: str) -> None:
+    url = f"http://127.0.0.1:{shape.ports[name]}"
+    assert http.get(f"{url}/healthz").json() == {"status": "ok"}
+    assert "switchgear_checkpoint_seconds_count" in http.get(f"{url}/metrics").text
 
 
 def test_a_killed_web_process_is_missed_by_nobody_and_comes_back(shape: Shape) -> None:

@@ -11,7 +11,7 @@ from django.db import connection
 
 from breakers.histogram import Histogram, bucket_bounds
 from breakers.records import OUTCOMES
-from dashboard.history.levels import LEVELS
+from dashboard.history.levels import LEVELS, MINUTE
 from dashboard.history.queries.plans import Plan, plan
 from dashboard.history.queries.timeline import states
 from dashboard.history.services import marks
@@ -20,6 +20,8 @@ from dashboard.history.sketches import read, unpack
 _PERCENTILES: Final = {"p50_ms": 0.5, "p90_ms": 0.9, "p95_ms": 0.95, "p99_ms": 0.99}
 _CALLS: Final = ("success", "failure", "timeout", "ignored", "rejected", "bulkhead_full")
 _ERRORS: Final = ("failure", "timeout", "rejected", "bulkhead_full")
+# All breakers of the fleet in ten-second rows are many: only this much is shown so finely.
+_FINE_FLEET_S: Final = 900
 # So many rows at most has a heatmap; a wider range of latencies gets wider rows.
 _ROWS: Final = 64
 
@@ -78,6 +80,8 @@ def series(
     - `states`: of one breaker only, see `states`.
     """
     now = time.time() if now is None else now
+    if service is None and to - from_ > _FINE_FLEET_S:
+        step_s = max(step_s, MINUTE)
     chosen = plan(from_, to, now, step_s)
     found = _read(chosen, f'"start" / {chosen.step_s} * {chosen.step_s}', service, breaker)
     points = [found.get((start,), Sum()) for start in chosen.starts]
@@ -116,7 +120,9 @@ def sums(
     `service`, `breaker`, `counts`, `calls`, `errors`, `error_pct`, `mean_ms`, `p50_ms`, `p90_ms`,
     `p95_ms`, `p99_ms`. In order of names; those without history in the range are missing."""
     now = time.time() if now is None else now
-    found = _read(plan(from_, to, now), '"service", "breaker"', service, None)
+    # Coarse rows are fewer, and the range begins at most a sixtieth of itself early.
+    chosen = plan(from_, to, now, (to - from_) / 60)
+    found = _read(chosen, '"service", "breaker"', service, None)
     return [{"service": key[0], "breaker": key[1], **found[key].figures()} for key in sorted(found)]
 
 
