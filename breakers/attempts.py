@@ -128,7 +128,7 @@ class Attempts:
             isinstance(error, CircuitBreakerOpen | BulkheadFull) or not options.is_retried(error)
         ):
             return None
-        asked = None if error is None else retry_after(error)
+        asked = retry_after(result if error is None else error)
         pause = (
             full_jitter(attempt, delay, options.retry_delay_max, self._random)
             if asked is None

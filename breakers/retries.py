@@ -90,13 +90,15 @@ class RetryBudget:
             return True
 
 
-def retry_after(error: Exception) -> float | None:
-    """What the callee asked for: `error.retry_after` in seconds, or the Retry-After header of an
-    HTTP error that carries its response. None where it did not say."""
-    said: Any = getattr(error, "retry_after", None)
+def retry_after(answer: object) -> float | None:
+    """What the callee asked for, by an error or by an answer that is not good enough: its
+    `retry_after` in seconds, or the Retry-After header of an HTTP response, or of an error that
+    carries one. None where it did not say."""
+    said: Any = getattr(answer, "retry_after", None)
     try:
         if said is None:
-            said = error.response.headers.get("Retry-After")  # type: ignore[attr-defined]
+            response: Any = getattr(answer, "response", answer)
+            said = response.headers.get("Retry-After")
         return None if said is None else max(0.0, _seconds(said))
     except (AttributeError, TypeError, ValueError):
         return None

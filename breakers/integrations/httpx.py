@@ -79,7 +79,7 @@ class ResilientTransport(httpx.BaseTransport):
             _host(request), may_repeat, lambda: self._send(request), httpx.Response.close
         )
         response = answered.response
-        if is_endless(response):
+        if is_endless(response) or response.is_closed:
             answered.held.leave()
         response.stream = _Body(answered, request)
         return response
@@ -120,7 +120,7 @@ class AsyncResilientTransport(httpx.AsyncBaseTransport):
             _host(request), may_repeat, lambda: self._send(request), httpx.Response.aclose
         )
         response = answered.response
-        if is_endless(response):
+        if is_endless(response) or response.is_closed:
             answered.held.leave()
         response.stream = _AsyncBody(answered, request)
         return response

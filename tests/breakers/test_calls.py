@@ -114,6 +114,16 @@ class TestRetries:
         call(Dependency(failures=1, error=busy), CallOptions(timeout=None))
         assert call.slept == [7.0]
 
+    def test_so_is_what_an_answer_that_is_not_good_enough_asks_for(self, call: Calls) -> None:
+        class Response:
+            def __init__(self, status: int, **headers: str) -> None:
+                self.status, self.headers = status, headers
+
+        answers = iter([Response(503, **{"Retry-After": "7"}), Response(503), Response(200)])
+        options = CallOptions(timeout=None, retry_on_result=lambda answer: answer.status == 503)
+        assert call(lambda: next(answers), options).status == 200
+        assert call.slept == [7.0, 1.0]
+
     def test_who_asks_for_too_long_is_not_asked_again(self, call: Calls) -> None:
         def away() -> Exception:
             error = Boom()

@@ -19,11 +19,16 @@ from breakers import (
 )
 from breakers.deadline import bounded
 from breakers.integrations.hosts import PerHost
-from tests.breakers.integrations.conftest import Httpx, MakeClient, Requests, counts
+from tests.breakers.integrations.conftest import AsyncHttpx, Httpx, MakeClient, Requests, counts
 from tests.breakers.integrations.service import Service
 from tests.servers import free_port
 
 BROKEN = (httpx.TransportError, requests.RequestException)
+
+
+def _content(response: Any) -> bytes:
+    content: bytes = response.read() if hasattr(response, "read") else response.content
+    return content
 
 
 class TestRecording:
@@ -192,6 +197,23 @@ class TestBodies:
                 list(answer.iter_content(100))
         assert time.monotonic() - began < 3
         assert counts(own) == {"timeout": 2}
+
+    @pytest.mark.parametrize("make", [Httpx, Requests])
+    def test_a_body_may_be_read_to_judge_it(self, make: Any, service: Service) -> None:
+        client = make(is_failure=lambda response: b"answer" not in _content(response), retries=1)
+        assert client("GET", service.url).text == "answer"
+        service.drips(3, 0.0)
+        assert client("GET", service.url).text == "..."
+        assert counts(client.registry.get(service.host)) == {"success": 1, "failure": 1}
+
+    def test_a_transport_may_have_read_it_already(self) -> None:
+        own = CircuitBreaker()
+        mock = httpx.MockTransport(lambda request: httpx.Response(200, content=b"answer"))
+        assert Httpx(transport=mock, breaker=own)("GET", "http://mock").text == "answer"
+        with Httpx(transport=mock, breaker=own).client.stream("GET", "http://mock") as response:
+            assert response.read() == b"answer"
+        assert AsyncHttpx(transport=mock, breaker=own)("GET", "http://mock").text == "answer"
+        assert counts(own) == {"success": 3}
 
     def test_an_event_stream_is_judged_by_its_headers(self, client: Any, service: Service) -> None:
         service.streams_events()
