@@ -22,9 +22,7 @@ KINDS: Final = {
 # Instances that change alike within this time are told in one line.
 TOGETHER_S: Final = 10.0
 _NAMED_INSTANCES: Final = 20
-_OVERRIDES: Final = frozenset(
-    {"forced_open", "forced_closed", "metrics_only", "automatic", "expired", "reset"}
-)
+_FORCED: Final = frozenset({"forced_open", "forced_closed", "metrics_only"})
 
 
 @dataclass(slots=True)
@@ -140,12 +138,12 @@ def _of_breaker(row: Transition) -> Event:
 
 def _of_person(row: AuditEntry) -> Event:
     at = row.at.timestamp()
-    after = row.act if row.act in _OVERRIDES - {"expired", "reset"} else ""
+    after = row.act if row.act in _FORCED else ""
     instances = row.detail.get("instances") or []
     return Event(
         id=f"a{row.pk}",
         at=at,
-        kind=_kind(row.act),
+        kind=_kind(row),
         service=row.service,
         breaker=row.breaker,
         title=row.act,
@@ -159,7 +157,8 @@ def _of_person(row: AuditEntry) -> Event:
     )
 
 
-def _kind(act: str) -> str:
-    if act in _OVERRIDES:
-        return "override"
-    return "policy" if act.startswith("policy") else "access"
+def _kind(row: AuditEntry) -> str:
+    if row.act.startswith("policy"):
+        return "policy"
+    # What is done to a breaker and is no policy is a hand on it: an override, its end, its undoing.
+    return "override" if row.breaker else "access"

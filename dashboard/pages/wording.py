@@ -14,6 +14,7 @@ _ACTS = {
     "automatic": "Back to automatic",
     "expired": "Override expired",
     "reset": "Reset",
+    "undo": "Undone",
 }
 
 

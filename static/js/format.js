@@ -40,7 +40,10 @@ export function latency(ms) {
 }
 
 /** @param {number} rate */
-export const rate = (rate) => (rate >= 100 ? rate.toFixed(0) : rate.toFixed(1));
+export function rate(rate) {
+  if (rate >= 10_000) return Math.round(rate).toLocaleString("en");
+  return rate >= 100 ? rate.toFixed(0) : rate.toFixed(1);
+}
 
 /** @param {number | null} percent */
 export function percent(percent) {

@@ -16,7 +16,7 @@ const rows = byId("lines");
 const filter = /** @type {HTMLInputElement} */ (byId("filter"));
 
 const NODE = { width: 168, height: 54 };
-const REDRAW_MS = 400;
+const REDRAW_MS = 500;
 
 const store = start(["*"], "wall");
 /** @type {Graph} */
@@ -50,7 +50,7 @@ function soon() {
 }
 
 function render() {
-  graph = graphOf(store, filter.value.trim().toLowerCase().split(/\s+/).filter(Boolean));
+  graph = graphOf(store, filter.value.trim().toLowerCase().split(/\s+/).filter(Boolean), edges);
   const vertical = canvas.clientWidth < 720;
   const shape = JSON.stringify([
     vertical,
@@ -107,14 +107,14 @@ function sizeOf(places, vertical) {
       height: (layers - 1) * step + NODE.height + 2 * pad,
       at: (/** @type {Place} */ p) => {
         const own = Math.max(narrowest, Math.min(NODE.width, (width - 2 * pad) / p.of - gap));
-        const x = width / 2 + (p.place - (p.of - 1) / 2) * (own + gap) - own / 2;
+        const x = pad + ((width - 2 * pad) * (p.place + 0.5)) / p.of - own / 2;
         return { x, y: pad + p.layer * step, width: own };
       },
     };
   }
   const step = Math.max(NODE.width + 150, Math.min(460, (room - NODE.width - 2 * pad) / Math.max(1, layers - 1)));
   const width = Math.max(room, (layers - 1) * step + NODE.width + 2 * pad);
-  const row = 96;
+  const row = most > 8 ? 66 : 96;
   const height = Math.max(2.8, most) * row;
   const left = (width - ((layers - 1) * step + NODE.width)) / 2;
   return {
@@ -122,7 +122,7 @@ function sizeOf(places, vertical) {
     height,
     at: (/** @type {Place} */ p) => ({
       x: left + p.layer * step,
-      y: height / 2 + (p.place - (p.of - 1) / 2) * row - NODE.height / 2,
+      y: (height * (p.place + 0.5)) / p.of - NODE.height / 2,
       width: NODE.width,
     }),
   };

@@ -33,7 +33,7 @@ function render() {
   setAttr(byId("top"), "data-state", said.worst);
   document.title = `${said.alarms ? `(${said.alarms}) ` : ""}TV · Switchgear`;
   tellTime();
-  views.sort((a, b) => rank(a.state) - rank(b.state) || byName(a, b));
+  views.sort((a, b) => rank(a.state) - rank(b.state) || harm(b) - harm(a) || byName(a, b));
   const room = Math.max(1, Math.floor(list.clientHeight / rowHeight()));
   const shown = views.slice(0, room);
   while (list.children.length > shown.length) list.lastElementChild?.remove();
@@ -41,6 +41,12 @@ function render() {
   shown.forEach((view, i) => showRow(/** @type {HTMLElement} */ (list.children[i]), view));
   byId("waiting").hidden = views.length > 0;
   setText(byId("more"), views.length > shown.length ? `and ${views.length - shown.length} more` : "");
+}
+
+/** How many calls do not go well, to the nearest power of two: places are not to change every second.
+ * @param {BreakerView} view */
+function harm(view) {
+  return Math.round(Math.log2(1 + (view.rate * (view.error_pct ?? 0)) / 100));
 }
 
 /** @param {HTMLElement} row @param {BreakerView} view */

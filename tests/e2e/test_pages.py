@@ -185,7 +185,7 @@ def test_the_screen_for_the_room_shows_the_worst_first_and_the_connection(
     expect(page.locator("#clock")).not_to_be_empty()
     expect(page.locator("#more")).to_contain_text("more")
     size = page.locator(".tv-row .state b").first.evaluate("el => getComputedStyle(el).fontSize")
-    assert float(size.removesuffix("px")) >= 36
+    assert float(size.removesuffix("px")) >= 32
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
 
 
