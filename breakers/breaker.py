@@ -11,12 +11,12 @@ import random
 from collections.abc import Callable
 from math import inf
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from breakers import wrapping
 from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.entered import Entered
-from breakers.errors import CircuitBreakerOpen, CircuitForcedOpen
+from breakers.errors import CircuitBreakerOpen, CircuitForcedOpen, PolicyError
 from breakers.forking import renew_after_fork
 from breakers.hot import Entry
 from breakers.locking import give_way
@@ -82,7 +82,7 @@ class CircuitBreaker(Operated):
             "success_threshold": success_threshold,
         }
         policy = Policy().replace({**article, **fields})
-        super().__init__(name or "unnamed", policy, clock, random, is_failure is not None)
+        super().__init__(_named(name), policy, clock, random, is_failure is not None)
         self._records, self._ignores = error_rule(record), error_rule(ignore)
         self._is_failure = is_failure
         self._instead = error_map(map_errors)
@@ -147,7 +147,11 @@ class CircuitBreaker(Operated):
         )
 
     def _returned(self, entry: Entry, now: float, elapsed: float, result: Any) -> None:
-        failed = self._is_failure is not None and self._is_failure(result)
+        try:
+            failed = self._is_failure is not None and self._is_failure(result)
+        except BaseException:
+            self._record(entry, now, elapsed, None)
+            raise
         slow = self.policy.slow_call_duration
         if failed or entry.lease or (slow is not None and elapsed >= slow):
             self._record(entry, now, elapsed, "failure" if failed else "success")
@@ -155,7 +159,11 @@ class CircuitBreaker(Operated):
             self._passed(entry, now, elapsed)
 
     def _failed(self, entry: Entry, now: float, start: float, error: BaseException) -> None:
-        outcome = classify(error, self._records, self._ignores)
+        try:
+            outcome = classify(error, self._records, self._ignores)
+        except BaseException:
+            self._record(entry, now, now - start, None)
+            raise
         self._record(entry, now, now - start, outcome)
         if self._instead is not None and isinstance(error, Exception):
             mapped = self._instead(error)
@@ -173,4 +181,14 @@ class CircuitBreaker(Operated):
         return f"<CircuitBreaker {self.name!r} {self._shown}>"
 
 
+def _named(name: object) -> str:
+    """The name, in a form that every wire, log and screen can carry."""
+    if name is None or name == "":
+        return "unnamed"
+    if not (isinstance(name, str) and len(name) <= _LONGEST_NAME and name.isprintable()):
+        raise PolicyError("name", name, f"up to {_LONGEST_NAME} printable characters")
+    return name
+
+
+_LONGEST_NAME: Final = 120
 _entered = Entered("breakers_entered")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from breakers.errors import CallTimeout, PolicyError
+from breakers.errors import CallTimeout, IsolationExhausted, PolicyError
 
 # From a type of error to the type that takes its place, made of its message, or to a function of
 # the error that makes it; one that returns None leaves it as it is.
@@ -41,11 +41,12 @@ def error_rule(rule: ErrorRule) -> _Rule:
 def classify(error: BaseException, records: _Rule, ignores: _Rule) -> str | None:
     """The outcome an error stands for; None for a cancelled call, which says nothing.
 
-    A `CallTimeout` is a timeout whatever the rules say of other errors, unless it is ignored.
+    A `CallTimeout` is a timeout whatever the rules say of other errors, unless it is ignored. Where
+    this process had no thread for the call, the callee was not asked, and that is no failure of it.
     """
     if not isinstance(error, Exception):
         return None
-    if ignores(error):
+    if ignores(error) or isinstance(error, IsolationExhausted):
         return "ignored"
     if isinstance(error, CallTimeout):
         return "timeout"

@@ -162,7 +162,7 @@ def test_a_scrape_takes_nothing_from_the_agent(scraped: Scraped) -> None:
 
 
 def test_names_may_be_anything(scraped: Scraped) -> None:
-    name = 'posts "v2"\\\n/users/7'
+    name = 'posts "v2"\\/users/7'
     scraped.breaker(name).call(int)
     assert scraped.value("calls_total", breaker=name, outcome="success") == 1
 
