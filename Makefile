@@ -6,7 +6,7 @@ LOCK := requirements/requirements.lock
 STAMP := .venv/.locked
 HOT := breakers/.hot
 
-.PHONY: help venv demo dashboard test check bench format lock system screenshots icons clean
+.PHONY: help venv demo dashboard test check soak bench format lock system screenshots icons clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ ALONE := tests/e2e tests/examples tests/faults
 test: venv system check ## Everything that must hold, ending with pytest's summary
 	@$(BIN)/python -m pytest -n 2 --dist loadscope $(addprefix --ignore=,$(ALONE))
 	@$(BIN)/python -m pytest $(wildcard $(ALONE))
+
+soak: venv system ## Ten minutes of load while things die at random (MINUTES=2 for fewer)
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
 bench: venv ## Measure against the peers
 	@for mode in "" --async --open "--threads 8" --memory; do $(BIN)/python -m benchmarks.calls $$mode || exit; done

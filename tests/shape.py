@@ -101,7 +101,7 @@ class Shape(Dashboard):
     def __init__(self, directory: Path, stack: ExitStack, **more: str) -> None:
         self.postgres = stack.enter_context(PostgresServer(directory))
         self.redis = stack.enter_context(RedisServer(directory, keeps=True))
-        ports = [free_port(), free_port()]
+        ports = self.web_ports = [free_port(), free_port()]
         own = {
             "SWITCHGEAR_DATABASE_URL": self.postgres.url,
             "SWITCHGEAR_BUS_URL": self.redis.url,

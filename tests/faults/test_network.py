@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import redis
 
@@ -57,28 +55,19 @@ def test_the_log_is_full(shape: Shape) -> None:
     size = keys.size(partition_of(SERVICE))
     for fleet in shape.fleets:
         fleet.signal(signal.SIGSTOP)
-    with talkative(shape):
-        eventually(lambda: int(client.get(size) or 0) >= 2**20, 20, lambda: client.get(size))  # type: ignore[arg-type]
-    # Longer than leases last: whoever wakes first takes all.
-    for fleet in shape.fleets:
-        fleet.signal(signal.SIGCONT)
-
-
-@contextmanager
-def talkative(shape: Shape) -> Iterator[None]:
-    """An instance with so many breakers that its reports fill the log."""
     registry = Registry()
-    breakers = [CircuitBreaker(name=f"many {n}", registry=registry) for n in range(200)]
-    agent = start(
-        url=shape.agents_url, token=TOKEN, service=SERVICE, instance="talkative", registry=registry
-    )
+    breakers = [CircuitBreaker(name=f"many {n}", registry=registry) for n in range(800)]
+    where = {"url": shape.agents_url, "token": TOKEN, "service": SERVICE}
+    agent = start(**where, instance="talkative", registry=registry, interval_s=0.25)
+
+    def is_full() -> bool:
+        for each in breakers:
+            each.call(int)
+        return int(client.get(size) or 0) >= 2**20  # type: ignore[arg-type]
+
     try:
-        eventually(lambda: _call_all(breakers) or agent.status().reports_sent > 30, 30)
-        yield
+        eventually(is_full, 20, lambda: client.get(size))
     finally:
         agent.stop(0.1)
-
-
-def _call_all(breakers: list[CircuitBreaker]) -> None:
-    for each in breakers:
-        each.call(int)
+    for fleet in shape.fleets:
+        fleet.signal(signal.SIGCONT)
