@@ -27,6 +27,7 @@ $(HOT): breakers/_hot.c setup.py $(STAMP)
 	@touch $@
 
 demo: venv ## Start the dashboard and the example fleet (PROFILE=production: all of the Procfile)
+	@$(if $(filter production,$(PROFILE)),./requirements/system.sh redis-server postgres)
 	@exec $(BIN)/python -m examples.demo $(if $(PROFILE),--profile $(PROFILE))
 
 dashboard: venv ## Bring the demo's dashboard back after it was killed

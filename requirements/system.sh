@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
-# What the tests need from the system. Installs it where we are root on Debian, else names it.
+# What the tests need from the system, or only the commands that are named. Installs it where we are
+# root on Debian, else names it.
 set -u
+wanted=("$@")
+[ ${#wanted[@]} -eq 0 ] && wanted=(redis-server chromium postgres)
 packages=()
-command -v redis-server >/dev/null || packages+=(redis-server)
-command -v chromium >/dev/null || packages+=(chromium)
-command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql)
-command -v node >/dev/null || packages+=(nodejs)
-command -v npm >/dev/null || packages+=(npm)
+for each in "${wanted[@]}"; do
+  command -v "$each" >/dev/null && continue
+  case $each in
+    postgres) ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql) ;;
+    *) packages+=("$each") ;;
+  esac
+done
 [ ${#packages[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "Installing ${packages[*]} …"
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}" >/dev/null
   exit
 fi
-echo "The tests need these system packages; install them first: ${packages[*]}"
+echo "These system packages are needed; install them first: ${packages[*]}"
 [ -z "${CI:-}" ]
