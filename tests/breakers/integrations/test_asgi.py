@@ -74,7 +74,7 @@ async def apologises(request: Request) -> Response:
 async def streams(request: Request) -> Response:
     async def parts() -> AsyncIterator[bytes]:
         for n in range(4):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
             yield str(n).encode()
         seen["left while streaming"] = remaining()
 
@@ -91,7 +91,7 @@ async def breaks_while_streaming(request: Request) -> Response:
 
 async def works_on(request: Request) -> Response:
     async def afterwards() -> None:
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.7)
         seen["left afterwards"] = remaining()
 
     return PlainTextResponse("fine", background=BackgroundTask(afterwards))
@@ -99,7 +99,7 @@ async def works_on(request: Request) -> Response:
 
 async def echoes(socket: WebSocket) -> None:
     await socket.accept()
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.7)
     await socket.send_text(await socket.receive_text())
     await socket.close()
 
@@ -159,7 +159,7 @@ def plain() -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def hurried() -> Iterator[httpx.Client]:
-    app = starlette(deadline=0.3)
+    app = starlette(deadline=0.6)
     with served(app) as url, browser(url) as client:
         yield client
 
@@ -208,7 +208,7 @@ class TestDeadlines:
         assert hurried.get("/apologises").text == "sorry"
 
     def test_what_serves_it_reads_what_is_left(self, hurried: httpx.Client) -> None:
-        assert 0 < float(hurried.get("/fine").text) <= 0.3
+        assert 0 < float(hurried.get("/fine").text) <= 0.6
 
     def test_a_stream_that_began_in_time_goes_on(self, hurried: httpx.Client) -> None:
         assert hurried.get("/streams").text == "0123"
@@ -220,7 +220,7 @@ class TestDeadlines:
         assert seen.pop("left afterwards") > 1000
 
     def test_so_they_do_in_a_task_that_another_middleware_started(self) -> None:
-        with served(starlette(BETWEEN, deadline=0.3)) as url, browser(url) as web:
+        with served(starlette(BETWEEN, deadline=0.6)) as url, browser(url) as web:
             assert web.get("/streams").text == "0123"
             assert seen.pop("left while streaming") > 1000
             assert web.get("/hangs").status_code == 504
@@ -238,8 +238,8 @@ class TestDeadlines:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    app = FastAPI()
-    app.add_middleware(BreakerMiddleware, deadline=0.3)
+    app, over = FastAPI(), threading.Event()
+    app.add_middleware(BreakerMiddleware, deadline=0.6)
 
     @app.get("/fine")
     def fine() -> float | None:
@@ -251,15 +251,16 @@ def client() -> Iterator[httpx.Client]:
 
     @app.get("/hangs")
     def hangs() -> None:
-        time.sleep(1.0)
+        over.wait(20)
 
     with served(app) as url, browser(url) as client:
         yield client
+        over.set()
 
 
 class TestFastAPI:
     def test_a_sync_endpoint_reads_what_is_left(self, client: httpx.Client) -> None:
-        assert 0 < client.get("/fine").json() <= 0.3
+        assert 0 < client.get("/fine").json() <= 0.6
 
     def test_a_refusal_becomes_an_answer(self, client: httpx.Client) -> None:
         response = client.get("/fails")
@@ -268,4 +269,4 @@ class TestFastAPI:
     def test_a_sync_endpoint_that_hangs_frees_its_request(self, client: httpx.Client) -> None:
         began = time.monotonic()
         assert client.get("/hangs").status_code == 504
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 10

@@ -123,7 +123,7 @@ class TestTime:
         assert counts(client.registry.get(service.host)) == {"timeout": 1}
 
     def test_an_attempt_has_its_own_time(self, make_client: MakeClient, service: Service) -> None:
-        client = make_client(timeout=0.2)
+        client = make_client(timeout=0.5)
         service.hangs()
         assert client("GET", service.url).status_code == 200
         assert counts(client.registry.get(service.host)) == {

@@ -174,8 +174,8 @@ class TestBodies:
         own = CircuitBreaker()
         client, session = Httpx(breaker=own).client, Requests(breaker=own).session
         for _ in range(2):
-            service.drips(6, 0.1)
-        with bounded(0.3):
+            service.drips(6, 0.15)
+        with bounded(0.5):
             response = client.send(client.build_request("GET", service.url), stream=True)
             answer = session.get(service.url, stream=True, timeout=5.0)
         assert response.read() == b"......"
