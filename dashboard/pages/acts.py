@@ -96,9 +96,9 @@ class Reach:
         said = act.reach.format(calls=f"{rate} calls/s", whom=whom) + "."
         if act.slug == "force-open" and self.seen:
             said += (
-                f" Callers fell back {_count(self.fallbacks, 'time')} in the last ten seconds."
+                f" {_count(self.fallbacks, 'call')} needed a fallback in the last ten seconds."
                 if self.fallbacks
-                else " No caller has fallen back in the last ten seconds."
+                else " No call needed a fallback in the last ten seconds."
             )
         return said
 

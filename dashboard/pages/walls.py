@@ -21,8 +21,9 @@ WORST_FIRST = (
     "forced_closed",
     "closed",
 )
-# Past this the sparklines come over the socket only: the page itself stays small.
-_WITH_SPARKS = 500
+# Past this the sparklines, and what is for pages without scripts, are left out of the page itself,
+# so that it stays small: the socket brings them.
+_GREAT = 500
 
 
 @require_GET
@@ -30,13 +31,15 @@ def wall(request: HttpRequest) -> HttpResponse:
     """Every breaker of every service, live."""
     assert isinstance(request.user, Person)
     shot = lean_snapshot()
-    if sum(len(service["breakers"]) for service in shot["services"]) > _WITH_SPARKS:
+    is_great = sum(len(service["breakers"]) for service in shot["services"]) > _GREAT
+    if is_great:
         for service in shot["services"]:
             service["breakers"] = [
                 {**each, "spark": [], "spark_err": []} for each in service["breakers"]
             ]
     context = {
         "snapshot": shot,
+        "is_great": is_great,
         "has_services": Service.objects.exists(),
         "states": WORST_FIRST,
         "saved_views": request.user.views.all(),

@@ -97,7 +97,9 @@ export class Row {
     const now = this.wall.now();
     if (override) {
       this.#say("story", overrideWords(override, now));
-      this.#say("more", `“${override.reason}” · ${progressWords(override)}`);
+      const said = [`“${override.reason}”`, progressWords(override)];
+      // What is cut off at the end must not be that somebody has not obeyed yet.
+      this.#say("more", (isDone(override) ? said : said.reverse()).join(" · "));
     } else {
       this.#say("story", last ? `${word(last.after)} ${span(now - last.at)} ago` : "");
       this.#say("more", last ? last.cause : "No transition yet");

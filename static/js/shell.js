@@ -24,6 +24,7 @@ export function start(services, detail = "full") {
   live.addEventListener("snapshot", (event) => store.reset(/** @type {any} */ (event).detail));
   live.addEventListener("frame", (event) => store.lay(/** @type {any} */ (event).detail));
   live.addEventListener("status", () => showStatus(live));
+  showStatus(live);
   setInterval(() => showStatus(live), 1000);
   announceTrips(store);
   return store;

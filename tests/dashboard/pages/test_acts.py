@@ -184,7 +184,7 @@ class TestMany:
         near, far = answer.context["scopes"]
         assert near.sentence.startswith("Stops 30 calls/s from 2 instances of 1 service.")
         assert far.sentence.startswith("Stops 40 calls/s from 3 instances of 2 services.")
-        assert "No caller has fallen back" in near.sentence
+        assert "No call needed a fallback" in near.sentence
         assert not Override.objects.exists()
 
     def test_all_that_were_chosen_are_forced(self, client: Client) -> None:
