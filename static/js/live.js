@@ -1,6 +1,7 @@
 /** How long the socket may be silent: full frames come at least every ten seconds. */
 const ASK_AFTER_MS = 13_000;
 const DEAD_AFTER_MS = 22_000;
+const ASK_AGAIN_MS = 500;
 
 /**
  * The live socket: connects, reconnects with jitter, and notices gaps and silence.
@@ -58,6 +59,11 @@ export class Live extends EventTarget {
   #take(message) {
     this.heardAt = Date.now();
     if (message.type === "snapshot") {
+      if (!message.at && this.newsAt) {
+        // It has just started and heard nothing yet: what we have is better than nothing.
+        setTimeout(() => this.resubscribe(), ASK_AGAIN_MS);
+        return;
+      }
       this.attempts = 0;
       this.seqs = new Map(message.services.map((/** @type {any} */ s) => [s.name, s.seq]));
       const age = message.at ? Math.max(0, message.now - message.at) : 0;

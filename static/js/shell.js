@@ -8,6 +8,7 @@ const WORDS = { live: "Live", connecting: "Connecting", lost: "Reconnecting", si
 const SAY_AFTER_MS = 400;
 const SAY_AT_MOST_EVERY_MS = 4000;
 const NAMES_SAID = 3;
+const REMEMBERED = 20_000;
 
 /**
  * What every live page has: the store, fed first by the page's own snapshot and then by the
@@ -88,13 +89,17 @@ function announceTrips(store) {
     for (const key of /** @type {CustomEvent<Set<string>>} */ (event).detail) {
       const now = store.breakers.get(key);
       const before = known.get(key);
-      if (now) known.set(key, now.state);
-      else known.delete(key);
-      if (!now || !before || before === now.state) continue;
+      // One that is gone may be back in a moment: a dashboard that starts knows nobody yet.
+      if (!now) continue;
+      known.set(key, now.state);
+      if (!before || before === now.state) continue;
       const opened = now.state === "open" || now.state === "forced_open";
       if (opened || now.state === "closed") {
         waiting.set(key, `${now.name} of ${now.service}: ${word(now.state)}`);
       }
+    }
+    if (known.size > REMEMBERED) {
+      for (const key of known.keys()) if (!store.breakers.has(key)) known.delete(key);
     }
     if (waiting.size && !timer) {
       const wait = Math.max(SAY_AFTER_MS, saidAt + SAY_AT_MOST_EVERY_MS - Date.now());
