@@ -2,6 +2,7 @@ import { openActs } from "./act.js";
 import { Charts } from "./charts.js";
 import { make, parts, setText, showState } from "./dom.js";
 import { latency, moment, percent, rate, utc, word } from "./format.js";
+import { listenToActs } from "./keys.js";
 import { showOverride } from "./row.js";
 import { start } from "./shell.js";
 import { keyOf } from "./store.js";
@@ -21,7 +22,10 @@ const charts = new Charts(root, () => store.now());
 let lastSeen = store.breakers.get(key)?.last?.at ?? 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let due;
+/** The override that the tables below tell of. */
+let told = store.breakers.get(key)?.override?.id;
 openActs();
+listenToActs(root);
 
 store.addEventListener("change", (event) => {
   if (/** @type {CustomEvent<Set<string>>} */ (event).detail.has(key)) render();
@@ -46,6 +50,10 @@ function render() {
   showOverride(part.override, view.override, store.now());
   showInstances(view.instances);
   charts.setStates(view.instances);
+  if (view.override?.id !== told) {
+    told = view.override?.id;
+    refreshTables();
+  }
   if (view.last && view.last.at !== lastSeen) {
     lastSeen = view.last.at;
     clearTimeout(due);
@@ -102,6 +110,17 @@ async function refreshTransitions() {
   const { transitions } = await answer.json();
   if (!transitions.length) return;
   transitionRows.replaceChildren(...transitions.map(transitionRow));
+}
+
+/** What the server wrote at first, written anew: overrides, audit, policy. */
+async function refreshTables() {
+  const answer = await fetch(location.pathname).catch(() => null);
+  if (!answer?.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const id of ["overrides", "audit", "policy"]) {
+    const rows = fresh.querySelector(`#${id} tbody`);
+    if (rows) document.querySelector(`#${id} tbody`)?.replaceWith(rows);
+  }
 }
 
 /** @param {any} each */

@@ -119,7 +119,7 @@ export class Charts {
         id,
         ...each,
         // What it was in before its first change is known since anything was reported.
-        from: each.cause ? each.from : Math.max(each.from, began),
+        from: each.cause ? each.from : Math.max(each.from, began ?? each.to),
         to: Math.min(each.to, end),
       })),
     );
@@ -133,18 +133,18 @@ export class Charts {
         continue;
       }
       if (last && goesOn) last.to = Math.min(each.since_at, end);
-      const from = last ? each.since_at : Math.max(began, Math.min(each.since_at, end - 1));
+      const from = Math.max(this.#known().from, each.since_at);
       pieces.push({ id: each.id, from, to: end, state, cause: each.cause });
     }
     return pieces.filter((each) => each.to > each.from);
   }
 
-  /** When anything was called first in this span. */
+  /** When anything was called first in this span; null where nothing was. */
   #began() {
-    const { t, counts, from } = /** @type {Series} */ (this.series);
+    const { t, counts } = this.#known();
     const columns = Object.values(counts);
     const first = t.findIndex((_, i) => columns.some((column) => column[i] > 0));
-    return first > 0 ? t[first] : from;
+    return first < 0 ? null : t[first];
   }
 
   #tables() {

@@ -2,8 +2,8 @@
  *   choose: (toHere: boolean) => void, act: (slug: string) => void, escape: () => void,
  *   search: () => void, undo: () => void, help: () => void, ends: (last: boolean) => void}} Hands */
 
-/** @type {Record<string, string>} */
-const ACTS = { o: "force-open", c: "force-closed", m: "metrics-only", a: "automatic", r: "reset" };
+/** The act that a letter opens the form of. @type {Record<string, string>} */
+export const ACTS = { o: "force-open", c: "force-closed", m: "metrics-only", a: "automatic", r: "reset" };
 
 /** The wall's keys. Inside of fields, dialogs and menus they are only letters. @param {Hands} wall */
 export function listenToKeys(wall) {
@@ -34,4 +34,19 @@ function press(wall, event, target) {
   else if (ACTS[letter] && !shiftKey) wall.act(ACTS[letter]);
   else return false;
   return true;
+}
+
+/** The acts' keys on a page of one breaker: each opens the form that its button opens.
+ * @param {ParentNode} buttons */
+export function listenToActs(buttons) {
+  for (const [letter, slug] of Object.entries(ACTS)) {
+    buttons.querySelector(`[data-act="${slug}"]`)?.setAttribute("aria-keyshortcuts", letter);
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (/** @type {Element} */ (event.target).closest("input, textarea, select")) return;
+    const button = buttons.querySelector(`[data-act="${ACTS[event.key]}"]`);
+    if (button) /** @type {HTMLElement} */ (button).click();
+  });
 }

@@ -105,6 +105,21 @@ def test_a_transition_appears_with_its_cause_and_its_window(page: Page, room: Ro
     expect(page.locator("#transitions tbody tr")).to_have_count(2)
 
 
+def test_a_key_opens_the_form_and_the_tables_tell_of_the_act(page: Page, room: Room) -> None:
+    page.goto(f"{room.url}/services/api/breakers/users")
+    expect(page.locator("#overrides .none")).to_be_visible()
+    page.keyboard.press("o")
+    page.get_by_label("Reason").fill("INC-248")
+    page.locator("#act-dialog").get_by_role("button", name="Force open").click()
+    expect(page.locator("#overrides tbody tr")).to_contain_text("INC-248")
+    expect(page.locator("#audit tbody tr")).to_contain_text("Forced open")
+    page.keyboard.press("a")
+    page.get_by_label("Reason").fill("over")
+    page.locator("#act-dialog").get_by_role("button", name="Back to automatic").click()
+    expect(page.locator("#audit tbody tr")).to_have_count(2)
+    expect(page.locator("#overrides tbody tr")).to_contain_text("over")
+
+
 def test_the_policy_says_where_each_field_comes_from(page: Page, room: Room) -> None:
     page.goto(f"{room.url}/services/api/breakers/posts")
     row = page.locator("#policy tr", has_text="timeout").first
