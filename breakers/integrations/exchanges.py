@@ -195,7 +195,8 @@ class Exchanges:
         except BaseException as error:
             for response in got:
                 # It came in the moment in which the time was up.
-                await dismiss(response)
+                with contextlib.suppress(Exception):
+                    await dismiss(response)
             if type(error) is CallTimeout:
                 raise self.client.late(until.budget) from None
             raise

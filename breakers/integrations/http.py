@@ -9,6 +9,9 @@ from typing import Any, Final, Protocol
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 # Bodies without an end of their own: nobody can wait for it to judge the call.
 _ENDLESS: Final = ("text/event-stream", "multipart/x-mixed-replace")
+_SMALL: Final = 16_384
+# What reading an unwanted body may cost; a new connection costs about as much.
+DRAIN_S: Final = 0.25
 
 
 class Answer(Protocol):
@@ -76,6 +79,17 @@ def safe(request: Request) -> bool:
 def is_endless(response: Answer) -> bool:
     """Whether the body is a stream of events."""
     return str(response.headers.get("Content-Type", "")).lower().startswith(_ENDLESS)
+
+
+def is_soon_read(response: Answer) -> bool:
+    """Whether to read a body that nobody wants, so that its connection can be used again.
+
+    >>> from types import SimpleNamespace
+    >>> is_soon_read(SimpleNamespace(headers={"Content-Length": "120"}))
+    True
+    """
+    length = str(response.headers.get("Content-Length", ""))
+    return length.isascii() and length.isdigit() and int(length) <= _SMALL
 
 
 def shortest(limit: float | None, left: float | None) -> float | None:

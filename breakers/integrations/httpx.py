@@ -9,16 +9,21 @@ and `remaining()` bounds every step.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Final, Unpack
 
-from breakers.deadline import Deadline, current_deadline, remaining
-from breakers.errors import CallTimeout
-from breakers.integrations.exchanges import Answered, Client, Exchanges, Settings, earliest
+from breakers.deadline import current_deadline, remaining
+from breakers.integrations.exchanges import Client, Exchanges, Settings
 from breakers.integrations.extras import missing
-from breakers.integrations.held import Held, NothingLearnt
 from breakers.integrations.hosts import PerHost, host_name
-from breakers.integrations.http import is_endless, shortest
+from breakers.integrations.http import DRAIN_S, is_endless, is_soon_read, shortest
+from breakers.integrations.httpx_bodies import (
+    OUR_OWN,
+    AsyncBody,
+    Body,
+    DeadlinePassed,
+    named,
+    outcome,
+)
 from breakers.timeouts import acall_within
 
 try:
@@ -28,22 +33,7 @@ except ImportError as error:
 
 __all__ = ["AsyncResilientTransport", "DeadlinePassed", "PerHost", "ResilientTransport"]
 
-# Ours to mend: the host was not asked.
-_OUR_OWN: Final = (httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
-
 _LIMITS: Final = ("connect", "read", "write", "pool")
-
-
-class DeadlinePassed(CallTimeout, httpx.TimeoutException):
-    """The time of the call was up; for handlers of either kind.
-
-    >>> str(DeadlinePassed(0.5))
-    'no answer within 0.5 s'
-    """
-
-    def __init__(self, seconds: float) -> None:
-        httpx.TimeoutException.__init__(self, "the deadline has passed")
-        self.args = (seconds,)
 
 
 class ResilientTransport(httpx.BaseTransport):
@@ -76,12 +66,12 @@ class ResilientTransport(httpx.BaseTransport):
         """
         may_repeat = _may_repeat(request, self._exchanges)
         answered = self._exchanges.make(
-            _host(request), may_repeat, lambda: self._send(request), httpx.Response.close
+            _host(request), may_repeat, lambda: self._send(request), _dismiss
         )
         response = answered.response
         if is_endless(response) or response.is_closed:
             answered.held.leave()
-        response.stream = _Body(answered, request)
+        response.stream = Body(answered, request)
         return response
 
     def _send(self, request: httpx.Request) -> httpx.Response:
@@ -89,7 +79,7 @@ class ResilientTransport(httpx.BaseTransport):
         try:
             response = self._transport.handle_request(request)
         except httpx.TimeoutException as error:
-            raise _named(error, current_deadline()) from error
+            raise named(error, current_deadline()) from error
         response.request = request
         return response
 
@@ -117,12 +107,12 @@ class AsyncResilientTransport(httpx.AsyncBaseTransport):
         """
         may_repeat = _may_repeat(request, self._exchanges)
         answered = await self._exchanges.amake(
-            _host(request), may_repeat, lambda: self._send(request), httpx.Response.aclose
+            _host(request), may_repeat, lambda: self._send(request), _adismiss
         )
         response = answered.response
         if is_endless(response) or response.is_closed:
             answered.held.leave()
-        response.stream = _AsyncBody(answered, request)
+        response.stream = AsyncBody(answered, request)
         return response
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
@@ -130,7 +120,7 @@ class AsyncResilientTransport(httpx.AsyncBaseTransport):
         try:
             response = await self._transport.handle_async_request(request)
         except httpx.TimeoutException as error:
-            raise _named(error, current_deadline()) from error
+            raise named(error, current_deadline()) from error
         response.request = request
         return response
 
@@ -139,111 +129,26 @@ class AsyncResilientTransport(httpx.AsyncBaseTransport):
         await self._transport.aclose()
 
 
-class _Held:
-    """A body that holds its place in the breaker until it has ended."""
-
-    def __init__(self, answered: Answered[httpx.Response], asked: httpx.Request) -> None:
-        self._held, self._until = answered.held, answered.until
-        self._asked, self._sent = asked, answered.response.request
-        self._held.rest()
-
-    def _limit(self) -> None:
-        """It was sent with what was left then, and is read with what is left now."""
-        if self._sent is not self._asked:
-            until = earliest(self._until)
-            left = None if until is None else until.remaining()
-            limit = self._asked.extensions.get("timeout", {}).get("read")
-            self._sent.extensions["timeout"]["read"] = shortest(limit, left)
-
-
-class _Body(_Held, httpx.SyncByteStream):
-    def __init__(self, answered: Answered[httpx.Response], asked: httpx.Request) -> None:
-        super().__init__(answered, asked)
-        stream = answered.response.stream
-        assert isinstance(stream, httpx.SyncByteStream)
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._limit()
-        chunks = iter(self._stream)
-        while True:
-            until = earliest(self._until)
-            _check(until, self._held)
-            self._held.resume()
+def _dismiss(response: httpx.Response) -> None:
+    limits = response.request.extensions.get("timeout")
+    try:
+        if limits and is_soon_read(response):
+            before = limits.get("read")
+            limits["read"] = shortest(before, DRAIN_S)
             try:
-                chunk = self._next(chunks, until)
-            except BaseException as error:
-                self._held.leave(_outcome(error))
-                raise
-            if chunk is None:
-                self._held.leave()
-                return
-            self._held.rest()
-            yield chunk
-
-    def _next(self, chunks: Iterator[bytes], until: Deadline | None) -> bytes | None:
-        try:
-            chunk = next(chunks, None)
-        except httpx.TimeoutException as error:
-            raise _named(error, until) from error
-        _check(until)
-        return chunk
-
-    def close(self) -> None:
-        try:
-            self._stream.close()
-        finally:
-            self._held.leave()
+                response.read()
+            finally:
+                limits["read"] = before
+    finally:
+        response.close()
 
 
-class _AsyncBody(_Held, httpx.AsyncByteStream):
-    def __init__(self, answered: Answered[httpx.Response], asked: httpx.Request) -> None:
-        super().__init__(answered, asked)
-        stream = answered.response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._limit()
-        chunks = aiter(self._stream)
-        while True:
-            until = earliest(self._until)
-            _check(until, self._held)
-            self._held.resume()
-            try:
-                chunk = await self._next(chunks, until)
-            except BaseException as error:
-                self._held.leave(_outcome(error))
-                raise
-            if chunk is None:
-                self._held.leave()
-                return
-            self._held.rest()
-            yield chunk
-
-    async def _next(self, chunks: AsyncIterator[bytes], until: Deadline | None) -> bytes | None:
-        if until is None:
-            return await anext(chunks, None)
-        try:
-            return await acall_within(until.remaining(), anext, chunks, None)
-        except CallTimeout:
-            raise DeadlinePassed(until.budget) from None
-        except httpx.TimeoutException as error:
-            raise _named(error, until) from error
-
-    async def aclose(self) -> None:
-        try:
-            await self._stream.aclose()
-        finally:
-            self._held.leave()
-
-
-def _check(until: Deadline | None, unblamed: Held | None = None) -> None:
-    if until is not None and until.remaining() <= 0:
-        if unblamed is not None:
-            # It was the reader who took so long.
-            unblamed.leave(NothingLearnt())
-        raise DeadlinePassed(until.budget)
+async def _adismiss(response: httpx.Response) -> None:
+    try:
+        if is_soon_read(response):
+            await acall_within(DRAIN_S, response.aread)
+    finally:
+        await response.aclose()
 
 
 def _host(request: httpx.Request) -> str:
@@ -273,23 +178,8 @@ def _bounded(request: httpx.Request) -> httpx.Request:
     )
 
 
-def _named(error: httpx.TimeoutException, until: Deadline | None) -> httpx.TimeoutException:
-    """The error, or, where the client gave up because the deadline passed, that."""
-    if until is None or until.remaining() > 0:
-        return error
-    return DeadlinePassed(until.budget)
-
-
 def _is_worth(error: Exception) -> bool:
-    return isinstance(error, httpx.TransportError) and not isinstance(error, _OUR_OWN)
+    return isinstance(error, httpx.TransportError) and not isinstance(error, OUR_OWN)
 
 
-def _outcome(error: BaseException) -> BaseException:
-    if isinstance(error, _OUR_OWN) or isinstance(error.__cause__, _OUR_OWN):
-        return NothingLearnt()
-    if isinstance(error, httpx.TimeoutException) and not isinstance(error, CallTimeout):
-        return CallTimeout()
-    return error
-
-
-_CLIENT: Final = Client(_is_worth, _outcome, DeadlinePassed)
+_CLIENT: Final = Client(_is_worth, outcome, DeadlinePassed)

@@ -42,6 +42,8 @@ _DISTRESS: Final = (
     exceptions.SlotNotCoveredError,
     OSError,
 )
+# These have no class of their own.
+_REFUSES_WRITES: Final = ("MISCONF", "NOREPLICAS")
 
 
 def guard(
@@ -97,6 +99,8 @@ def told(error: BaseException) -> BaseException | None:
         return CallTimeout()
     # A cluster that cannot be reached says so with an error of its own.
     if isinstance(error, _DISTRESS) or isinstance(error.__cause__, _DISTRESS):
+        return error
+    if str(error).startswith(_REFUSES_WRITES):
         return error
     return None if isinstance(error, exceptions.RedisError) else NothingLearnt()
 

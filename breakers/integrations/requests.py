@@ -21,7 +21,7 @@ from breakers.integrations.exchanges import Answered, Client, Exchanges, Setting
 from breakers.integrations.extras import missing
 from breakers.integrations.held import NothingLearnt
 from breakers.integrations.hosts import PerHost, host_name
-from breakers.integrations.http import is_endless, shortest
+from breakers.integrations.http import DRAIN_S, is_endless, is_soon_read, shortest
 
 try:
     import requests
@@ -95,7 +95,7 @@ class ResilientAdapter(BaseAdapter):
                 raise _named(error) from error
 
         may_repeat = self._exchanges.is_safe(request) and _may_repeat(request)
-        answered = self._exchanges.make(_host(request), may_repeat, send, requests.Response.close)
+        answered = self._exchanges.make(_host(request), may_repeat, send, _dismiss)
         if is_endless(answered.response):
             answered.held.leave()
         _Body(answered, _limits(timeout)[1]).watch()
@@ -198,7 +198,7 @@ class _Body:
     def _wait_within(self, until: Deadline | None) -> None:
         """A socket keeps the limit that it was sent with: let it wait as long as the client does,
         and no longer than is left."""
-        sock = getattr(getattr(self._raw, "_connection", None), "sock", None)
+        sock = _socket(self._raw)
         if sock is not None and (until is not None or self._sent_in_haste):
             left = None if until is None else until.remaining()
             sock.settimeout(shortest(self._limit, left))
@@ -211,6 +211,21 @@ def _late(until: Deadline | None) -> DeadlinePassed:
 
 def _is_past(until: Deadline | None) -> bool:
     return until is not None and until.remaining() <= 0
+
+
+def _dismiss(response: requests.Response) -> None:
+    sock = _socket(response.raw)
+    try:
+        if sock is not None and is_soon_read(response):
+            sock.settimeout(DRAIN_S)
+            response.raw.drain_conn()
+    finally:
+        response.close()
+
+
+def _socket(raw: Any) -> Any:
+    """The socket that a body comes from; None where it has come."""
+    return getattr(getattr(raw, "_connection", None), "sock", None)
 
 
 def _host(request: requests.PreparedRequest) -> str:

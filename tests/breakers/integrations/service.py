@@ -50,9 +50,9 @@ class Service:
 
         self.plan.append(act)
 
-    def hangs(self, after: bytes | None = None) -> None:
+    def hangs(self, after: bytes | None = None, status: int = 200) -> None:
         """Plan silence until the test is over: at once, or after the headers and `after`."""
-        self.plan.append(lambda handler: handler.hang(after))
+        self.plan.append(lambda handler: handler.hang(after, status=status))
 
     def breaks_off(self) -> None:
         """Plan a body that ends before its length."""
@@ -110,9 +110,9 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    def hang(self, after: bytes | None, kind: str = "text/plain") -> None:
+    def hang(self, after: bytes | None, kind: str = "text/plain", status: int = 200) -> None:
         if after is not None:
-            self._begin(1000, kind)
+            self._begin(1000, kind, status)
             self.wfile.write(after)
         self.service.over.wait(20)
         self.close_connection = True
@@ -130,8 +130,8 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b".")
             self.wfile.flush()
 
-    def _begin(self, length: int, kind: str) -> None:
-        self.send_response(200)
+    def _begin(self, length: int, kind: str, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(length))
         self.end_headers()

@@ -88,11 +88,19 @@ class TestRetries:
     def test_a_response_is_closed_before_the_next_attempt(
         self, client: Any, service: Service
     ) -> None:
-        # A keep-alive connection whose body nobody read would be lost to the pool, one a retry.
-        for _ in range(5):
+        for _ in range(3):
             service.answers(503)
             client("GET", service.url)
-        assert counts(client.registry.get(service.host))["success"] == 5
+        assert counts(client.registry.get(service.host))["success"] == 3
+        assert len({asked.port for asked in service.asked}) == 1, "and its connection kept alive"
+
+    def test_nobody_waits_for_the_body_of_a_response_that_is_not_returned(
+        self, client: Any, service: Service
+    ) -> None:
+        service.hangs(after=b"an apology of a thousand bytes", status=503)
+        began = time.monotonic()
+        assert client("GET", service.url).status_code == 200
+        assert time.monotonic() - began < 4
 
     def test_retries_have_a_budget(self, make_client: MakeClient, service: Service) -> None:
         own = CircuitBreaker(failure_threshold=None)

@@ -91,6 +91,18 @@ class TestSync:
             plain.config_set("maxmemory", 0)
         assert counts(own) == {"failure": 1}
 
+    def test_one_that_refuses_writes_fails(self, redis_url: str) -> None:
+        own = breaker()
+        plain = redis.Redis.from_url(redis_url)
+        client = guard(redis.Redis.from_url(redis_url), own)
+        plain.config_set("min-replicas-to-write", 1)
+        try:
+            with pytest.raises(redis.ResponseError, match="NOREPLICAS"):
+                client.set("redis-write", "x")
+        finally:
+            plain.config_set("min-replicas-to-write", 0)
+        assert counts(own) == {"failure": 1}
+
     def test_nobody_listening_opens_it_and_then_nobody_is_asked(self) -> None:
         own = breaker()
         client = guard(redis.Redis(port=free_port(), retry=None), own)
