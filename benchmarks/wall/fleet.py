@@ -104,26 +104,29 @@ class SyntheticFleet:
                 "at": at,
                 "full": full,
                 "interval_s": 1.0,
-                "breakers": [self._go_on(view, at, slides) for view in views],
+                "breakers": [self._go_on(view, at, slides, full) for view in views],
                 "instances": [self._instance(service, n, at) for n in range(INSTANCES)],
                 "removed": {"breakers": [], "instances": []},
+                "turned_away": {"instances": 0, "breakers": 0},
             }
             for service, views in self._views.items()
         ]
 
-    def _go_on(self, view: dict[str, Any], at: float, slides: bool) -> dict[str, Any]:
+    def _go_on(self, view: dict[str, Any], at: float, slides: bool, full: bool) -> dict[str, Any]:
         dice = self._random.random
         view["rate"] = round(view["rate"] * (0.95 + 0.1 * dice()), 1)
         view["p99_ms"] = round(view["p99_ms"] * (0.95 + 0.1 * dice()), 1)
+        tripped = False
         if slides:
             calls = int(view["rate"] * (0.8 + 0.4 * dice()))
             failed = calls if view["state"] == "open" else 0
             view["spark"] = [*view["spark"][1:], calls]
             view["spark_err"] = [*view["spark_err"][1:], failed]
             view["error_pct"] = 100.0 if view["state"] == "open" else round(dice(), 2)
-            if dice() < TRIPS:
+            if tripped := dice() < TRIPS:
                 self._trip(view, at)
-        return view
+        # What an instance says travels when it has changed.
+        return view if full or tripped else {**view, "instances": []}
 
     def _trip(self, view: dict[str, Any], at: float) -> None:
         before = view["state"]
