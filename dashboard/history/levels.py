@@ -19,7 +19,8 @@ DAY: Final = 86_400
 @dataclass(frozen=True, slots=True)
 class Level:
     """Buckets of `step_s` seconds, kept for `kept_s`, in partitions of `partition_s`. The rollup
-    carries a bucket on when it is `settle_s` old, `chunk_s` at a time."""
+    carries a bucket on when it is `settle_s` old, `chunk_s` at a time. Pages of the table are
+    filled to `fill_pct`: a row that every checkpoint adds to needs room beside it."""
 
     table: str
     step_s: int
@@ -27,6 +28,7 @@ class Level:
     partition_s: int
     settle_s: int = 0
     chunk_s: int = 0
+    fill_pct: int = 100
 
     def floor(self, at: float) -> int:
         """The start of the bucket that a time is in."""
@@ -38,7 +40,7 @@ class Level:
 
 
 LEVELS: Final = (
-    Level("history_tenseconds", 10, DAY, 6 * HOUR),
+    Level("history_tenseconds", 10, DAY, 6 * HOUR, fill_pct=50),
     Level("history_minute", MINUTE, 14 * DAY, DAY, settle_s=2 * MINUTE, chunk_s=10 * MINUTE),
     Level("history_hour", HOUR, 730 * DAY, 30 * DAY, settle_s=10 * MINUTE, chunk_s=6 * HOUR),
 )

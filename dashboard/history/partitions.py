@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
 
@@ -56,7 +56,10 @@ def _make(level: Level, begin: int) -> bool:
         if _exists(cursor, name):
             return False
         end = begin + level.partition_s
-        cursor.execute(f'CREATE TABLE "{name}" (LIKE "{level.table}" INCLUDING ALL)')
+        cursor.execute(
+            f'CREATE TABLE "{name}" (LIKE "{level.table}" INCLUDING ALL)'
+            f" WITH (fillfactor = {level.fill_pct})"
+        )
         cursor.execute(
             f'ALTER TABLE "{level.table}" ATTACH PARTITION "{name}"'
             f" FOR VALUES FROM ({begin}) TO ({end})"
@@ -65,9 +68,14 @@ def _make(level: Level, begin: int) -> bool:
     return True
 
 
-def _exists(cursor: object, name: str) -> bool:
-    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])  # type: ignore[attr-defined]
-    return bool(cursor.fetchone()[0])  # type: ignore[attr-defined]
+def _exists(cursor: Any, name: str) -> bool:
+    # Not to_regclass: it answers from a cache, which having waited for the lock does not refresh.
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM pg_class"
+        " WHERE relname = %s AND relnamespace = current_schema()::regnamespace)",
+        [name],
+    )
+    return bool(cursor.fetchone()[0])
 
 
 def of(level: Level) -> list[Partition]:

@@ -3,8 +3,8 @@ late, twice, at once, or is cut off in between."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -171,38 +171,57 @@ def test_a_crash_in_the_midst_of_a_roll_up_neither_loses_nor_repeats() -> None:
     assert successes() == (60, 60, 60)
 
 
-@pytest.mark.skipif(
+one_writer = pytest.mark.skipif(
     connection.vendor == "sqlite",
     reason="a shared database in memory refuses a second writer, where a file lets it wait",
 )
+
+
+def at_once(work: Callable[[int], None], threads: int) -> None:
+    """Run `work(0)`, `work(1)` and so on in threads of their own; what one raises is raised."""
+
+    def run(which: int) -> None:
+        try:
+            work(which)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(run, which) for which in range(threads)]:
+            done.result()
+
+
+@one_writer
 @pytest.mark.django_db(transaction=True)
 def test_workers_that_roll_up_and_add_at_once_count_everything_once() -> None:
     for minute in range(120):
         absorb(NOW + minute * 60, success=1, failure=0)
     now = NOW + 4 * HOUR
-    errors: list[BaseException] = []
 
     def work(which: int) -> None:
-        try:
-            if which % 2:
-                services.roll_up(now)
-            else:
-                for minute in range(0, 120, 5):
-                    with transaction.atomic():
-                        services.absorb(batch_of(NOW + minute * 60, success=1, failure=0), now)
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
+        if which % 2:
+            services.roll_up(now)
+        else:
+            for minute in range(0, 120, 5):
+                with transaction.atomic():
+                    services.absorb(batch_of(NOW + minute * 60, success=1, failure=0), now)
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    at_once(work, 4)
     services.roll_up(now)
     assert successes() == (168, 168, 168)
+
+
+@one_writer
+@pytest.mark.django_db(transaction=True)
+def test_workers_that_need_the_same_new_partition_at_once_all_get_it() -> None:
+    new = NOW + 300 * DAY
+
+    def work(which: int) -> None:
+        with transaction.atomic():
+            services.absorb(batch_of(new, instance=str(which), success=1, failure=0), new)
+
+    at_once(work, 8)
+    assert successes()[0] == 8
 
 
 # -- Making room ---------------------------------------------------------------------------------
