@@ -42,6 +42,7 @@ ERRORS = {
     "limited": RateLimited(2, 60.0, 30.0),
     "late": CallTimeout(2.0),
     "boom": KeyError("boom"),
+    "own": TimeoutError("of its own"),
 }
 seen: dict[str, Any] = {}
 
@@ -174,6 +175,7 @@ class TestRefusals:
             ("limited", 503, "30"),
             ("late", 504, None),
             ("boom", 500, None),
+            ("own", 500, None),
         ],
     )
     def test_become_an_answer(
@@ -203,6 +205,9 @@ class TestDeadlines:
         assert hurried.get("/hangs").status_code == 504
         assert time.monotonic() - began < 5
         assert seen.pop("cancelled")
+
+    def test_a_time_that_was_not_its_own_is_an_error(self, hurried: httpx.Client) -> None:
+        assert hurried.get("/fails/own").status_code == 500
 
     def test_one_that_answers_all_the_same_has_answered(self, hurried: httpx.Client) -> None:
         assert hurried.get("/apologises").text == "sorry"

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import iscoroutinefunction
 from django.core.cache import InvalidCacheBackendError, caches
 from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
+from django.utils.decorators import sync_and_async_middleware
 
 from breakers import (
     BulkheadFull,
@@ -63,16 +65,23 @@ async def streams(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts())
 
 
-class Failing:
+@sync_and_async_middleware
+def failing(get_response: Any) -> Any:
     """A middleware of somebody else whose own dependency is open."""
 
-    def __init__(self, get_response: Any) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> Any:
+    def check(request: HttpRequest) -> None:
         if request.headers.get("X-Session") == "open":
             raise ERRORS["open"]
-        return self.get_response(request)
+
+    async def acall(request: HttpRequest) -> Any:
+        check(request)
+        return await get_response(request)
+
+    def call(request: HttpRequest) -> Any:
+        check(request)
+        return get_response(request)
+
+    return acall if iscoroutinefunction(get_response) else call
 
 
 class Own(BreakerMiddleware):
@@ -88,7 +97,7 @@ urlpatterns = [
 ]
 OURS = "breakers.integrations.django.BreakerMiddleware"
 HERE = override_settings(
-    ROOT_URLCONF=__name__, MIDDLEWARE=[OURS, f"{__name__}.Failing"], TEMPLATES=[]
+    ROOT_URLCONF=__name__, MIDDLEWARE=[OURS, f"{__name__}.failing"], TEMPLATES=[]
 )
 
 

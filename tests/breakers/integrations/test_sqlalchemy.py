@@ -55,6 +55,8 @@ class TestEngines:
             connection.execute(insert(orders), [{"n": 1}, {"n": 2}])
             assert connection.execute(select(orders.c.n)).scalars().all() == [1, 2]
             assert connection.exec_driver_sql("SELECT 7").scalar() == 7
+            bare = connection.execution_options(no_parameters=True)
+            assert bare.exec_driver_sql("SELECT 7").scalar() == 7
         assert counts(breaker)["success"] >= 4
 
     def test_it_says_the_same_as_without(self, engine: Engine, breaker: CircuitBreaker) -> None:
