@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from dashboard.fleet.views import LastTransition
 from dashboard.history.models import Transition
@@ -150,10 +151,15 @@ def _state_before(service: str, breaker: str, at: float) -> list[Transition]:
 
 
 def last_transitions() -> dict[tuple[str, str], LastTransition]:
-    """The last transition of each breaker."""
+    """The last transition of each breaker, of the last day."""
     found: dict[tuple[str, str], LastTransition] = {}
-    recent = Transition.objects.filter(at__gte=time.time() - _DAY_S).order_by("at", "number")
-    for row in recent.iterator():
+    latest = Window(
+        RowNumber(),
+        partition_by=[F("service"), F("breaker")],
+        order_by=[F("at").desc(), F("number").desc()],
+    )
+    recent = Transition.objects.filter(at__gte=time.time() - _DAY_S).annotate(place=latest)
+    for row in recent.filter(place=1).order_by().iterator():
         found[row.service, row.breaker] = {
             "at": row.at,
             "before": row.before,

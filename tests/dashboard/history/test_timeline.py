@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from breakers import wire
@@ -79,4 +81,17 @@ def test_an_instance_that_changed_before_the_range_is_in_what_it_changed_to() ->
     assert {name: [each["state"] for each in strip] for name, strip in strips.items()} == {
         "one": ["open"],
         "two": ["forced_open"],
+    }
+
+
+def test_the_last_transition_of_each_breaker_is_the_latest_of_all_instances() -> None:
+    now = time.time()
+    change(7, 30.0, "closed", "open", at=now)
+    change(8, 30.0, "open", "half_open", at=now)
+    change(1, 40.0, "open", "closed", at=now, instance="two")
+    change(1, 5.0, "closed", "open", at=now, breaker="users")
+    last = queries.last_transitions()
+    assert {key[1]: each["after"] for key, each in last.items()} == {
+        "posts": "half_open",
+        "users": "open",
     }
