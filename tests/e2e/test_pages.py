@@ -72,6 +72,16 @@ def test_keys_zoom_too(page: Page, room: Room) -> None:
     expect(page.locator("#unzoom")).to_be_hidden()
 
 
+def test_every_range_has_its_history(page: Page, room: Room) -> None:
+    page.goto(f"{room.url}/services/api/breakers/posts")
+    page.wait_for_selector("#chart-rate .main-svg")
+    for name in ("5m", "15m", "1h", "6h", "24h", "7d", "30d"):
+        with page.expect_response(lambda answer: "/history?" in answer.url) as response:
+            page.locator(f"[data-range='{name}']").click()
+        assert response.value.ok
+        assert len(response.value.json()["t"]) <= 400
+
+
 def test_every_chart_is_a_table_too(page: Page, room: Room) -> None:
     page.goto(f"{room.url}/services/api/breakers/posts")
     page.wait_for_selector("#chart-states .main-svg")
