@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from breakers import wire
 from breakers.agent.slices import Slice, pack
@@ -15,10 +13,6 @@ if TYPE_CHECKING:
     from breakers.records import Drained, Snapshot, TransitionRecord
     from breakers.windows import WindowFigures
 
-logger = logging.getLogger("breakers.agent")
-_REPORTABLE: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,120}")
-# Beyond this the names are not remembered, and such breakers are looked at anew each time.
-_MAX_REFUSED_NAMES: Final = 1000
 
 _Seen = tuple[str, str, int, bool]
 
@@ -34,7 +28,6 @@ class Collector:
         self._start = now()
         self._seen: dict[str, _Seen] = {}
         self._declared: dict[str, object] = {}
-        self._unreportable: set[str] = set()
 
     def tell_all_again(self) -> None:
         """Have the next slice name every breaker with its state and policy: for someone new."""
@@ -52,8 +45,6 @@ class Collector:
 
     def _report(self, breaker: CircuitBreaker) -> wire.BreakerReport | None:
         name = breaker.name
-        if name in self._unreportable or not self._is_reportable(name):
-            return None
         # In this order, so that the state is never older than the transitions told with it.
         drained = breaker.drain()
         shot = breaker.snapshot()
@@ -71,17 +62,6 @@ class Collector:
     def _forget_all_but(self, names: set[str]) -> None:
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}
         self._declared = {name: policy for name, policy in self._declared.items() if name in names}
-
-    def _is_reportable(self, name: str) -> bool:
-        if _REPORTABLE.fullmatch(name):
-            return True
-        if len(self._unreportable) < _MAX_REFUSED_NAMES:
-            self._unreportable.add(name)
-            logger.warning(
-                "breaker %a is not reported: its name must be 1 to 120 printable characters",
-                name[:140],
-            )
-        return False
 
 
 def _breaker_report(

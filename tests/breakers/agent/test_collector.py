@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import pytest
-
 from breakers import CircuitBreaker, Registry
 from breakers.agent.collector import Collector
 from breakers.testing import FakeClock
@@ -53,18 +51,6 @@ def test_code_that_declares_more_is_told_again() -> None:
     (report,) = collector.collect().breakers()
     assert report.policy is not None
     assert report.policy["timeout"] == 2.0
-
-
-@pytest.mark.parametrize("name", ["a\nb", "x" * 121, "\ud800"])
-def test_a_name_that_the_wire_cannot_carry_is_said_once_and_left_out(
-    name: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    registry = Registry()
-    CircuitBreaker(name=name, registry=registry)
-    collector = Collector(registry.all, FakeClock().monotonic)
-    assert collector.collect().is_empty
-    assert collector.collect().is_empty
-    assert len(caplog.records) == 1
 
 
 def test_breakers_that_are_gone_are_forgotten() -> None:
