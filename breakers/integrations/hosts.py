@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,6 +16,7 @@ from breakers.registry import Registry
 from breakers.registry import registry as default_registry
 
 BreakerFor = CircuitBreaker | Callable[[str], CircuitBreaker | None] | None
+_LONGEST_NAME: Final = 120
 _USUAL_PORTS: Final = {"http": 80, "https": 443, "redis": 6379}
 
 
@@ -60,7 +62,7 @@ class PerHost:
 
     def __call__(self, host: str) -> CircuitBreaker | None:
         """The breaker of `host`, or None beyond the bound."""
-        name = self._prefix + host
+        name = fitting(self._prefix + host)
         found = self._registry.get(name)
         if found is not None:
             return found
@@ -95,6 +97,18 @@ def breaker_for(breaker: BreakerFor, host: str) -> CircuitBreaker | None:
     return breaker(host)
 
 
+def fitting(name: str) -> str:
+    """A name that a breaker may have: of one that is too long the beginning, and a digest of all.
+
+    >>> len(fitting("a" * 200)), fitting("api.example.com")
+    (120, 'api.example.com')
+    """
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: _LONGEST_NAME - len(digest) - 1]}~{digest}"
+
+
 def named(name: str, registry: Registry, fields: dict[str, object]) -> CircuitBreaker:
     """The registered breaker of that name, made with these fields of `Policy` if there is none.
 
@@ -102,5 +116,5 @@ def named(name: str, registry: Registry, fields: dict[str, object]) -> CircuitBr
         PolicyError: a field has a value it cannot have.
         RegistryFull: there is no room for it.
     """
-    own: dict[str, Any] = {**fields}
+    name, own = fitting(name), dict[str, Any](fields)
     return registry.get_or_create(name, lambda: CircuitBreaker(name=name, registry=None, **own))

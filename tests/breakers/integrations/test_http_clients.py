@@ -244,6 +244,13 @@ class TestHosts:
         assert make_client(breaker=per_host)("GET", service.url).status_code == 200
         assert [breaker.name for breaker in mine.all()] == ["elsewhere"]
 
+    def test_a_host_may_have_a_long_name(self) -> None:
+        per_host = PerHost(registry=Registry())
+        one, other = (per_host("a" * 60 + "." + "b" * 180 + end) for end in (".com", ".org"))
+        assert one is not None
+        assert other is not None
+        assert one is not other
+
     def test_so_are_those_that_a_full_registry_has_no_room_for(self) -> None:
         mine = Registry(max_breakers=1)
         CircuitBreaker(name="another", registry=mine)
