@@ -40,8 +40,14 @@ def main() -> None:
     os.chdir(home)
     if not (data / "PG_VERSION").exists():
         _make(programs, data, password)
-    options = ["-D", data, "-k", home, "-p", str(state.ports["POSTGRES_PORT"])]
-    settings = ("listen_addresses=127.0.0.1", "max_connections=100", "log_min_messages=warning")
+    options = ["-D", data, "-p", str(state.ports["POSTGRES_PORT"])]
+    settings = (
+        "listen_addresses=127.0.0.1",
+        # Whose path may be too long for a socket.
+        "unix_socket_directories=",
+        "max_connections=100",
+        "log_min_messages=warning",
+    )
     for setting in settings:
         options += ["-c", setting]
     sys.stdout.flush()
@@ -97,7 +103,7 @@ def _make(programs: Path, data: Path, password: str) -> None:
             "-A",
             "scram-sha-256",
         ]
-        more = [f"--pwfile={file.name}", "-E", "UTF8", "--locale=C.UTF-8"]
+        more = [f"--pwfile={file.name}", "-E", "UTF8", "--locale=C"]
         subprocess.run([*command, *more], check=True, stdout=subprocess.DEVNULL)
     draft.rename(data)
 

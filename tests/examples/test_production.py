@@ -17,6 +17,7 @@ from tests.examples.running import ROOT, Running, eventually, http, running
 from tests.servers import free_port
 
 UP_S = 40.0
+WEBS = ("WEB1_PORT", "WEB2_PORT")
 ROLES = {"postgres", "redis", "web1", "web2", "balancer", "fleet1", "fleet2"} | {
     "worker",
     "beat",
@@ -94,6 +95,21 @@ def test_a_killed_web_process_is_missed_by_nobody_and_comes_back(shape: Shape) -
     for _ in range(10):
         assert httpx.get(f"{shape.url}/healthz", trust_env=False).status_code == 200
     eventually(lambda: http.get(f"http://127.0.0.1:{port}/healthz").status_code == 200, 30)
+
+
+def test_a_web_process_that_is_told_to_end_hands_its_agents_over(shape: Shape) -> None:
+    def connected() -> list[float]:
+        urls = [f"http://127.0.0.1:{shape.ports[name]}/metrics" for name in WEBS]
+        found = [
+            re.search(r"^switchgear_agents_connected (.+)$", http.get(u).text, re.M) for u in urls
+        ]
+        return [float(each[1]) for each in found if each]
+
+    eventually(lambda: sum(connected()) == 6, 30, connected)
+    pid = next(pid for pid, port in shape.webs().items() if port == shape.ports["WEB1_PORT"])
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), 10)
+    eventually(lambda: sum(connected()) == 6, 30, connected)
 
 
 def test_ctrl_c_ends_every_process(shape: Shape) -> None:
