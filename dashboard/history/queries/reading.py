@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import reduce
-from operator import or_
-
-from django.db.models import Q
 
 from dashboard.history.models import Transition
 from dashboard.keyset import walk
@@ -30,8 +26,17 @@ def between(
 
 
 def latest_of(pairs: Iterable[tuple[str, str]], since: float, limit: int) -> list[Transition]:
-    """The transitions of some breakers, given as (service, breaker), since a time: newest first."""
-    wanted = [Q(service=service, breaker=breaker) for service, breaker in pairs]
+    """The transitions of some breakers, given as (service, breaker), since a time: newest first.
+
+    At most `limit` are read, of which those of other breakers by the same names are left out.
+    """
+    wanted = set(pairs)
     if not wanted:
         return []
-    return list(Transition.objects.filter(reduce(or_, wanted), at__gte=since)[:limit])
+    # Two lists instead of a condition for each pair: databases bound how deep a condition may be.
+    rows = Transition.objects.filter(
+        service__in={service for service, _ in wanted},
+        breaker__in={breaker for _, breaker in wanted},
+        at__gte=since,
+    )
+    return [row for row in rows[:limit] if (row.service, row.breaker) in wanted]

@@ -1,4 +1,5 @@
-"""The contract of history holds on PostgreSQL too: the tests beside this one, once more, there."""
+"""The contract of history holds on PostgreSQL too: the tests beside this one, once more, there; and
+the timeline, which is read from it."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import pytest
 from tests.servers import postgres_server
 
 HERE = Path(__file__).parent
+TIMELINE = HERE.parent / "pages/test_events.py"
 ROOT = HERE.parents[2]
 VARIABLE = "SWITCHGEAR_DATABASE_URL"
 
@@ -20,7 +22,7 @@ VARIABLE = "SWITCHGEAR_DATABASE_URL"
 def test_the_contract_holds_on_postgres(tmp_path: Path) -> None:
     with postgres_server(tmp_path) as url:
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE, TIMELINE],
             cwd=ROOT,
             env={**os.environ, VARIABLE: url},
             capture_output=True,

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from dashboard.access.models import AuditEntry, Person
 from dashboard.control import services as control
+from dashboard.history import partitions
+from dashboard.history.levels import TRANSITIONS
 from dashboard.history.models import Transition
 from dashboard.pages.events import KINDS, TOGETHER_S, Event, Wanted, events, together
 from dashboard.pages.exports import as_csv, as_json, as_markdown
@@ -27,6 +29,7 @@ ABOUT: dict[str, Any] = {"from": "then", "to": "now", "filter": {"service": "", 
 def transition(at: float, instance: str = "one", **more: Any) -> Transition:
     fields = {"service": "shop", "breaker": "posts", "before": "closed", "after": "open"} | more
     number = Transition.objects.count() + 1
+    partitions.ensure(TRANSITIONS, [at])
     return Transition.objects.create(
         at=at,
         instance=instance,
@@ -94,6 +97,7 @@ def test_a_long_range_is_read_a_page_at_a_time_without_loss(
     oldest_first: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Many at the very same moment, across the pages' bounds.
+    partitions.ensure(TRANSITIONS, [0.0])
     Transition.objects.bulk_create(
         Transition(
             service="shop", breaker="posts", instance=f"i{n}", boot="b", number=n, key=n,

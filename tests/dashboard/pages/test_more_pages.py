@@ -219,6 +219,15 @@ def test_it_says_since_when(admin: Person, shown: Any) -> None:
     assert service["since"] == pytest.approx(began.at)
 
 
+def test_a_service_of_a_thousand_breakers_says_it_too(admin: Person, shown: Any) -> None:
+    states = ["open", *["closed"] * 999]
+    shown("shop", *(wire.BreakerReport(name=f"b{n}", state=s) for n, s in enumerate(states)))
+    began = at(60.0, breaker="b0")
+    at(30.0, service="web", breaker="b0", before="half_open")
+    (service,) = Client().get(f"{link(admin)}/now").json()["services"]
+    assert service["since"] == pytest.approx(began.at)
+
+
 @pytest.mark.parametrize("end", ["revoked", "expires"])
 def test_an_ended_link_shows_nothing(admin: Person, shown: Any, end: str) -> None:
     shown("shop", wire.BreakerReport(name="posts", state="open"))
