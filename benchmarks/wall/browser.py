@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
@@ -12,7 +14,7 @@ from playwright.sync_api import BrowserContext
 
 from benchmarks.wall.world import Door
 
-TRACED_S = 8.0
+PATIENCE_MS = 120_000
 KEY_EVERY_MS = 100
 QUERIES = (
     "state:open service-0",
@@ -48,12 +50,22 @@ _WATCH = """
 """
 
 
+@dataclass
+class Longest:
+    """A task by the clock, which runs on while another process has the core, and by what it
+    worked."""
+
+    clock_ms: float = 0.0
+    worked_ms: float = 0.0
+
+
 class Wall:
     """The wall as a person has it open."""
 
     def __init__(self, context: BrowserContext, door: Door) -> None:
         self.rate = 0.0
         self.page = context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
         self.page.add_init_script(_WATCH)
         self.cdp = context.new_cdp_session(self.page)
         self.cdp.send("Performance.enable")
@@ -64,9 +76,13 @@ class Wall:
         self.page.wait_for_selector("#wall .breaker")
         self.page.wait_for_selector("#connection[data-status=live]")
 
+    def wait(self, seconds: float) -> None:
+        """Only look at it."""
+        self.page.wait_for_timeout(seconds * 1000)
+
     def settle(self, seconds: float) -> None:
         """Let the load be over, and begin to count."""
-        self.page.wait_for_timeout(seconds * 1000)
+        self.wait(seconds)
         self.page.evaluate("__watch.long.length = 0")
 
     def _metrics(self) -> dict[str, float]:
@@ -76,7 +92,7 @@ class Wall:
     def busy(self, seconds: float) -> float:
         """What the main thread works meanwhile, in per cent of one core. Frames are counted."""
         before, frames = self._metrics(), self._frames()
-        self.page.wait_for_timeout(seconds * 1000)
+        self.wait(seconds)
         after = self._metrics()
         took = after["Timestamp"] - before["Timestamp"]
         self.rate = (self._frames() - frames) / took
@@ -85,18 +101,17 @@ class Wall:
     def _frames(self) -> int:
         return int(self.page.evaluate("__watch.frames"))
 
-    def longest_task(self) -> tuple[float, float]:
-        """The longest task of the main thread during some seconds of tracing, in ms: by the clock,
-        which runs on while another process has the core, and by what it worked."""
+    @contextmanager
+    def traced(self) -> Iterator[Longest]:
+        """The longest task of the main thread meanwhile."""
         browser = self.page.context.browser
         assert browser
+        longest = Longest()
         browser.start_tracing(page=self.page, categories=["toplevel"])
-        self.page.wait_for_timeout(TRACED_S * 1000)
-        events = json.loads(browser.stop_tracing())["traceEvents"]
-        tasks = _main_thread(events, self._pid())
-        by_clock = max((each["dur"] for each in tasks), default=0)
-        worked = max((each.get("tdur", 0) for each in tasks), default=0)
-        return by_clock / 1000, worked / 1000
+        yield longest
+        tasks = _main_thread(json.loads(browser.stop_tracing())["traceEvents"], self._pid())
+        longest.clock_ms = max((each["dur"] for each in tasks), default=0) / 1000
+        longest.worked_ms = max((each.get("tdur", 0) for each in tasks), default=0) / 1000
 
     def _pid(self) -> int:
         """The process of the page, to know its tasks from those of others."""
@@ -143,7 +158,7 @@ class Wall:
         found = [self.heap()]
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            self.page.wait_for_timeout(every * 1000)
+            self.wait(every)
             found.append(self.heap())
         return found
 

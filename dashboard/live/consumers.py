@@ -16,8 +16,10 @@ from dashboard.telemetry import told
 
 LOGIN_NEEDED: Final = 4401
 MALFORMED: Final = 4400
-# So many frames may wait for a slow browser; past that it gets a fresh snapshot instead of them.
+# So many frames may wait for a slow browser, and so many of each service where there are many;
+# past that it gets a fresh snapshot instead of them.
 _BACKLOG: Final = 64
+_BACKLOG_A_SERVICE: Final = 8
 _MAX_TEXT: Final = 16_384
 
 
@@ -79,7 +81,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
     def _take(self, service: str, payload: bytes) -> None:
         if self._wanted is not None and service not in self._wanted:
             return
-        if len(self._waiting) >= _BACKLOG:
+        if len(self._waiting) >= max(_BACKLOG, _BACKLOG_A_SERVICE * len(mirror().services)):
             self._snapshot_due = True
         if not self._snapshot_due:
             self._waiting.append(payload)
