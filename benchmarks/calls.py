@@ -38,7 +38,7 @@ def main() -> None:
     mode.add_argument("--threads", type=int, metavar="N")
     mode.add_argument("--memory", action="store_true")
     parser.add_argument(
-        "--rounds", type=int, help="rounds of 10 ms each (60), of threads of 80 ms (9)"
+        "--rounds", type=int, help="rounds of 10 ms each (60), of threads of 150 ms (9)"
     )
     options = parser.parse_args()
     if options.memory:

@@ -19,7 +19,7 @@ from benchmarks.contenders import OWN, floor, sync_calls, sync_wrappers, work
 from benchmarks.rounds import last_line
 from breakers import CircuitBreaker
 
-_ROUND_S = 0.08
+_ROUND_S = 0.15
 _SLEEPS = 1600
 
 
