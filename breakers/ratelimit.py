@@ -70,20 +70,28 @@ class RateLimiter:
         Raises:
             RateLimited: the turn would come later than `max_wait` or the present deadline.
         """
-        wait = self._reserve()
+        wait, turn = self._reserve()
         if wait > 0:
-            self._sleep(wait)
+            try:
+                self._sleep(wait)
+            except BaseException:
+                self._give_back(turn)
+                raise
         return wait
 
     async def aacquire(self) -> float:
         """`acquire` for coroutines."""
-        wait = self._reserve()
+        wait, turn = self._reserve()
         if wait > 0:
-            await self._asleep(wait)
+            try:
+                await self._asleep(wait)
+            except BaseException:
+                self._give_back(turn)
+                raise
         return wait
 
-    def _reserve(self) -> float:
-        """Seconds until this caller's turn, which is taken."""
+    def _reserve(self) -> tuple[float, float]:
+        """Seconds until this caller's turn, which is taken, and what to give back of it."""
         left = remaining()
         patience = self.max_wait if left is None else min(self.max_wait, left)
         with self._lock:
@@ -96,7 +104,13 @@ class RateLimiter:
                 self.rejected += 1
                 raise RateLimited(self.calls, self.per, wait)
             self._conforms_at = conforms_at + self._interval
-            return wait
+            return wait, self._conforms_at
+
+    def _give_back(self, turn: float) -> None:
+        """Of a caller that waits no longer; its turn is lost where another stands behind it."""
+        with self._lock:
+            if self._conforms_at == turn:
+                self._conforms_at -= self._interval
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()

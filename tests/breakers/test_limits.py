@@ -292,6 +292,40 @@ class TestRateLimiter:
         waits = await asyncio.gather(*(limiter.aacquire() for _ in range(3)))
         assert [round(wait, 2) for wait in waits] == [0.0, 0.01, 0.02]
 
+    async def test_a_turn_that_nobody_waits_for_any_more_goes_to_the_next(self) -> None:
+        clock = FakeClock()
+
+        def interrupted(seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        async def cancelled(seconds: float) -> None:
+            raise asyncio.CancelledError
+
+        limiter = RateLimiter(
+            1, per=10, max_wait=60, clock=clock, sleep=interrupted, asleep=cancelled
+        )
+        assert limiter.acquire() == 0
+        for _ in range(3):
+            with pytest.raises(KeyboardInterrupt):
+                limiter.acquire()
+            with pytest.raises(asyncio.CancelledError):
+                await limiter.aacquire()
+        clock.advance(10)
+        assert limiter.acquire() == 0
+
+    async def test_but_those_behind_it_keep_theirs(self) -> None:
+        limiter = RateLimiter(1, per=1.0, max_wait=60, clock=FakeClock())
+        assert await limiter.aacquire() == 0
+        waiting = [asyncio.create_task(limiter.aacquire()) for _ in range(2)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.wait([waiting[0]])
+        limiter.max_wait = 2.5
+        with pytest.raises(RateLimited, match=r"in 3\.0 s"):
+            limiter.acquire()
+        waiting[1].cancel()
+        await asyncio.wait([waiting[1]])
+
     def test_nobody_is_held_beyond_the_deadline(self) -> None:
         limiter = RateLimiter(1, per=10.0, max_wait=60.0)
         limiter.acquire()
