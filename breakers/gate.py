@@ -118,9 +118,10 @@ class Gate:
                 self._refused()
                 raise CircuitBreakerOpen(self.name, left)
             entry = self._admit()
-        self._started()
         start = now()
         try:
+            # In here, so that an alarm which rings right behind it is this call's end.
+            self._started()
             result = func(*args, **kwargs)
         except BaseException as error:
             self._failed(entry, now(), start, error)

@@ -31,8 +31,9 @@ STRATEGIES: Final = ("auto", "thread", "cooperative")
 
 # Rooms that keep books, which an error out of nowhere would leave half done. None of them calls a
 # callee itself: one that is written in C runs in its caller's frame, and must be interrupted there.
+_HERE: Final = os.path.dirname(__file__)
 _UNDISTURBED: Final = frozenset(
-    os.path.join(os.path.dirname(__file__), f"{room}.py")
+    os.path.join(_HERE, f"{room}.py")
     for room in (
         "breaker", "histogram", "locking", "machine", "operated", "waiting", "windows",
     )
@@ -118,7 +119,7 @@ class timeout:  # noqa: N801 - the article's name, used like a function
                 handler(number, frame)
             return
         self._rang = True
-        if frame is not None and frame.f_code.co_filename in _UNDISTURBED:
+        if _is_counting(frame):
             # In the middle of counting: what it would leave half done is never put right.
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
             return
@@ -148,6 +149,15 @@ class timeout:  # noqa: N801 - the article's name, used like a function
             if theirs is not None:
                 signal.setitimer(signal.ITIMER_REAL, theirs, self._outer[1])
         _current.reset(self._token)
+
+
+def _is_counting(frame: FrameType | None) -> bool:
+    """Whether one of those rooms is at work, or another of the library's on its behalf."""
+    while frame is not None and (file := frame.f_code.co_filename).startswith(_HERE):
+        if file in _UNDISTURBED:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _running_task() -> asyncio.Task[Any] | None:

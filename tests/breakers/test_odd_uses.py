@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import copy
 import dataclasses
@@ -41,6 +42,7 @@ from breakers import (
     State,
     TTLCache,
     gather,
+    hot,
     remaining,
     resilient,
     timeout,
@@ -604,3 +606,27 @@ def test_a_callee_that_is_written_in_c_is_interrupted_on_every_way_in(way: str) 
                     sleep(30)
     assert breaker.snapshot().counts["timeout"] == 1
     assert breaker.snapshot().in_flight == 0
+
+
+@pytest.mark.skipif(not hot.COMPILED, reason="plain Python may lose the end of a call to an alarm")
+def test_a_storm_of_alarms_leaves_no_call_open_and_no_lock_held() -> None:
+    breaker = CircuitBreaker(failure_threshold=None)
+
+    def work(n: int) -> int:
+        if n % 5 == 0:
+            raise Boom
+        return sum(range(n))
+
+    late = 0
+    for n in range(150):
+        try:
+            with timeout(0.0002 + n % 10 * 0.0001):
+                while True:
+                    with contextlib.suppress(Boom):
+                        breaker.call(work, n % 50)
+        except CallTimeout:
+            late += 1
+    shot = breaker.snapshot()
+    assert (late, shot.in_flight, breaker._lock.locked()) == (150, 0, False)
+    ended = (shot.counts[name] for name in ("success", "failure", "timeout", "ignored"))
+    assert sum(ended) == sum(shot.buckets.values())
