@@ -27,7 +27,7 @@ def definitions(root: str = "#/$defs/") -> dict[str, Any]:
         if "v" in schema["properties"]:
             schema["properties"]["v"]["enum"] = list(wire.VERSIONS)
     found["Histogram"]["properties"]["buckets"]["propertyNames"] = {
-        "pattern": "^(0|-?[1-9][0-9]*)$"
+        "pattern": "^-?(0|[1-9][0-9]*)$"
     }
     found["FromAgent"] = _any_of(FROM_AGENT, root, "What an agent says.")
     found["FromServer"] = _any_of(FROM_SERVER, root, "What the dashboard answers.")
