@@ -122,7 +122,7 @@ class Production(State):
         }
 
     def _redis_conf(self) -> Path:
-        """A crash of Redis takes at most its last second: reports live there until counted."""
+        """What a crash takes with it is sent again; keeping it saves that."""
         data = self.directory / "redis"
         data.mkdir(exist_ok=True, mode=0o700)
         lines = (
