@@ -54,6 +54,9 @@ soak: venv system ## Ten minutes of load while things die at random (MINUTES=2 f
 
 bench: venv ## Measure against the peers
 	@for mode in "" --async --open "--threads 8" --memory; do $(BIN)/python -m benchmarks.calls $$mode || exit; done
+	@$(BIN)/python -m benchmarks.ingest --seconds 60
+	@$(BIN)/python -m benchmarks.fanout --seconds 20
+	@$(BIN)/python -m benchmarks.command --seconds 15
 
 format: venv ## Format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

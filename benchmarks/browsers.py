@@ -15,8 +15,10 @@ class Browser:
         self.socket = Socket(see)
         self._cookie = cookie
 
-    async def connect(self, url: str, services: list[str]) -> None:
+    async def connect(
+        self, url: str, services: list[str], path: str = "/live/v1", detail: str = "full"
+    ) -> None:
         """Open the connection and subscribe."""
-        await self.socket.connect(url, "/live/v1", f"Cookie: {self._cookie}", f"Origin: {url}")
-        wish = json.dumps({"subscribe": {"services": services}})
+        await self.socket.connect(url, path, f"Cookie: {self._cookie}", f"Origin: {url}")
+        wish = json.dumps({"subscribe": {"services": services, "detail": detail}})
         self.socket.transport.write(frame(TEXT, wish.encode()))

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,8 +22,10 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _PASSWORD: Final = "a password for the benchmarks"
-WEB: Final = ("uvicorn", "dashboard.asgi:application", "--loop", "uvloop", "--http", "httptools")
-SOCKETS: Final = ("--ws", "websockets-sansio", "--ws-per-message-deflate", "false")
+_SERVER: Final = (
+    "--loop", "uvloop", "--http", "httptools",
+    "--ws", "websockets-sansio", "--ws-per-message-deflate", "false",
+)  # fmt: skip
 
 
 @dataclass
@@ -94,37 +95,36 @@ def production(web: int = 1, fleet: int = 1, **more: str) -> Iterator[Shape]:
             "SWITCHGEAR_LOG_LEVEL": "WARNING",
             **more,
         }
-        port = free_port()
-        shape = Shape(f"http://127.0.0.1:{port}", redis, postgres, own)
+        shape = Shape("", redis, postgres, own)
         shape.manage("migrate", "-v0")
         shape.manage("collectstatic", "--noinput", "-v0")
-        log = stack.enter_context((directory / "log").open("w"))
-        ports = [port, *(free_port() for _ in range(web - 1))]
-        for each in ports:
-            quiet = ("--log-level", "warning", "--port", str(each))
-            shape.web.append(_start(stack, [*WEB, *SOCKETS, *quiet], own, log))
+        for _ in range(web):
+            url, pid = serve(stack, "dashboard.asgi:application", own)
+            shape.url = shape.url or url
+            shape.web.append(pid)
         for _ in range(fleet):
-            shape.fleet.append(_start(stack, ["manage", "fleet"], own, log))
-        with httpx.Client(trust_env=False) as client:
-
-            def ready() -> None:
-                client.get(f"{shape.url}/readyz").raise_for_status()
-
-            until(ready, 60)
+            shape.fleet.append(_start(stack, ["manage", "fleet"], own))
+        if fleet:
+            until(lambda: _get(f"{shape.url}/readyz"), 60)
         yield shape
-        log.flush()
-        for line in (directory / "log").read_text().splitlines()[-20:]:
-            print("  server:", line, file=sys.stderr)
 
 
-def _start(stack: ExitStack, module: list[str], own: dict[str, str], log: object) -> int:
-    process = subprocess.Popen(
-        [sys.executable, "-m", *module],
-        cwd=ROOT,
-        env={**os.environ, **own},
-        stdout=log,  # type: ignore[call-overload]
-        stderr=subprocess.STDOUT,
-    )
+def serve(stack: ExitStack, application: str, own: dict[str, str]) -> tuple[str, int]:
+    """An ASGI application under the server of production: its address and its process."""
+    port = free_port()
+    quiet = ("--log-level", "warning", "--port", str(port))
+    pid = _start(stack, ["uvicorn", application, *_SERVER, *quiet], own)
+    url = f"http://127.0.0.1:{port}"
+    until(lambda: _get(f"{url}/healthz"), 60)
+    return url, pid
+
+
+def _get(url: str) -> None:
+    httpx.get(url, trust_env=False).raise_for_status()
+
+
+def _start(stack: ExitStack, module: list[str], own: dict[str, str]) -> int:
+    process = subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, env={**os.environ, **own})
 
     def stop() -> None:
         process.terminate()
@@ -134,16 +134,22 @@ def _start(stack: ExitStack, module: list[str], own: dict[str, str], log: object
             process.kill()
 
     stack.callback(stop)
-    return int(process.pid)
+    return process.pid
 
 
 def cpu_s(pids: list[int]) -> float:
-    """The seconds of CPU that processes have used so far, all threads, user and system."""
-    total = 0
-    for pid in pids:
+    """The seconds of CPU that processes have used so far, user and system: to the nanosecond where
+    the kernel keeps count of that for each thread, else in ticks."""
+    return sum(map(_threads_s, pids))
+
+
+def _threads_s(pid: int) -> float:
+    try:
+        threads = Path(f"/proc/{pid}/task").iterdir()
+        return sum(int((each / "schedstat").read_text().split()[0]) for each in threads) / 1e9
+    except FileNotFoundError:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / _TICKS_A_SECOND
+        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
 
 def rss_mb(pids: list[int]) -> float:
@@ -156,13 +162,3 @@ def percentile(values: list[float], share: float) -> float:
     """The value below which a share of all lies, in order."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
-
-
-def wait_until(ready: object, within_s: float) -> bool:
-    """Whether something became true in time."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if ready():  # type: ignore[operator]
-            return True
-        time.sleep(0.2)
-    return False

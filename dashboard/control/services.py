@@ -78,19 +78,28 @@ def expire_due() -> int:
     return ended
 
 
-def record_ack(service: str, ack: wire.Ack) -> None:
-    """Keep what an instance answered to each override it was told of."""
-    told = {item.id: item for item in ack.items if item.kind == "override" and item.id}
-    known = Override.objects.filter(service=service, id__in=told).values_list("id", flat=True)
+def record_acks(acks: Sequence[tuple[str, wire.Ack]]) -> None:
+    """Keep what instances answered to each override they were told of: pairs of the service that
+    the answer came for and the answer. Where one instance answers twice, the last holds."""
+    told = {
+        (service, item.id, ack.instance): item
+        for service, ack in acks
+        for item in ack.items
+        if item.kind == "override" and item.id
+    }
+    ids = {id for _, id, _ in told}
+    known = set(Override.objects.filter(id__in=ids).values_list("service", "id"))
+    now = timezone.now()
     rows = [
         Ack(
             override_id=id,
-            instance=ack.instance,
-            status=told[id].status[:20],
-            reason=told[id].reason,
-            at=timezone.now(),
+            instance=instance,
+            status=item.status[:20],
+            reason=item.reason,
+            at=now,
         )
-        for id in known
+        for (service, id, instance), item in told.items()
+        if (service, id) in known
     ]
     Ack.objects.bulk_create(
         rows,

@@ -289,11 +289,16 @@ class FleetState:
 
     # -- Time ------------------------------------------------------------------------------------
 
-    def advance(self, at: float) -> None:
-        """Notice who has fallen silent, and let figures slide on with the seconds."""
+    def advance(self, at: float, heard_until: float | None = None) -> None:
+        """Notice who has fallen silent, and let figures slide on with the seconds.
+
+        Whoever is behind has heard only what came until a while ago: `heard_until`. Nobody is
+        silent because we have not listened.
+        """
+        heard_until = at if heard_until is None else heard_until
         for service in self.services.values():
             for id, instance in list(service.instances.items()):
-                silent = at - instance.seen_at
+                silent = heard_until - instance.seen_at
                 if silent > FORGET_AFTER_S:
                     self._forget(service, id)
                 elif silent > self._stale_after * instance.interval_s and not instance.stale:

@@ -166,7 +166,10 @@ class FleetWorker:
 
     async def _consume(self) -> None:
         while True:
-            for entry in await self._log.read():
+            entries = await self._log.read()
+            if not entries:
+                self.lag_s = 0.0
+            for entry in entries:
                 batch = self.checkpoints.batch(entry.partition)
                 if batch is None:
                     continue
@@ -190,7 +193,7 @@ class FleetWorker:
     async def _tick(self) -> None:
         while True:
             at = self._wall()
-            self.state.advance(at)
+            self.state.advance(at, at - self.lag_s)
             self._emit(self.state.frames(at, self._shown()))
             self.last_tick = time.monotonic()
             await asyncio.sleep(self._tick_s)

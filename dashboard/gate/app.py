@@ -8,13 +8,11 @@ import contextlib
 import logging
 from typing import Final
 
-from channels.db import database_sync_to_async
-
-from breakers import wire
 from dashboard.access.services import authenticate_token
-from dashboard.bus import Bus, bus
-from dashboard.control.services import record_ack
+from dashboard.bus import bus
+from dashboard.control.services import record_acks
 from dashboard.gate import documents
+from dashboard.gate.acks import AckKeeper
 from dashboard.gate.asgi_types import Receive, Scope, Send
 from dashboard.gate.auth import Authenticator
 from dashboard.gate.desired import DesiredFeed
@@ -26,20 +24,6 @@ logger = logging.getLogger("switchgear.gate")
 _HTTP: Final = (REPORTS, ACKS, *documents.DOCUMENTS)
 
 
-class _AckKeeper:
-    """Passes messages on to the bus, and keeps each acknowledgement as a row on the way."""
-
-    def __init__(self, inner: Bus) -> None:
-        self._inner = inner
-
-    async def append(
-        self, service: str, message: wire.FromAgent, packed: bytes
-    ) -> asyncio.Future[None]:
-        if isinstance(message, wire.Ack):
-            await database_sync_to_async(record_ack)(service, message)
-        return await self._inner.append(service, packed)
-
-
 class Gate:
     """Routes agents to their socket or to HTTP; contains every failure within its connection."""
 
@@ -47,7 +31,7 @@ class Gate:
         self._bus = bus()
         self._authenticator = Authenticator(authenticate_token)
         self._feed = DesiredFeed(self._bus)
-        self._inbox = _AckKeeper(self._bus)
+        self._inbox = AckKeeper(self._bus, record_acks)
         self._http = AgentHttp(self._inbox, self._authenticator, self._feed)
         self._following: asyncio.Task[None] | None = None
 

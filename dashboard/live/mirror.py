@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -25,7 +25,8 @@ from dashboard.fleet.worker import FRAMES, WANTED
 from dashboard.live.lean import lean_frame, lean_service
 
 logger = logging.getLogger("switchgear.live")
-Listener = Callable[[str, bytes], None]
+Listener = Callable[[str, str], None]
+_TOLD_KEPT: Final = 32
 
 
 @dataclass(slots=True)
@@ -78,6 +79,7 @@ class Mirror:
         self._listeners: set[Listener] = set()
         self._lean_listeners: set[Listener] = set()
         self._following: asyncio.Task[None] | None = None
+        self._told: dict[tuple[frozenset[str] | None, bool], str] = {}
         self.services: dict[str, MirroredService] = {}
         self.at = 0.0
 
@@ -102,8 +104,10 @@ class Mirror:
                 frame: Frame = msgspec.json.decode(payload)  # our own worker wrote it
                 self._pass_lean(frame)
                 self.lay(frame)
-                for listener in tuple(self._listeners):
-                    listener(frame["service"], payload)
+                if self._listeners:
+                    text = payload.decode()
+                    for listener in tuple(self._listeners):
+                        listener(frame["service"], text)
         finally:
             frames.close()
 
@@ -112,17 +116,19 @@ class Mirror:
         if not self._lean_listeners:
             return
         before = self.services.get(frame["service"]) or MirroredService()
-        payload = msgspec.json.encode(lean_frame(frame, before.breakers, before.instances))
+        lean = lean_frame(frame, before.breakers, before.instances)
+        text = msgspec.json.encode(lean).decode()
         for listener in tuple(self._lean_listeners):
-            listener(frame["service"], payload)
+            listener(frame["service"], text)
 
     def lay(self, frame: Frame) -> None:
         """Lay one frame over what is known."""
         self.services.setdefault(frame["service"], MirroredService()).lay(frame)
         self.at = frame["at"]
+        self._told.clear()
 
     def listen(self, listener: Listener, lean: bool = False) -> None:
-        """Call `listener(service, payload)` with each frame from now on, as it is or lean."""
+        """Call `listener(service, text)` with each frame from now on, as it is or lean."""
         (self._lean_listeners if lean else self._listeners).add(listener)
 
     def forget(self, listener: Listener) -> None:
@@ -140,6 +146,17 @@ class Mirror:
             "now": self._wall(),
             "services": [self._service(name, lean) for name in sorted(names)],
         }
+
+    def told(self, wanted: frozenset[str] | None, lean: bool) -> str:
+        """The snapshot as browsers are told it. It is made once for all that ask between two
+        frames: after a gap they all do."""
+        text = self._told.get((wanted, lean))
+        if text is None:
+            if len(self._told) >= _TOLD_KEPT:
+                self._told.clear()
+            text = msgspec.json.encode(self.snapshot(wanted, lean)).decode()
+            self._told[wanted, lean] = text
+        return text
 
     def _service(self, name: str, lean: bool) -> dict[str, Any]:
         service = self.services[name]

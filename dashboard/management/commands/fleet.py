@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard.composition import make_worker
+from dashboard.garbage import settle
 from dashboard.watching import does_not_tick, serve, watch_worker
 
 
@@ -28,6 +29,7 @@ async def _run() -> None:
     watch_worker(made)
     serve(lambda: "the fleet does not tick" if does_not_tick(made) else "")
     worker = asyncio.create_task(made.run())
+    settle()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.cancel)

@@ -150,22 +150,35 @@ class TestAcks:
     def test_the_latest_word_of_an_instance_is_kept(self, operator: Person) -> None:
         id = services.force(operator, **GOOD).id
         refused = wire.AckItem("override", "posts", "refused", id, "no such state")
-        services.record_ack("shop", self.ack(refused))
-        services.record_ack("shop", self.ack(wire.AckItem("override", "posts", "applied", id)))
+        services.record_acks([("shop", self.ack(refused))])
+        applied = wire.AckItem("override", "posts", "applied", id)
+        services.record_acks([("shop", self.ack(applied))])
         row = Ack.objects.get()
         assert (row.instance, row.status, row.reason) == ("one", "applied", "")
 
     def test_what_nobody_asked_for_is_left_out(self, operator: Person) -> None:
         id = services.force(operator, **{**GOOD, "service": "bank"}).id
-        services.record_ack(
-            "shop",
-            self.ack(
-                wire.AckItem("override", "posts", "applied", "unknown"),
-                wire.AckItem("override", "posts", "applied", id),
-                wire.AckItem("policy", "posts", "applied"),
-            ),
+        answer = self.ack(
+            wire.AckItem("override", "posts", "applied", "unknown"),
+            wire.AckItem("override", "posts", "applied", id),
+            wire.AckItem("policy", "posts", "applied"),
         )
+        services.record_acks([("shop", answer)])
         assert not Ack.objects.exists()
+
+    def test_many_instances_are_kept_at_once_and_the_last_word_of_each_holds(
+        self, operator: Person
+    ) -> None:
+        id = services.force(operator, **GOOD).id
+        answers = []
+        for n in range(50):
+            for status in ("refused", "applied"):
+                item = wire.AckItem("override", "posts", status, id)
+                answers.append(("shop", wire.Ack("shop", f"i{n}", 1, [item])))
+        services.record_acks(answers)
+        assert set(Ack.objects.values_list("instance", "status")) == {
+            (f"i{n}", "applied") for n in range(50)
+        }
 
 
 def test_recent_reasons_are_offered_once_each(operator: Person) -> None:

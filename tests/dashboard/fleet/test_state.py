@@ -73,6 +73,14 @@ class TestStates:
         assert [each["stale"] for each in fleet.state.frames(NOW + 3.1)[0]["instances"]] == [True]
         assert fleet.posts(NOW + 3.1)["state"] == "stale"
 
+    def test_nobody_is_stale_because_the_fleet_is_behind(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report())
+        fleet.state.advance(NOW + 60, heard_until=NOW + 1)
+        assert fleet.posts(NOW + 60)["state"] == "closed"
+        fleet.state.advance(NOW + 61, heard_until=NOW + 61)
+        assert fleet.posts(NOW + 61)["state"] == "stale"
+
     def test_a_stale_instance_does_not_speak_for_those_that_live(self) -> None:
         fleet = Fleet()
         fleet.fold(report("dead", state="open"))
