@@ -26,24 +26,23 @@ class Authenticator:
         self._lookup = lookup
         self._now = now
         self._known: OrderedDict[str, tuple[float, str | None]] = OrderedDict()
-        self._asking: dict[str, asyncio.Future[str | None]] = {}
+        self._asking: dict[str, asyncio.Future[None]] = {}
 
     async def service_of(self, token: str) -> str | None:
         """The service that the token belongs to, or None."""
         known = self._known.get(token)
         if known is not None and known[0] > self._now():
             return known[1]
-        asking = self._asking.get(token)
-        if asking is None:
+        if (asking := self._asking.get(token)) is not None:
             # A thousand sockets of one service ask at the same moment: one look-up for all.
-            asking = self._asking[token] = asyncio.ensure_future(self._ask(token))
-        return await asyncio.shield(asking)
-
-    async def _ask(self, token: str) -> str | None:
+            await asyncio.wait({asking})
+            return await self.service_of(token)
+        asking = self._asking[token] = asyncio.get_running_loop().create_future()
         try:
             service: str | None = await database_sync_to_async(self._lookup)(token)
         finally:
             del self._asking[token]
+            asking.set_result(None)
         self._known[token] = (self._now() + TTL_S, service)
         self._known.move_to_end(token)
         while len(self._known) > _LIMIT:

@@ -13,6 +13,9 @@ from breakers.codec import MSGPACK
 from dashboard.bus.memory import MemoryBus
 from dashboard.gate.acks import AckKeeper
 
+# Storing goes through the database's thread, whatever stores.
+pytestmark = pytest.mark.django_db
+
 
 class Rows:
     """Where they are stored, as slowly as the test wants."""

@@ -13,6 +13,9 @@ from breakers import wire
 from dashboard.gate.auth import Authenticator
 from dashboard.gate.socket import AgentSocket
 
+# Looking a token up goes through the database's thread, whatever the look-up.
+pytestmark = pytest.mark.django_db
+
 
 class Inbox:
     """Keeps what was appended, and the futures that say whether it is safe."""
