@@ -136,6 +136,7 @@ class Wall:
         for key in islice(_presses(), presses):
             self.page.keyboard.press(key)
             self.page.wait_for_timeout(KEY_EVERY_MS)
+        self.wait(1.0)
         keys = sorted(self.page.evaluate("__watch.keys"))
         self.page.locator("#filter").fill("")
         assert len(keys) >= 0.98 * presses, f"{len(keys)} of {presses} keys were painted"
