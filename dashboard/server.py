@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from typing import Final
 
@@ -11,6 +12,8 @@ from django.conf import settings
 from breakers import wire
 from dashboard.doors import doors
 
+logger = logging.getLogger("switchgear")
+
 # For answers that are on their way when all sockets have gone.
 _LAST_ANSWERS_S: Final = 2
 
@@ -18,6 +21,11 @@ _LAST_ANSWERS_S: Final = 2
 class Server(uvicorn.Server):
     """Ends in order: no new connections, then sockets are told to come back elsewhere, then what is
     being answered is answered, then what runs beside (see `dashboard.asgi`) ends."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            logger.info("serving at http://%s:%d", self.config.host, self.config.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for each in self.servers:

@@ -17,7 +17,7 @@ from breakers import CircuitBreaker, Registry, wire
 from breakers.agent import start
 from dashboard.doors import GOING_AWAY, Doors
 from tests.dashboard.process import Embedded, embedded_dashboard
-from tests.examples.running import eventually, http
+from tests.examples.running import eventually, http, running
 
 DRAIN_S = 1.5
 # Beside the drain: two seconds for answers, the last checkpoint, and a busy machine.
@@ -82,6 +82,14 @@ def test_agents_and_browsers_are_told_to_come_back(own: Embedded) -> None:
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == GOING_AWAY
             assert "connect again" in closed.value.rcvd.reason
+
+
+def test_it_says_where_it_serves_and_why_it_cannot(own: Embedded) -> None:
+    assert own.process is not None
+    own.process.line(f"serving at {own.url}")
+    with running("manage", "web", "--port", str(own.port), **own.own) as second:
+        second.line("address already in use")
+        assert second.process.wait(30) != 0
 
 
 def test_whoever_does_not_go_holds_nobody_up_for_long(own: Embedded) -> None:
