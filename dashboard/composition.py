@@ -33,6 +33,7 @@ class DatabaseStore:
             epochs,
             names,
             fleet.cursors(names),
+            fleet.gaps(names),
             {key: each for key, each in last.items() if key[0] in known},
         )
 
@@ -50,7 +51,7 @@ class DatabaseStore:
         batch = merged(batches)
         fleet.keep_services({service for service, _, _ in batch.cursors})
         history.absorb(batch)
-        fleet.keep_cursors(batch.cursors)
+        fleet.keep_cursors(batch.cursors, batch.gaps)
         for service, declared in batch.declared.items():
             policies.note_declared(service, declared)
 
@@ -59,7 +60,7 @@ class DatabaseStore:
         fleet.check_fence({batch.partition: batch.epoch})
         for service in services(batch):
             fleet.put_aside(service, as_json(batch), error)
-        fleet.keep_cursors(batch.cursors)
+        fleet.keep_cursors(batch.cursors, batch.gaps)
 
 
 def make_worker() -> FleetWorker:

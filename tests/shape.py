@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,10 +60,12 @@ class Member:
             self._running.process.kill()
             self._running.process.wait()
 
-    def restart(self) -> None:
-        """Killed and started."""
-        self.kill()
-        self.start()
+    def end(self) -> None:
+        """As it is asked to."""
+        assert self._running is not None
+        self._running.process.terminate()
+        # Some end by the signal itself once they have put their house in order.
+        assert self._running.process.wait(20) in (0, -signal.SIGTERM), self.log[-2000:]
 
 
 class Callers:
@@ -112,9 +115,10 @@ class Shape(Dashboard):
         }
         super().__init__(f"http://127.0.0.1:{ports[0]}", own)
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
-        self.webs = [Member(*_web(port), **own) for port in ports]
+        self.webs = [Member("manage", "web", "--port", str(port), **own) for port in ports]
         self.fleets = [Member("manage", "fleet", **own) for _ in range(2)]
         self.callers: list[Callers] = []
+        self.is_whole = True
         self._directory = directory
         self._cookie = ""
         self._start(stack, ports)
@@ -265,11 +269,6 @@ class Shape(Dashboard):
             eventually(lambda: self.counted() == made, 10, lambda: (made, self.counted()))
         finally:
             self.ask("go")
-
-
-def _web(port: int) -> tuple[str, ...]:
-    where = ("uvicorn", "dashboard.asgi:application", "--port", str(port))
-    return (*where, "--ws", "websockets-sansio", "--log-level", "warning")
 
 
 @contextmanager

@@ -77,9 +77,9 @@ class Faults:
 
     def restart_a_web_process_gently(self) -> None:
         web = self._chance.choice(self._shape.webs)
-        web.signal(signal.SIGTERM)
-        self._for(1.0, 4.0)
-        web.restart()
+        web.end()
+        self._for(0.0, 2.0)
+        web.start()
 
     def stop_a_process_for_a_while(self) -> None:
         member = self._chance.choice([*self._shape.fleets, *self._shape.webs])

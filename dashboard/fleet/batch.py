@@ -12,6 +12,7 @@ from breakers.errors import PolicyError
 from breakers.histogram import Histogram
 from breakers.policy import FIELDS
 from breakers.records import OUTCOMES
+from dashboard.fleet.gaps import Gaps
 
 BUCKET_S = 10
 CursorKey = tuple[str, str, str]
@@ -62,6 +63,7 @@ class SeenTransition:
 class Batch:
     """The rows of a checkpoint. `deltas` is keyed by service, breaker and start of the bucket;
     `spans` has what was told of more than a bucket at a time: agents that were offline merge.
+    `cursors` are the highest numbers counted, `gaps` what is missing below them.
 
     It holds what one partition of the log brought up to `position`, counted by a worker that had
     the partition's `epoch`.
@@ -71,6 +73,7 @@ class Batch:
     spans: dict[tuple[str, str, Span], Delta] = field(default_factory=dict)
     transitions: list[SeenTransition] = field(default_factory=list)
     cursors: dict[CursorKey, int] = field(default_factory=dict)
+    gaps: dict[CursorKey, Gaps] = field(default_factory=dict)
     declared: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     partition: int = 0
     epoch: int = 0

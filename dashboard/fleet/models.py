@@ -22,12 +22,15 @@ class Service(models.Model):
 
 
 class Cursor(models.Model):
-    """The last report counted of one life of one instance; what is older was counted already."""
+    """The highest report counted of one life of one instance; what is older was counted already,
+    but for the `gaps`, ranges from first to last."""
 
     service = models.CharField(max_length=120)
     instance = models.CharField(max_length=120)
     boot = models.CharField(max_length=120)
     seq = models.PositiveBigIntegerField()
+    # Workers of the version before, which know nothing of it, go on while it is added.
+    gaps = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
     at = models.DateTimeField()
 
     class Meta:

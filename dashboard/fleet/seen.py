@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from breakers import wire
+from dashboard.fleet.gaps import Gaps
 from dashboard.fleet.pending import Pending
 from dashboard.fleet.rings import Ring
 from dashboard.fleet.views import Figures, LastTransition
@@ -76,19 +77,25 @@ class SeenInstance:
         self.breakers: dict[str, SeenAt] = {}
 
 
+# An instance, and the boot of it.
+Life = tuple[str, str]
+
+
 class SeenService:
     """A service: its instances, its breakers, and what has changed since a frame."""
 
     __slots__ = (
-        "breakers", "cursors", "dirty_breakers", "dirty_instances", "instances", "last", "name",
-        "partition", "refused", "removed_breakers", "removed_instances", "seq", "turned_away",
+        "breakers", "cursors", "dirty_breakers", "dirty_instances", "gaps", "instances", "last",
+        "name", "partition", "refused", "removed_breakers", "removed_instances", "seq",
+        "turned_away",
     )  # fmt: skip
 
     def __init__(self, name: str, partition: int = 0) -> None:
         self.name = name
         self.partition = partition
         self.seq = 0
-        self.cursors: dict[tuple[str, str], int] = {}
+        self.cursors: dict[Life, int] = {}
+        self.gaps: dict[Life, Gaps] = {}
         self.instances: dict[str, SeenInstance] = {}
         self.breakers: dict[str, SeenBreaker] = {}
         self.last: dict[str, LastTransition] = {}

@@ -10,14 +10,16 @@ wants them, or there are many: `flush` adds them up.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from breakers import wire
 from dashboard.bus.protocol import ALL, partition_of
 from dashboard.fleet.batch import BUCKET_S, Batch, CursorKey
 from dashboard.fleet.framing import framed
+from dashboard.fleet.gaps import Gaps, take
 from dashboard.fleet.pending import LIMIT
-from dashboard.fleet.seen import SeenAt, SeenBreaker, SeenInstance, SeenService
+from dashboard.fleet.seen import Life, SeenAt, SeenBreaker, SeenInstance, SeenService
 from dashboard.fleet.views import Frame, LastTransition, OverrideInfo
 from dashboard.fleet.waiting import Waiting
 
@@ -49,6 +51,7 @@ class FleetState:
         cursors: Mapping[CursorKey, int],
         last: Mapping[tuple[str, str], LastTransition],
         at: float = 0.0,
+        gaps: Mapping[CursorKey, Gaps] = MappingProxyType({}),
     ) -> None:
         """Take over, at Unix time `at`, what outlived whoever watched these services before."""
         for name in services:
@@ -56,6 +59,8 @@ class FleetState:
             self._service(name).seq = int(at * _FRAMES_A_SECOND)
         for (name, instance, boot), seq in cursors.items():
             self._service(name).cursors[instance, boot] = seq
+        for (name, instance, boot), passed_over in gaps.items():
+            self._service(name).gaps[instance, boot] = passed_over
         for (name, breaker), transition in last.items():
             self._service(name).last[breaker] = transition
 
@@ -110,11 +115,13 @@ class FleetState:
     def _fold_report(self, report: wire.Report, at: float, batch: Batch) -> None:
         service = self._service(report.service)
         life = (report.instance.id, report.boot)
-        is_new = report.seq > service.cursors.get(life, 0)
-        if is_new:
-            service.cursors[life] = batch.cursors[report.service, *life] = report.seq
-        else:
-            self.duplicates += 1
+        highest = service.cursors.get(life, 0)
+        is_new = self._is_new(service, life, report.seq, batch)
+        if report.seq < highest:
+            # It was overtaken: a later report has told how things are.
+            if is_new:
+                self._fold_overtaken(service, report, at, batch)
+            return
         instance = self._instance(service, report, at)
         if instance is None:
             service.turned_away.instance(report.instance.id, at)
@@ -122,6 +129,19 @@ class FleetState:
             self._fold_late(service, instance, report, at, batch, is_new)
         else:
             self._fold_live(service, instance, report, at, batch, is_new)
+
+    def _is_new(self, service: SeenService, life: Life, seq: int, batch: Batch) -> bool:
+        """Whether a report has not been counted yet; from now on it has."""
+        highest, before = service.cursors.get(life, 0), service.gaps.get(life, ())
+        gaps = take(highest, before, seq)
+        if gaps is None:
+            self.duplicates += 1
+            return False
+        key = (service.name, *life)
+        service.cursors[life] = batch.cursors[key] = max(seq, highest)
+        if gaps or before:
+            service.gaps[life] = batch.gaps[key] = gaps
+        return True
 
     def _fold_live(
         self,
@@ -166,6 +186,36 @@ class FleetState:
                 seen.in_flight = breaker.in_flight
                 over_all.moved.add(report.instance.id)
 
+    def _fold_overtaken(
+        self, service: SeenService, report: wire.Report, at: float, batch: Batch
+    ) -> None:
+        """Of a report that comes after later ones only what happened counts."""
+        for breaker in report.breakers:
+            over_all = self._breaker(service, breaker.name, at)
+            if over_all is not None:
+                self._count(service, over_all, report, breaker, at, batch)
+
+    def _count(
+        self,
+        service: SeenService,
+        over_all: SeenBreaker,
+        report: wire.Report,
+        breaker: wire.BreakerReport,
+        at: float,
+        batch: Batch,
+    ) -> None:
+        """Add the counts of a report that is not of this second."""
+        counts = _counts(breaker)
+        figures = {
+            name: n for name, n in zip(breaker.counts.__struct_fields__, counts, strict=True) if n
+        }
+        batch.add(report, breaker, figures, at)
+        if report.age_s <= _LIVE_AGE_S:
+            sketch = breaker.histogram
+            over_all.ring.add(int(at - report.age_s), counts, sketch.buckets, sketch.sum_s)
+            over_all.figures = None
+        self._note_last(service, report, breaker, at)
+
     def _fold_late(
         self,
         service: SeenService,
@@ -182,20 +232,8 @@ class FleetState:
             if over_all is None:
                 continue
             if is_new:
-                figures = {
-                    name: n
-                    for name, n in zip(
-                        breaker.counts.__struct_fields__, _counts(breaker), strict=True
-                    )
-                    if n
-                }
-                batch.add(report, breaker, figures, at)
-                self._note_last(service, report, breaker, at)
+                self._count(service, over_all, report, breaker, at, batch)
             if report.age_s <= _LIVE_AGE_S:
-                if is_new:
-                    sketch = breaker.histogram
-                    over_all.ring.add(int(ended), _counts(breaker), sketch.buckets, sketch.sum_s)
-                    over_all.figures = None
                 seen = instance.breakers.get(breaker.name)
                 seen = seen or self._enter(service, instance, breaker.name, at)
                 if seen is not None:

@@ -25,6 +25,7 @@ from channels.db import database_sync_to_async
 from dashboard.bus import Bus
 from dashboard.fleet.batch import CursorKey
 from dashboard.fleet.checkpoints import Checkpoints, Sink
+from dashboard.fleet.gaps import Gaps
 from dashboard.fleet.services import DESIRED
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.views import Frame, LastTransition, OverrideInfo
@@ -45,6 +46,7 @@ class Inherited(NamedTuple):
     epochs: dict[int, int]
     services: list[str]
     cursors: dict[CursorKey, int]
+    gaps: dict[CursorKey, Gaps]
     last: dict[tuple[str, str], LastTransition]
 
 
@@ -138,7 +140,9 @@ class FleetWorker:
     async def _take_over(self, partitions: frozenset[int]) -> None:
         inherited = await database_sync_to_async(self._store.inherit)(partitions)
         now = self._wall()
-        self.state.restore(inherited.services, inherited.cursors, inherited.last, now)
+        self.state.restore(
+            inherited.services, inherited.cursors, inherited.last, now, inherited.gaps
+        )
         for partition, epoch in inherited.epochs.items():
             self.checkpoints.begin(partition, epoch)
             self._full_from[partition] = now + self.state.silent_after_s

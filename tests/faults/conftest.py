@@ -19,7 +19,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
 def shape(running: Shape) -> Iterator[Shape]:
     """The shape, all well before; afterwards the page is true within ten seconds and acts arrive,
     no call has failed, passed or waited that should not, and each was counted once."""
+    assert running.is_whole, "a test before has left it broken"
+    running.is_whole = False
     running.until_true()
     yield running
     running.until_well()
     running.check()
+    running.is_whole = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import time
 
-from tests.examples.running import eventually
+from tests.examples.running import eventually, http
 from tests.shape import Shape
 
 
@@ -33,6 +33,14 @@ def test_a_web_process_is_killed_with_all_agents_on_it(shape: Shape) -> None:
     first.kill()
     time.sleep(1)
     first.start()
+
+
+def test_web_processes_are_replaced_one_by_one(shape: Shape) -> None:
+    """As a deployment does; agents are told to come back elsewhere."""
+    for web, url in zip(shape.webs, shape.urls, strict=True):
+        web.end()
+        web.start()
+        eventually(lambda url=url: http.get(f"{url}/readyz").is_success, 20)  # type: ignore[misc]
 
 
 def test_redis_is_killed_and_keeps_its_data(shape: Shape) -> None:

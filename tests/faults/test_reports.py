@@ -41,6 +41,15 @@ def test_reports_come_again_over_two_connections_at_once(shape: Shape) -> None:
     assert counted(shape, "twice") == 15 + 100
 
 
+def test_reports_overtake_each_other(shape: Shape) -> None:
+    """Each that is confirmed is counted, whatever came before it."""
+    with socket(shape.urls[0]) as opened:
+        for seq in (1001, 1004, 1002, 1003, 1002, 1006, 1001, 1005):
+            opened.send(report(seq, success=1))
+        until_received(opened, 1005)
+        eventually(lambda: counted(shape, "twice") == 15 + 100 + 6, 10)
+
+
 def test_a_clock_that_is_an_hour_off_moves_nothing(shape: Shape) -> None:
     """Half of the callers live an hour ahead; yet no transition and no count lies elsewhere than
     the others'."""

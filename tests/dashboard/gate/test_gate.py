@@ -240,6 +240,20 @@ class TestHttp:
         )
         assert total == 11
 
+    def test_reports_that_overtake_each_other_are_all_counted(
+        self, dashboard: Dashboard, token: str
+    ) -> None:
+        breakers = [{"name": "overtaken", "state": "closed", "counts": {"success": 1}}]
+        for seq in (1, 4, 2, 2, 3, 4, 1):
+            answer = post(dashboard, token, report(seq, "overtaken", breakers=breakers))
+            assert answer.headers["switchgear-received"] == str(seq)
+        total = dashboard.python(
+            "from dashboard.history.models import Rollup\n"
+            "rows = Rollup.objects.filter(breaker='overtaken').values_list('success', flat=True)\n"
+            "print(json.dumps(sum(rows)))"
+        )
+        assert total == 4
+
     def test_gzip_is_taken(self, dashboard: Dashboard, token: str) -> None:
         body = gzip.compress(json.dumps(report(1, "gzip")).encode())
         assert post(dashboard, token, body, Content_Encoding="gzip").is_success
