@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -217,7 +218,9 @@ class Shape(Dashboard):
                 return f"{url}: {error!r}"
             fresh = {each["id"] for each in shown["instances"] if not each["stale"]}
             if missing := wanted - fresh:
-                return f"{url}: {len(missing)} of {len(wanted)} instances are not seen"
+                known = {each["id"]: time.time() - each["seen_at"] for each in shown["instances"]}
+                silent = {name: known.get(name) for name in sorted(missing)[:5]}
+                return f"{url}: {len(missing)} of {len(wanted)} instances are not seen: {silent}"
             breakers = {each["name"]: each for each in shown["breakers"]}
             for name, state in states.items():
                 at = {
