@@ -26,7 +26,7 @@ from tests.servers import PostgresServer, RedisServer, free_port
 
 SERVICE = "shop"
 TOKEN = "swg_" + "t" * 40
-INTERVAL_S = 0.5
+INTERVAL_S = 1.0
 
 
 class Member:
