@@ -39,7 +39,8 @@ class CircuitBreaker(Operated):
         failure_threshold: consecutive failures that open it; None switches the rule off.
         timeout_duration: seconds it stays open before it lets probes pass.
         success_threshold: successful probes that close it.
-        name: how it appears everywhere. Only named breakers are registered and reported.
+        name: how it appears everywhere, up to 120 printable characters. Only named breakers are
+            registered and reported.
         record: which errors are failures: types, or a function of the error.
         ignore: errors that say nothing about the callee; they win over `record`.
         is_failure: a function that calls a returned value a failure.

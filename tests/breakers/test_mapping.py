@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -180,3 +182,24 @@ class TestCalls:
         for _ in range(2):
             with pytest.raises(Down, match="port 5432"):
                 caller.call(refused, options)
+
+
+class TestTimeouts:
+    """A timeout is the callee's too; it counts as one, and leaves no cancellation behind."""
+
+    def test_of_a_function(self) -> None:
+        breaker = CircuitBreaker(map_errors={TimeoutError: Down})
+        options = CallOptions(timeout=0.01, retries=1, circuit_breaker=breaker)
+        with pytest.raises(Down, match=r"no answer within 0\.01 s"):
+            ResilientCaller().call(time.sleep, options, 30)
+        assert breaker.snapshot().counts["timeout"] == 1
+
+    async def test_of_a_coroutine(self) -> None:
+        breaker = CircuitBreaker(map_errors={TimeoutError: Down})
+        options = CallOptions(timeout=0.01, retries=1, circuit_breaker=breaker)
+        with pytest.raises(Down, match=r"no answer within 0\.01 s"):
+            await ResilientCaller().acall(asyncio.sleep, options, 30)
+        assert breaker.snapshot().counts["timeout"] == 1
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
