@@ -43,7 +43,7 @@ check: venv ## Lint, types and architecture
 	@$(BIN)/lint-imports
 
 # Two at a time where a test is alone with itself; one after another where browsers and whole fleets run.
-ALONE := tests/e2e tests/examples tests/faults
+ALONE := tests/examples tests/faults tests/e2e
 
 test: venv system check ## Everything that must hold, ending with pytest's summary
 	@$(BIN)/python -m pytest -n 2 --dist loadscope $(addprefix --ignore=,$(ALONE))

@@ -13,6 +13,13 @@ from dashboard.access.models import Person
 from dashboard.access.roles import OPERATOR, VIEWER
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browsers last: from the first of them on, a loop of Playwright's runs in the main thread, in
+    which no other test can start its own."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+
+
 @pytest.fixture(scope="session")
 def static_files() -> None:
     """Pages name static files by their hashes: collect them once, where the settings say."""
