@@ -82,11 +82,15 @@ Life = tuple[str, str]
 
 
 class SeenService:
-    """A service: its instances, its breakers, and what has changed since a frame."""
+    """A service: its instances, its breakers, and what has changed since a frame.
+
+    `heard_of` are instances that have reported and are otherwise the same: when is told with the
+    next second.
+    """
 
     __slots__ = (
-        "breakers", "cursors", "dirty_breakers", "dirty_instances", "gaps", "instances", "last",
-        "name", "partition", "refused", "removed_breakers", "removed_instances", "seq",
+        "breakers", "cursors", "dirty_breakers", "dirty_instances", "gaps", "heard_of", "instances",
+        "last", "name", "partition", "refused", "removed_breakers", "removed_instances", "seq",
         "turned_away",
     )  # fmt: skip
 
@@ -102,6 +106,7 @@ class SeenService:
         self.refused: dict[tuple[str, str], str] = {}
         self.dirty_breakers: set[str] = set()
         self.dirty_instances: set[str] = set()
+        self.heard_of: set[str] = set()
         self.removed_breakers: set[str] = set()
         self.removed_instances: set[str] = set()
         self.turned_away = TurnedAway()

@@ -249,15 +249,17 @@ class FleetState:
                 return None
             instance = service.instances[id] = SeenInstance(report, at)
             service.removed_instances.discard(id)
+            service.dirty_instances.add(id)
         if instance.stale:
             self._set_stale(service, id, instance, False)
         if instance.revision != report.revision:
             service.dirty_breakers |= instance.breakers.keys()
+            service.dirty_instances.add(id)
             instance.revision = report.revision
         instance.info = report.instance
         instance.seen_at = at
         instance.interval_s = max(self._interval_s, min(report.interval_s, 300.0))
-        service.dirty_instances.add(id)
+        service.heard_of.add(id)
         return instance
 
     def _breaker(self, service: SeenService, name: str, at: float) -> SeenBreaker | None:
@@ -348,6 +350,8 @@ class FleetState:
     def _slide(self, second: int) -> None:
         self._waiting.add_up()
         for service in self.services.values():
+            service.dirty_instances |= service.heard_of & service.instances.keys()
+            service.heard_of = set()
             for name, breaker in service.breakers.items():
                 if breaker.moved:
                     breaker.changed |= breaker.moved

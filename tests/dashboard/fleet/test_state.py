@@ -121,6 +121,7 @@ class TestStates:
         (frame,) = fleet.state.frames(NOW)
         assert frame["turned_away"] == {"instances": 0, "breakers": 5}
         fleet.fold(report(seq=MAX_BREAKERS + 6, breaker="b0"), NOW + 61)
+        fleet.state.advance(NOW + 61)
         (frame,) = fleet.state.frames(NOW + 61)
         assert frame["turned_away"] == {"instances": 0, "breakers": 0}
 
@@ -176,7 +177,23 @@ class TestFrames:
         fleet.fold(report("two", seq=2, breaker="users", state="open"))
         (frame,) = fleet.state.frames(NOW)
         assert [each["name"] for each in frame["breakers"]] == ["users"]
-        assert [each["id"] for each in frame["instances"]] == ["two"]
+        assert frame["instances"] == []
+
+    def test_when_an_instance_was_heard_of_is_told_once_a_second(self) -> None:
+        fleet = Fleet()
+        fleet.state.advance(NOW)
+        fleet.fold(report("one"))
+        fleet.fold(report("two"))
+        assert [each["id"] for each in fleet.state.frames(NOW)[0]["instances"]] == ["one", "two"]
+        fleet.fold(report("two", seq=2), NOW + 0.5)
+        fleet.state.advance(NOW + 0.5)
+        assert fleet.state.frames(NOW + 0.5) == []
+        fleet.state.advance(NOW + 1)
+        (frame,) = fleet.state.frames(NOW + 1)
+        assert [(each["id"], each["seen_at"]) for each in frame["instances"]][-1] == (
+            "two",
+            NOW + 0.5,
+        )
 
     def test_a_breaker_brings_only_the_instances_that_changed_at_it(self) -> None:
         fleet = Fleet()
@@ -201,7 +218,7 @@ class TestFrames:
         busy.breakers[0].in_flight = 7
         fleet.fold(busy)
         fleet.state.advance(NOW + 0.5)
-        assert fleet.state.frames(NOW + 0.5)[0]["breakers"] == []
+        assert fleet.state.frames(NOW + 0.5) == []
         fleet.state.advance(NOW + 1)
         (frame,) = fleet.state.frames(NOW + 1)
         assert frame["breakers"][0]["instances"][0]["in_flight"] == 7
@@ -210,7 +227,7 @@ class TestFrames:
         fleet = Fleet()
         seqs = []
         for seq in range(1, 6):
-            fleet.fold(report(seq=seq))
+            fleet.fold(report(seq=seq, state=("open", "closed")[seq % 2]))
             seqs += [frame["seq"] for frame in fleet.state.frames(NOW)]
         seqs += [frame["seq"] for frame in fleet.state.full_frames(NOW)]
         assert seqs == [1, 2, 3, 4, 5, 6]
