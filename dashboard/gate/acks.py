@@ -1,4 +1,5 @@
-"""Keeps acknowledgements as rows on their way to the log.
+"""What happens to messages on their way to the log: acknowledgements become rows, and instances
+for which a service has no room are sent away.
 
 After one act hundreds of instances answer within a moment. Whoever comes while others are being
 stored waits for the next transaction, and shares it.
@@ -14,26 +15,45 @@ from channels.db import database_sync_to_async
 
 from breakers import wire
 from dashboard.bus import Bus
+from dashboard.fleet.state import MAX_INSTANCES
+from dashboard.gate.refusals import refusal
 
 _TOGETHER: Final = 1000
 
 Record = Callable[[Sequence[tuple[str, wire.Ack]]], None]
+# Whether the fleet has room for an instance of a service.
+Room = Callable[[str, str], bool]
 
 
 class AckKeeper:
     """Passes messages on to the bus. An acknowledgement is stored first, with `record`."""
 
-    def __init__(self, inner: Bus, record: Record) -> None:
+    def __init__(self, inner: Bus, record: Record, room: Room) -> None:
         self._inner = inner
         self._record = record
+        self._room = room
         self._waiting: list[tuple[tuple[str, wire.Ack], asyncio.Future[None]]] = []
         self._storing: asyncio.Task[None] | None = None
 
     async def append(
         self, service: str, message: wire.FromAgent, packed: bytes
     ) -> asyncio.Future[None]:
+        """Pass a message on.
+
+        Raises:
+            WireError: there is no room for this instance; it should come again later.
+        """
         if isinstance(message, wire.Ack):
             await self._keep(service, message)
+        elif not self._room(service, message.instance.id):
+            raise wire.WireError(
+                refusal(
+                    "busy",
+                    f"{service!r} has {MAX_INSTANCES} instances, as many as are watched of a "
+                    f"service; {message.instance.id!r} has to wait until one of them is forgotten",
+                    "$.instance.id",
+                )
+            )
         return await self._inner.append(service, packed)
 
     async def _keep(self, service: str, ack: wire.Ack) -> None:

@@ -12,7 +12,7 @@ from dashboard.access.services import authenticate_token
 from dashboard.bus import bus
 from dashboard.control.services import record_acks
 from dashboard.gate import documents
-from dashboard.gate.acks import AckKeeper
+from dashboard.gate.acks import AckKeeper, Room
 from dashboard.gate.asgi_types import Receive, Scope, Send
 from dashboard.gate.auth import Authenticator
 from dashboard.gate.desired import DesiredFeed
@@ -27,11 +27,11 @@ _HTTP: Final = (REPORTS, ACKS, *documents.DOCUMENTS)
 class Gate:
     """Routes agents to their socket or to HTTP; contains every failure within its connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         self._bus = bus()
         self._authenticator = Authenticator(authenticate_token)
         self._feed = DesiredFeed(self._bus)
-        self._inbox = AckKeeper(self._bus, record_acks)
+        self._inbox = AckKeeper(self._bus, record_acks, room)
         self._http = AgentHttp(self._inbox, self._authenticator, self._feed)
         self._following: asyncio.Task[None] | None = None
 

@@ -13,6 +13,7 @@ class Inbox(Protocol):
     """Where messages go: the decoded one, and the same as MessagePack.
 
     What was appended is safe once its future is done; if that is cancelled, it must come again.
+    Appending raises WireError where there is no room for the instance.
     """
 
     async def append(

@@ -125,7 +125,11 @@ class AgentSocket:
                 self._wake.set()
                 continue
             data = packed(self._codec, data, message)
-            safe = await self._inbox.append(self._service, message, data)
+            try:
+                safe = await self._inbox.append(self._service, message, data)
+            except wire.WireError as error:
+                await self._refuse(error.refused)
+                return
             if isinstance(message, wire.Report):
                 # Reports that are appended together become safe together: one callback for all.
                 lives = self._unsafe.get(safe)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dashboard.bus import Bus
+from dashboard.fleet.state import MAX_INSTANCES
 from dashboard.fleet.views import (
     BreakerAtInstance,
     BreakerView,
@@ -170,6 +171,11 @@ class Mirror:
             "breakers": breakers,
             **(lean_service(breakers, instances) if lean else {}),
         }
+
+    def has_room(self, service: str, instance: str) -> bool:
+        """Whether the fleet can take this instance in, or has done so already."""
+        known = self.services.get(service)
+        return known is None or len(known.instances) < MAX_INSTANCES or instance in known.instances
 
     def breaker(self, service: str, name: str) -> BreakerView | None:
         """The latest view of one breaker."""

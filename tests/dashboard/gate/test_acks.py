@@ -32,6 +32,10 @@ class Rows:
         self.stored.append([ack.instance for _, ack in acks])
 
 
+def everybody(service: str, instance: str) -> bool:
+    return True
+
+
 async def answer(keeper: AckKeeper, instance: str) -> None:
     ack = wire.Ack(service="shop", instance=instance, revision=1)
     await keeper.append("shop", ack, MSGPACK.encode(ack))
@@ -39,7 +43,7 @@ async def answer(keeper: AckKeeper, instance: str) -> None:
 
 async def test_those_that_come_while_others_are_stored_share_the_next_transaction() -> None:
     rows, bus = Rows(), MemoryBus()
-    keeper = AckKeeper(bus, rows.record)
+    keeper = AckKeeper(bus, rows.record, everybody)
     first = asyncio.create_task(answer(keeper, "i0"))
     await asyncio.sleep(0.05)
     others = [asyncio.create_task(answer(keeper, f"i{n}")) for n in range(1, 40)]
@@ -54,7 +58,7 @@ async def test_those_that_come_while_others_are_stored_share_the_next_transactio
 
 async def test_who_could_not_be_stored_hears_so_and_the_next_try_is_a_fresh_one() -> None:
     rows, bus = Rows(), MemoryBus()
-    keeper = AckKeeper(bus, rows.record)
+    keeper = AckKeeper(bus, rows.record, everybody)
     rows.fails = True
     rows.go_on.set()
     with pytest.raises(OSError, match="disk is full"):
@@ -66,9 +70,27 @@ async def test_who_could_not_be_stored_hears_so_and_the_next_try_is_a_fresh_one(
 
 async def test_reports_do_not_wait() -> None:
     rows, bus = Rows(), MemoryBus()
-    keeper = AckKeeper(bus, rows.record)
+    keeper = AckKeeper(bus, rows.record, everybody)
     report = wire.Report(
         service="shop", instance=wire.Instance("i"), boot="b", seq=1, interval_s=1.0
     )
     await keeper.append("shop", report, MSGPACK.encode(report))
+    assert bus.depth() == 1
+
+
+async def test_an_instance_without_room_is_told_so_and_nothing_of_it_goes_on() -> None:
+    bus = MemoryBus()
+    keeper = AckKeeper(bus, Rows().record, lambda service, instance: instance != "i5001")
+    for id in ("i1", "i5001"):
+        report = wire.Report(
+            service="shop", instance=wire.Instance(id), boot="b", seq=1, interval_s=1.0
+        )
+        if id == "i1":
+            await keeper.append("shop", report, MSGPACK.encode(report))
+            continue
+        with pytest.raises(wire.WireError) as refused:
+            await keeper.append("shop", report, MSGPACK.encode(report))
+    assert refused.value.refused.code == "busy"
+    assert refused.value.refused.field == "$.instance.id"
+    assert "'i5001' has to wait" in refused.value.refused.message
     assert bus.depth() == 1

@@ -57,7 +57,7 @@ def test_every_reference_leads_to_something(document: dict[str, Any]) -> None:
 
 
 def test_the_addresses_are_the_gates() -> None:
-    gate = Gate()
+    gate = Gate(lambda service, instance: True)
     for path in OPENAPI["paths"]:
         assert gate.takes({"type": "http", "path": path})
     (channel,) = ASYNCAPI["channels"].values()

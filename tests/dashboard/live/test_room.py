@@ -1,0 +1,28 @@
+"""The mirror knows whether a service has room for one more instance."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakers import wire
+from dashboard.bus.memory import MemoryBus
+from dashboard.fleet import state
+from dashboard.fleet.batch import Batch
+from dashboard.live import mirror as mirrors
+
+
+def test_a_full_service_has_room_only_for_those_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (state, mirrors):
+        monkeypatch.setattr(module, "MAX_INSTANCES", 2)
+    fleet, mirror = state.FleetState(), mirrors.Mirror(MemoryBus())
+    assert mirror.has_room("shop", "one")
+    for id in ("one", "two", "three"):
+        report = wire.Report(
+            service="shop", instance=wire.Instance(id), boot="b", seq=1, interval_s=1.0
+        )
+        fleet.fold(report, 1000.0, Batch())
+    for frame in fleet.full_frames(1000.0):
+        mirror.lay(frame)
+    assert [mirror.has_room("shop", id) for id in ("one", "two", "three")] == [True, True, False]
+    assert mirror.snapshot()["services"][0]["turned_away"] == {"instances": 1, "breakers": 0}
+    assert mirror.has_room("bank", "three")
