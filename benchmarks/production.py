@@ -99,9 +99,11 @@ def production(web: int = 1, fleet: int = 1, **more: str) -> Iterator[Shape]:
         shape.manage("migrate", "-v0")
         shape.manage("collectstatic", "--noinput", "-v0")
         for _ in range(web):
-            url, pid = serve(stack, "dashboard.asgi:application", own)
+            port = free_port()
+            url = f"http://127.0.0.1:{port}"
             shape.url = shape.url or url
-            shape.web.append(pid)
+            shape.web.append(_start(stack, ["manage", "web", "--port", str(port)], own))
+            until(lambda url=url: _get(f"{url}/healthz"), 60)  # type: ignore[misc]
         for _ in range(fleet):
             shape.fleet.append(_start(stack, ["manage", "fleet"], own))
         if fleet:
@@ -110,7 +112,7 @@ def production(web: int = 1, fleet: int = 1, **more: str) -> Iterator[Shape]:
 
 
 def serve(stack: ExitStack, application: str, own: dict[str, str]) -> tuple[str, int]:
-    """An ASGI application under the server of production: its address and its process."""
+    """Any ASGI application under the server that production has: its address and its process."""
     port = free_port()
     quiet = ("--log-level", "warning", "--port", str(port))
     pid = _start(stack, ["uvicorn", application, *_SERVER, *quiet], own)
