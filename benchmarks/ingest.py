@@ -36,7 +36,10 @@ from breakers.codec import MSGPACK
 
 SIZES: Final = (1, 10, 100, 1000)
 _SERVICES: Final = 8
-_FIRST_RATE: Final = 4000.0
+_FIRST_RATE: Final = 2000.0
+# A receipt comes with the checkpoint, a second or so later: what is unconfirmed is that much, or
+# more where the server cannot keep up.
+_CLOSE_S: Final = 2.2
 _BEHIND_S: Final = 3.5
 _SLICE_S: Final = 0.005
 _COUNTED: Final = "select sum(success) from history_tenseconds"
@@ -171,8 +174,8 @@ class Load:
 
     async def run(self, seconds: float, rate: float | None) -> None:
         """Report for a while, evenly. `rate` is in reports a second, of all together; None looks
-        for the highest: a little more than was confirmed of late, while what is unconfirmed stays
-        within a few seconds' worth."""
+        for the highest: a little more each time, while what is unconfirmed stays within a few
+        seconds' worth, and less when it does not."""
         pace = asyncio.create_task(self._look_for_the_highest()) if rate is None else None
         if rate is not None:
             self._rate = rate
@@ -196,19 +199,13 @@ class Load:
         return False
 
     async def _look_for_the_highest(self) -> None:
-        history = [(time.perf_counter(), self.safe)]
         while True:
             await asyncio.sleep(0.5)
-            now, safe = time.perf_counter(), self.safe
-            history = [*history[-6:], (now, safe)]
-            if len(history) < 5:
-                continue
-            confirmed = (safe - history[0][1]) / (now - history[0][0])
-            unconfirmed = self.sent - safe
-            if unconfirmed > _BEHIND_S * confirmed:
-                self._rate = max(_FIRST_RATE / 4, confirmed * 0.8)
-            else:
-                self._rate = max(self._rate, confirmed * 1.1)
+            behind_s = (self.sent - self.safe) / self._rate
+            if behind_s > _BEHIND_S:
+                self._rate = max(_FIRST_RATE / 4, self._rate * 0.8)
+            elif behind_s < _CLOSE_S:
+                self._rate *= 1.1
 
     def _may(self, agent: SocketAgent | HttpAgent) -> bool:
         if isinstance(agent, HttpAgent):

@@ -46,10 +46,11 @@ return id
 class _Round:
     """Messages of one partition that are sent together, and the future of whoever waits."""
 
-    __slots__ = ("messages", "position", "safe", "size")
+    __slots__ = ("count", "messages", "position", "safe", "size")
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
+        self.count = 0
         self.size = 0
         self.safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.position = (0, 0)
@@ -101,6 +102,7 @@ class Appender:
             rounds.append(_Round())
         round = rounds[-1]
         round.messages.append(message)
+        round.count += 1
         round.size += len(message)
         return round.safe
 
@@ -123,7 +125,7 @@ class Appender:
 
     def depth(self) -> int:
         """How many messages are not yet safe."""
-        return sum(len(each.messages) for each in self._unsafe())
+        return sum(each.count for each in self._unsafe())
 
     def _unsafe(self) -> list[_Round]:
         queues = (*self._waiting.values(), *self._pending.values())
@@ -135,7 +137,6 @@ class Appender:
             round = waiting.popleft()
             if not round.safe.done():
                 round.safe.set_result(None)
-            round.messages = []
 
     async def _flush(self) -> None:
         try:
@@ -165,6 +166,7 @@ class Appender:
             if (room := self._room.pop(partition, None)) is not None:
                 room.set()
             round.position = keys.position(id)
+            round.messages = []  # Redis has them, and so have the agents
             self._waiting.setdefault(partition, deque()).append(round)
             self._settle(partition)
 
@@ -182,7 +184,7 @@ class Appender:
         for room in self._room.values():
             room.set()
         self._room = {}
-        unsafe = sum(len(each.messages) for each in rounds)
+        unsafe = sum(each.count for each in rounds)
         logger.error("%s; agents must send %d messages again", why, unsafe)
         for each in rounds:
             each.safe.cancel()
