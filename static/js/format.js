@@ -91,3 +91,11 @@ export function byName(a, b) {
   if (a.service !== b.service) return a.service < b.service ? -1 : 1;
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
+
+/** What a service had no room for; empty where it had. @param {{breakers: number, instances: number}} turnedAway */
+export function noRoom({ breakers, instances }) {
+  const said = [];
+  if (breakers) said.push(`${breakers} breaker${breakers === 1 ? "" : "s"}`);
+  if (instances) said.push(`${instances} instance${instances === 1 ? "" : "s"}`);
+  return said.length ? `No room for ${said.join(" and ")}` : "";
+}

@@ -1,7 +1,7 @@
 /** The page of one service, live. */
 
 import { breakerUrl, make, parts, setText, showState, svg } from "./dom.js";
-import { countdown, latency, percent, rank, rate, span, utc, word } from "./format.js";
+import { countdown, latency, noRoom, percent, rank, rate, span, utc, word } from "./format.js";
 import { start } from "./shell.js";
 
 /** @import {BreakerView, InstanceView} from "./types.js" */
@@ -47,6 +47,10 @@ function render() {
   const stale = instances.filter((each) => each.stale).length;
   setText(part.instances, stale ? `${instances.length - stale} of ${instances.length}` : String(instances.length));
   showRevision(instances);
+  const turned = store.turnedAway.get(service);
+  const full = turned ? noRoom(turned) : "";
+  setText(part.full, full && `${full}: they are not shown here. A service has at most 1,000 breakers and 5,000 instances.`);
+  part.full.hidden = !full;
   fill(breakerRows, views.length, (i, row) => showBreaker(row, views[i]), 8);
   fill(instanceRows, instances.length, (i, row) => showInstance(row, instances[i]), 6);
 }

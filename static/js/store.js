@@ -28,6 +28,8 @@ export class Store extends EventTarget {
     this.services = new Map();
     /** @type {Map<string, {zones: string[], versions: string[], stale: number, total: number}>} */
     this.known = new Map();
+    /** What each service had no room for. @type {Map<string, {breakers: number, instances: number}>} */
+    this.turnedAway = new Map();
     /** Server's clock minus ours, in seconds. */
     this.skew = 0;
   }
@@ -63,6 +65,7 @@ export class Store extends EventTarget {
     const second = Math.floor(snapshot.at);
     for (const service of snapshot.services) {
       this.services.set(service.name, new Map(service.instances.map((i) => [i.id, i])));
+      this.turnedAway.set(service.name, service.turned_away);
       for (const each of service.breakers) {
         each.service = service.name;
         each.second = second;
@@ -78,6 +81,7 @@ export class Store extends EventTarget {
   lay(frame) {
     this.skew = frame.at - Date.now() / 1000;
     const changed = new Set();
+    this.turnedAway.set(frame.service, frame.turned_away);
     this.#layInstances(frame);
     if (frame.full) {
       const kept = new Set(frame.breakers.map((each) => each.name));

@@ -2,6 +2,7 @@ import { ask, openActs } from "./act.js";
 import { DEFAULTS, read, write } from "./address.js";
 import { Choice, targetsOf } from "./choice.js";
 import { breakerUrl, cloneTemplate, parts, setText } from "./dom.js";
+import { noRoom } from "./format.js";
 import { listenToKeys } from "./keys.js";
 import { rowMenu } from "./menu.js";
 import { arranged, byName } from "./order.js";
@@ -72,12 +73,16 @@ class Heading {
     setText(this.parts.name, group.title);
     const n = group.entries.length;
     const said = [`${n} breaker${n === 1 ? "" : "s"}`];
+    let full = "";
     if (group.service !== null) {
       const { total, stale } = store.facts(group.service);
       said.push(`${total} instance${total === 1 ? "" : "s"}`);
       if (stale) said.push(`${stale} stale`);
+      const turned = store.turnedAway.get(group.service);
+      full = turned ? noRoom(turned) : "";
     }
     setText(this.parts.note, said.join(" · "));
+    setText(this.parts.full, full);
   }
 }
 

@@ -1,0 +1,29 @@
+"""A service with more breakers than there is room for: the pages say so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from breakers.wire import MAX_BREAKERS
+from tests.e2e.room import breaker, control_room
+
+
+def test_what_there_is_no_room_for_is_said_where_one_looks(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with control_room(tmp_path) as room:
+        room.report("crowd", *(breaker(f"b{n}") for n in range(MAX_BREAKERS)))
+        room.report("crowd", breaker("one more"), breaker("and another"))
+        page = room.page(browser)
+        page.goto(f"{room.url}/?q=service:crowd")
+        expect(page.get_by_text("No room for 2 breakers")).to_be_visible()
+        page.goto(f"{room.url}/services/crowd")
+        expect(page.get_by_role("status").filter(has_text="No room")).to_contain_text(
+            "No room for 2 breakers: they are not shown here."
+        )
+        page.goto(f"{room.url}/services/web")
+        expect(page.get_by_role("heading", name="web", exact=True)).to_be_visible()
+        expect(page.get_by_text("No room")).to_be_hidden()
+        page.context.close()
