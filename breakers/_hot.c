@@ -14,6 +14,11 @@
 #define LOWEST (-160)
 #define HIGHEST 136
 
+/* Which text this was built from, so that breakers.hot can tell an old build: set by setup.py. */
+#ifndef SOURCE
+#define SOURCE 0UL
+#endif
+
 #define BUCKETS (HIGHEST - LOWEST + 1)
 
 /* At most this many successes wait in an entry, so that no bucket overflows. */
@@ -761,7 +766,8 @@ PyInit__hot(void)
         name_flush == NULL || name_returned == NULL || name_failed == NULL || name_merge == NULL ||
         entry_type == NULL || gate_type == NULL ||
         PyModule_AddObjectRef(module, "Entry", (PyObject *)entry_type) < 0 ||
-        PyModule_AddObjectRef(module, "Gate", gate_type) < 0) {
+        PyModule_AddObjectRef(module, "Gate", gate_type) < 0 ||
+        PyModule_AddObject(module, "SOURCE", PyLong_FromUnsignedLong(SOURCE)) < 0) {
         Py_XDECREF(gate_type);
         Py_DECREF(module);
         return NULL;

@@ -7,6 +7,8 @@ from breakers.histogram import Histogram
 P = ParamSpec("P")
 R = TypeVar("R")
 
+SOURCE: int
+
 def tally(counts: array[int], first: int, latencies: list[float]) -> list[float] | None: ...
 
 class Entry:

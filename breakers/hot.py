@@ -1,22 +1,38 @@
 """Chooses what every call runs through: the C extension where it was built, plain Python elsewhere.
 
 `SWITCHGEAR_PURE=1` asks for plain Python. Free-threaded Python always gets it: the extension relies
-on the interpreter lock for its counters.
+on the interpreter lock for its counters. So does who has changed or pulled the extension's source
+and not built it again: the two would not understand each other.
 """
 
 from __future__ import annotations
 
 import os
+import zlib
 from typing import TYPE_CHECKING
 
 COMPILED = False
+
+
+def _is_current(build: int) -> bool:
+    """Whether the extension was built from the source beside it. Where there is none, as in an
+    installed package, they came together."""
+    try:
+        with open(os.path.join(os.path.dirname(__file__), "_hot.c"), "rb") as source:
+            return zlib.crc32(source.read()) == build
+    except OSError:
+        return True
+
 
 if TYPE_CHECKING or os.environ.get("SWITCHGEAR_PURE"):
     from breakers.gate import Entry, Gate, tally
 else:
     try:
-        from breakers._hot import tally
+        from breakers._hot import SOURCE, tally
         from breakers.compiled import Entry, Gate
+
+        if not _is_current(SOURCE):
+            raise ImportError("the extension is older than its source")
 
         COMPILED = True
     except ImportError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 import weakref
@@ -37,6 +38,22 @@ def test_whoever_asks_for_plain_python_gets_it() -> None:
     subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "SWITCHGEAR_PURE": "1"}, check=True
     )
+
+
+@pytest.mark.skipif(not compiled, reason="there is no build that could be old")
+def test_a_build_that_is_older_than_its_source_is_left_alone(tmp_path: Path) -> None:
+    shutil.copytree(HERE.parents[1] / "breakers", tmp_path / "breakers")
+    code = (
+        "from breakers import CircuitBreaker, hot; CircuitBreaker().call(int); print(hot.COMPILED)"
+    )
+    run = [sys.executable, "-c", code]
+    said = []
+    for text in ("", "/* changed since */"):
+        with (tmp_path / "breakers" / "_hot.c").open("a") as source:
+            source.write(text)
+        done = subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, text=True)
+        said.append(done.stdout.strip())
+    assert said == ["True", "False"]
 
 
 def test_where_there_is_a_compiler_the_breakers_are_compiled() -> None:
