@@ -100,7 +100,8 @@ class Callers:
 
 
 class Shape(Dashboard):
-    """Redis and PostgreSQL, two web processes, two fleet workers, and callers behind a door."""
+    """Redis and PostgreSQL, two web processes, two fleet workers, Celery's worker and beat, and
+    callers behind a door."""
 
     def __init__(self, directory: Path, stack: ExitStack, **more: str) -> None:
         self.postgres = stack.enter_context(PostgresServer(directory))
@@ -118,6 +119,12 @@ class Shape(Dashboard):
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
         self.webs = [Member("manage", "web", "--port", str(port), **own) for port in ports]
         self.fleets = [Member("manage", "fleet", **own) for _ in range(2)]
+        # As in the Procfile.
+        celery = ("celery", "-A", "dashboard")
+        quiet = ("--loglevel", "warning")
+        self.worker = Member(*celery, "worker", "--pool", "solo", *quiet, **own)
+        schedule = str(directory / "beat")
+        self.beat = Member(*celery, "beat", *quiet, "--schedule", schedule, **own)
         self.callers: list[Callers] = []
         self.is_whole = True
         self._directory = directory
@@ -130,7 +137,7 @@ class Shape(Dashboard):
         secret = self._directory / "token"
         secret.write_text(TOKEN)
         self.manage("create_token", SERVICE, "--value-file", str(secret))
-        for member in (*self.webs, *self.fleets):
+        for member in (*self.webs, *self.fleets, self.worker, self.beat):
             stack.callback(member.kill)
             member.start()
         self.door = Door(ports)
@@ -193,6 +200,26 @@ class Shape(Dashboard):
             "print(json.dumps(rows.aggregate(success=Sum('success'), rejected=Sum('rejected'))))"
         )
         return total
+
+    def carried(self) -> list[dict[str, list[int]]]:
+        """What each coarser level of history holds of each breaker, and what the one below holds of
+        the same time, in turn: minute, ten seconds, hour, minute. All at one moment."""
+        found: list[dict[str, list[int]]] = self.python(
+            "from django.db import connection, transaction\n"
+            "from django.db.models import Sum\n"
+            "from dashboard.history.services import MODELS, marks\n"
+            "def sums(model, until):\n"
+            "    rows = model.objects.filter(start__lt=until).values_list('breaker')\n"
+            "    return {name: counts for name, *counts in\n"
+            "            rows.annotate(Sum('success'), Sum('rejected')).order_by('breaker')}\n"
+            "\n"
+            "with transaction.atomic():\n"
+            "    with connection.cursor() as cursor:\n"
+            "        cursor.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')\n"
+            "    until = marks()\n"
+            "    print(json.dumps([sums(MODELS[i], until[n]) for n in (1, 2) for i in (n, n - 1)]))"
+        )
+        return found
 
     def made(self) -> dict[str, int]:
         """What the callers themselves have counted."""

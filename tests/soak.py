@@ -40,6 +40,7 @@ class Faults:
         self.kinds: tuple[Callable[[], None], ...] = (
             self.kill_a_fleet_worker,
             self.kill_both_fleet_workers,
+            self.kill_what_runs_the_tasks,
             self.kill_a_web_process,
             self.restart_a_web_process_gently,
             self.stop_a_process_for_a_while,
@@ -72,6 +73,9 @@ class Faults:
     def kill_both_fleet_workers(self) -> None:
         self._again(*self._shape.fleets)
 
+    def kill_what_runs_the_tasks(self) -> None:
+        self._again(self._shape.worker, self._shape.beat)
+
     def kill_a_web_process(self) -> None:
         self._again(self._chance.choice(self._shape.webs))
 
@@ -82,7 +86,8 @@ class Faults:
         web.start()
 
     def stop_a_process_for_a_while(self) -> None:
-        member = self._chance.choice([*self._shape.fleets, *self._shape.webs])
+        shape = self._shape
+        member = self._chance.choice([*shape.fleets, *shape.webs, shape.worker, shape.beat])
         member.signal(signal.SIGSTOP)
         self._for(2.0, 20.0)
         member.signal(signal.SIGCONT)
@@ -124,10 +129,6 @@ def main() -> int:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
         shape = stack.enter_context(production(directory, _INSTANCES))
-        for command in (("worker", "-P", "solo"), ("beat", "--schedule", str(directory / "beat"))):
-            member = Member("celery", "-A", "dashboard", *command, **shape.own)
-            stack.callback(member.kill)
-            member.start()
         far = Door(shape.web_ports)
         stack.callback(far.close)
         far.cut()
@@ -189,6 +190,9 @@ def _account(shape: Shape) -> int:
     # What would be counted twice would come now.
     time.sleep(3)
     found = counted()
+    minutes, of_seconds, hours, of_minutes = shape.carried()
+    is_carried = minutes == of_seconds and hours == of_minutes
+    print("rolled up exactly" if is_carried else "rolled up wrongly", flush=True)
     errors, violated = (sum(each[name] for each in told) for name in ("errors", "violated"))
     slowest = max(each["p99_s"] for each in told)
     print(
@@ -198,7 +202,7 @@ def _account(shape: Shape) -> int:
         f"soak counted={found} expected={expected} lost={expected - found} "
         f"overrides_violated={violated}"
     )
-    return int(bool(errors or violated or found != expected))
+    return int(bool(errors or violated or found != expected or not is_carried))
 
 
 if __name__ == "__main__":
