@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.conf import settings
 from django.db import transaction
@@ -11,7 +11,7 @@ from dashboard import telemetry
 from dashboard.bus import bus
 from dashboard.control.queries import override_infos
 from dashboard.fleet import services as fleet
-from dashboard.fleet.batch import Batch
+from dashboard.fleet.batch import Batch, CursorKey
 from dashboard.fleet.batches import as_json, merged, services
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.worker import FleetWorker, Inherited
@@ -36,6 +36,11 @@ class DatabaseStore:
             fleet.gaps(names),
             {key: each for key, each in last.items() if key[0] in known},
         )
+
+    def still_reported(self, breakers: Mapping[str, Collection[str]]) -> Collection[CursorKey]:
+        for service, names in breakers.items():
+            policies.note_reported(service, names)
+        return fleet.cursors(breakers).keys()
 
     def absorb(self, batches: Sequence[Batch]) -> None:
         with telemetry.checkpoint_s.time():

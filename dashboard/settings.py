@@ -119,7 +119,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "roll up history": {"task": "dashboard.history.tasks.roll_up", "schedule": 30.0},
     "make partitions": {"task": "dashboard.history.tasks.make_partitions", "schedule": 600.0},
     "prune history": {"task": "dashboard.history.tasks.prune", "schedule": 600.0},
-    "forget old lives": {"task": "dashboard.fleet.tasks.forget_old_lives", "schedule": 3600.0},
+    "sweep the fleet": {"task": "dashboard.fleet.tasks.sweep_fleet", "schedule": 3600.0},
+    "sweep policies": {"task": "dashboard.policies.tasks.sweep_declared", "schedule": 3600.0},
+    "sweep acknowledgements": {"task": "dashboard.control.tasks.sweep_acks", "schedule": 3600.0},
+    "sweep sessions": {"task": "dashboard.access.tasks.sweep_sessions", "schedule": 3600.0},
 }
 # A worker that was down runs each once when it is back, not as often as it was due.
 for _task in CELERY_BEAT_SCHEDULE.values():

@@ -15,6 +15,9 @@ from dashboard.control.checks import check_force, check_reason
 from dashboard.control.models import Ack, Override
 from dashboard.control.steps import Step, Target
 from dashboard.fleet.services import bump_revision
+from dashboard.sweeping import sweep
+
+_ACKS_KEPT_FOR = timedelta(days=90)
 
 
 def force(
@@ -76,6 +79,12 @@ def expire_due() -> int:
                 audit(None, "expired", service=override.service, breaker=override.breaker)
                 ended += 1
     return ended
+
+
+def forget_old_acks() -> int:
+    """Drop what each instance answered to overrides that ended three months ago. The overrides
+    stay: who did what, when and why."""
+    return sweep(Ack.objects.filter(override__ended__lt=timezone.now() - _ACKS_KEPT_FOR))
 
 
 def record_acks(acks: Sequence[tuple[str, wire.Ack]]) -> None:

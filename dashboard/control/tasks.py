@@ -9,3 +9,9 @@ from dashboard.control import services
 def expire_overrides() -> int:
     """End the overrides whose time is over."""
     return services.expire_due()
+
+
+@shared_task
+def sweep_acks() -> int:
+    """Drop answers to overrides of long ago."""
+    return services.forget_old_acks()

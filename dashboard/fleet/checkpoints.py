@@ -17,7 +17,7 @@ from channels.db import database_sync_to_async
 from django.db import DataError, IntegrityError
 
 from dashboard.fleet import batches
-from dashboard.fleet.batch import Batch
+from dashboard.fleet.batch import Batch, CursorKey
 from dashboard.fleet.services import Fenced
 
 logger = logging.getLogger("switchgear.fleet")
@@ -77,6 +77,11 @@ class Checkpoints:
     def batch(self, partition: int) -> Batch | None:
         """The batch to count into; None for a partition that is not ours."""
         return self._filling.get(partition)
+
+    def unsaved(self) -> set[CursorKey]:
+        """The lives that have reported something which is not stored yet."""
+        batches = (*self._filling.values(), *self._storing)
+        return {key for each in batches for key in each.cursors}
 
     def is_clean(self, partition: int) -> bool:
         """Whether nothing of a partition is left to store."""

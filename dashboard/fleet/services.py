@@ -12,9 +12,12 @@ from dashboard.bus.protocol import partition_of
 from dashboard.fleet.batch import CursorKey
 from dashboard.fleet.gaps import Gaps
 from dashboard.fleet.models import Cursor, DeadLetter, Partition, Service
+from dashboard.sweeping import sweep
 
 DESIRED = "desired"
 _LETTERS_KEPT = 1000
+_LETTERS_KEPT_FOR = timedelta(days=30)
+_LIVES_KEPT_FOR = timedelta(days=7)
 
 
 class Fenced(Exception):
@@ -94,8 +97,9 @@ def gaps(services: Iterable[str]) -> dict[CursorKey, Gaps]:
 
 
 def services_of(partitions: frozenset[int]) -> list[str]:
-    """The known services whose messages travel in these partitions."""
-    names = Service.objects.values_list("name", flat=True)
+    """The services of the last week whose messages travel in these partitions. Of those that have
+    been silent for longer nothing is watched; they come back with their first report."""
+    names = Cursor.objects.order_by().values_list("service", flat=True).distinct()
     return [name for name in names if partition_of(name) in partitions]
 
 
@@ -137,5 +141,10 @@ def put_aside(service: str, body: str, error: str) -> None:
 
 
 def forget_old_lives() -> int:
-    """Drop the cursors of processes that have been silent for a week."""
-    return Cursor.objects.filter(at__lt=timezone.now() - timedelta(days=7)).delete()[0]
+    """Drop the cursors of processes that have been silent for a week, with their gaps."""
+    return sweep(Cursor.objects.filter(at__lt=timezone.now() - _LIVES_KEPT_FOR))
+
+
+def forget_old_letters() -> int:
+    """Drop what was put aside a month ago."""
+    return sweep(DeadLetter.objects.filter(at__lt=timezone.now() - _LETTERS_KEPT_FOR))

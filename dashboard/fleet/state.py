@@ -71,6 +71,10 @@ class FleetState:
         }
         self._waiting.forget(partitions)
 
+    def watched(self, partitions: frozenset[int]) -> list[SeenService]:
+        """The services of these partitions."""
+        return [each for each in self.services.values() if each.partition in partitions]
+
     def set_overrides(self, overrides: Iterable[OverrideInfo]) -> None:
         """The operators' overrides in force, all of them."""
         fresh = {(each.service, each.breaker): each for each in overrides}
@@ -98,6 +102,8 @@ class FleetState:
         service = self.services.get(name)
         if service is None:
             service = self.services[name] = SeenService(name, partition_of(name))
+            # It may have been watched before, and forgotten.
+            service.seq = self._second * _FRAMES_A_SECOND
         return service
 
     def _fold_ack(self, ack: wire.Ack) -> None:

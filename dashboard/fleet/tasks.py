@@ -6,6 +6,6 @@ from dashboard.fleet import services
 
 
 @shared_task
-def forget_old_lives() -> int:
-    """Drop the cursors of processes that are long gone."""
-    return services.forget_old_lives()
+def sweep_fleet() -> int:
+    """Drop what is kept of processes that are long gone, and of trouble long past."""
+    return services.forget_old_lives() + services.forget_old_letters()

@@ -16,13 +16,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 from channels.db import database_sync_to_async
 
 from dashboard.bus import Bus
+from dashboard.fleet import remembered
 from dashboard.fleet.batch import CursorKey
 from dashboard.fleet.checkpoints import Checkpoints, Sink
 from dashboard.fleet.gaps import Gaps
@@ -38,6 +39,7 @@ WANTED: Final = "frames.wanted"
 _SHARE_EVERY_S: Final = 1.0
 _FULL_EVERY_S: Final = 10.0
 _OVERRIDES_EVERY_S: Final = 5.0
+_SWEEP_EVERY_S: Final = 3600.0
 
 
 class Inherited(NamedTuple):
@@ -55,6 +57,9 @@ class Store(Sink, Protocol):
 
     def inherit(self, partitions: frozenset[int]) -> Inherited:
         """Fence off whoever had these partitions, and read what is stored of them."""
+
+    def still_reported(self, breakers: Mapping[str, Collection[str]]) -> Collection[CursorKey]:
+        """Keep in mind that these breakers of each service are there; the lives that are stored."""
 
 
 class FleetWorker:
@@ -93,7 +98,7 @@ class FleetWorker:
         parts = (self._share, self._consume, self._tick, self._checkpoint, self._listen)
         running = {
             asyncio.create_task(self._forever(part), name=f"fleet{part.__name__}")
-            for part in (*parts, self._full, self._refresh_overrides)
+            for part in (*parts, self._full, self._refresh_overrides, self._sweep)
         }
         try:
             await asyncio.wait(running)
@@ -257,3 +262,20 @@ class FleetWorker:
                 continue
             finally:
                 self._refresh.clear()
+
+    # -- What is long gone -----------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY_S)
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Forget what the database has forgotten, and tell it which breakers are still there."""
+        watched = self.state.watched(self._shown())
+        # What is not stored yet is not forgotten.
+        lives = remembered.lives(watched) - self.checkpoints.unsaved()
+        store = database_sync_to_async(self._store.still_reported)
+        stored = await store(remembered.reported(watched))
+        gone = lives - set(stored) - self.checkpoints.unsaved()
+        remembered.forget(self.state.services, gone, self._wall())

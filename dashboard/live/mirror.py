@@ -103,6 +103,8 @@ class Mirror:
                 if frames.take_missed():
                     self._bus.publish(WANTED, b"")
                 frame: Frame = msgspec.json.decode(payload)  # our own worker wrote it
+                if _is_empty(frame) and frame["service"] not in self.services:
+                    continue
                 self._pass_lean(frame)
                 self.lay(frame)
                 if self._listeners:
@@ -123,8 +125,12 @@ class Mirror:
             listener(frame["service"], text)
 
     def lay(self, frame: Frame) -> None:
-        """Lay one frame over what is known."""
-        self.services.setdefault(frame["service"], MirroredService()).lay(frame)
+        """Lay one frame over what is known. A service of which nobody is left is not shown any
+        more; it stays in history."""
+        if _is_empty(frame):
+            self.services.pop(frame["service"], None)
+        else:
+            self.services.setdefault(frame["service"], MirroredService()).lay(frame)
         self.at = frame["at"]
         self._told.clear()
 
@@ -181,3 +187,8 @@ class Mirror:
         """The latest view of one breaker."""
         mirrored = self.services.get(service)
         return mirrored.breakers.get(name) if mirrored else None
+
+
+def _is_empty(frame: Frame) -> bool:
+    """Whether a frame says that there is nobody."""
+    return frame["full"] and not frame["instances"] and not frame["breakers"]

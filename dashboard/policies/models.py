@@ -1,18 +1,23 @@
 """Policies that replace what code declares: a head for each breaker, and its versions."""
 
 from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from dashboard.access.models import Person
 
 
 class BreakerPolicy(models.Model):
-    """A breaker that a policy can be set for. `declared` is what its code says, last we heard."""
+    """A breaker that a policy can be set for. `declared` is what its code says, last we heard;
+    `heard` is when somebody last reported it, give or take a day."""
 
     service = models.CharField(max_length=120)
     breaker = models.CharField(max_length=120)
     declared = models.JSONField(default=dict, blank=True, editable=False)
     fields = models.JSONField(default=dict, blank=True)
     number = models.PositiveIntegerField(default=0, editable=False)
+    # Workers of the version before, which know nothing of it, go on while it is added.
+    heard = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
     class Meta:
         ordering = ["service", "breaker"]

@@ -1,10 +1,12 @@
 """Writes of this room. A policy is saved as a whole: the fields that replace what code declares."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
 from breakers.errors import PolicyError
 from breakers.policy import FIELDS, Policy
@@ -13,6 +15,10 @@ from dashboard.access.roles import CHANGE_POLICIES
 from dashboard.access.services import audit, demand
 from dashboard.fleet.services import bump_revision
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
+from dashboard.sweeping import sweep
+
+_HEARD_EACH = timedelta(days=1)
+_UNHEARD_KEPT_FOR = timedelta(days=30)
 
 
 def save(
@@ -99,5 +105,22 @@ def note_declared(service: str, declared: Mapping[str, Mapping[str, Any]]) -> No
     """Keep what the code of each breaker declares, so that the forms can show it."""
     for breaker, fields in declared.items():
         BreakerPolicy.objects.update_or_create(
-            service=service, breaker=breaker, defaults={"declared": dict(fields)}
+            service=service,
+            breaker=breaker,
+            defaults={"declared": dict(fields), "heard": timezone.now()},
         )
+
+
+def note_reported(service: str, breakers: Iterable[str]) -> None:
+    """Keep in mind that these are still there, although their code has not told anew what it
+    declares."""
+    now = timezone.now()
+    rows = BreakerPolicy.objects.filter(service=service, breaker__in=list(breakers))
+    rows.filter(heard__lt=now - _HEARD_EACH).update(heard=now)
+
+
+def forget_undeclared() -> int:
+    """Drop breakers that nobody has reported for a month and for which no policy was ever saved;
+    what their code declares is told with their next report."""
+    old = timezone.now() - _UNHEARD_KEPT_FOR
+    return sweep(BreakerPolicy.objects.filter(number=0, heard__lt=old))

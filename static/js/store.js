@@ -61,6 +61,7 @@ export class Store extends EventTarget {
     this.breakers = new Map();
     this.known.clear();
     this.services = new Map();
+    this.turnedAway.clear();
     if (snapshot.now || snapshot.at) this.skew = (snapshot.now || snapshot.at) - Date.now() / 1000;
     const second = Math.floor(snapshot.at);
     for (const service of snapshot.services) {
@@ -111,6 +112,10 @@ export class Store extends EventTarget {
       const key = keyOf(frame.service, name);
       this.breakers.delete(key);
       changed.add(key);
+    }
+    if (frame.full && !frame.breakers.length && !frame.instances.length) {
+      // Nobody is left: it is in history, but no longer a service of the fleet.
+      for (const each of [this.services, this.known, this.turnedAway]) each.delete(frame.service);
     }
     this.#tell(changed);
   }

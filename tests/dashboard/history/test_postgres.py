@@ -1,5 +1,5 @@
 """The contract of history holds on PostgreSQL too: the tests beside this one, once more, there; and
-the timeline, which is read from it."""
+the timeline, which is read from it, and the sweeps."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.servers import postgres_server
 
 HERE = Path(__file__).parent
 TIMELINE = HERE.parent / "pages/test_events.py"
+SWEEPS = HERE.parent / "test_sweeps.py"
 ROOT = HERE.parents[2]
 VARIABLE = "SWITCHGEAR_DATABASE_URL"
 
@@ -22,7 +23,17 @@ VARIABLE = "SWITCHGEAR_DATABASE_URL"
 def test_the_contract_holds_on_postgres(tmp_path: Path) -> None:
     with postgres_server(tmp_path) as url:
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE, TIMELINE],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                HERE,
+                TIMELINE,
+                SWEEPS,
+            ],
             cwd=ROOT,
             env={**os.environ, VARIABLE: url},
             capture_output=True,
