@@ -31,6 +31,7 @@ CONTENT_JSON: Final = "application/json"
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_BREAKERS: Final = 1000
 MAX_TRANSITIONS: Final = 64
+MAX_UNWATCHED: Final = 32
 
 Name = Annotated[
     str, Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$", description="A name.")
@@ -166,13 +167,19 @@ class PolicyItem(Struct, frozen=True, omit_defaults=True):
 
 
 class Desired(Struct, tag_field="type", tag="desired"):
-    """The whole desired state of a service. Whatever is absent is not overridden."""
+    """The whole desired state of a service. Whatever is absent is not overridden.
+
+    `unwatched` are breakers of the instance it is sent to for which its service has no room: what
+    happens at them is neither shown nor counted, and sending it again changes nothing. When as many
+    as it holds are named, there may be more.
+    """
 
     revision: Count
     overrides: list[Override] = []
     policies: list[PolicyItem] = []
     interval_s: Annotated[float, Meta(gt=0, le=86_400)] = 1.0
     server_time: Annotated[float, Meta(ge=0, le=1e11)] = 0.0
+    unwatched: Annotated[list[Name], Meta(max_length=MAX_UNWATCHED)] = []
 
 
 class AckItem(Struct, frozen=True, omit_defaults=True):

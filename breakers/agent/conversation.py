@@ -18,6 +18,7 @@ from breakers.agent.links import Link, LinkLost
 from breakers.agent.outbox import Outbox, Sealed
 from breakers.agent.refusals import Refusals
 from breakers.agent.status import Tally
+from breakers.agent.unwatched import Unwatched
 
 logger = logging.getLogger("breakers.agent")
 
@@ -68,6 +69,7 @@ class Conversation:
         self._now = now
         self._keep = keep
         self._refusals = Refusals(outbox, tally)
+        self._unwatched = Unwatched(speaker.service, tally, now)
         self._link: Link | None = None
         self._heard_desired = False
         self._owed: list[wire.AckItem] | None = None
@@ -220,6 +222,7 @@ class Conversation:
     def _obey(self, desired: wire.Desired) -> None:
         self.interval_s = min(MAX_INTERVAL_S, max(MIN_INTERVAL_S, desired.interval_s))
         self._due = min(self._due, self._now() + self.interval_s)
+        self._unwatched.told(desired.unwatched)
         fresh, self._heard_desired = not self._heard_desired, True
         if not fresh and desired.revision <= self.applier.revision:
             return

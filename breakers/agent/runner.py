@@ -133,6 +133,7 @@ class Runner:
             transitions_dropped=outbox.transitions_dropped,
             connects=tally.connects,
             errors=tally.errors,
+            unwatched=tally.unwatched,
         )
 
     # -- The thread ------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ class AgentStatus:
 
     `link` is `websocket` or `http` while connected, else empty, and `problem` says why.
     `reports_dropped` and `calls_dropped` are what the dashboard refused for good,
-    `transitions_dropped` what merged reports had no room for.
+    `transitions_dropped` what merged reports had no room for. `unwatched` are breakers that the
+    dashboard has no room for: it neither shows nor counts what happens at them. It names 32.
     """
 
     running: bool = False
@@ -31,6 +32,7 @@ class AgentStatus:
     transitions_dropped: int = 0
     connects: int = 0
     errors: int = 0
+    unwatched: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -45,4 +47,5 @@ class Tally:
     calls_dropped: int = 0
     connects: int = 0
     errors: int = 0
+    unwatched: tuple[str, ...] = ()
     said: set[str] = field(default_factory=set)

@@ -114,7 +114,7 @@ def at_instance(id: str, seen: SeenAt) -> BreakerAtInstance:
 def instance_view(instance: SeenInstance) -> InstanceView:
     """An instance as it last reported."""
     info = instance.info
-    return {
+    view: InstanceView = {
         "id": info.id,
         "host": info.host,
         "pid": info.pid,
@@ -124,6 +124,9 @@ def instance_view(instance: SeenInstance) -> InstanceView:
         "stale": instance.stale,
         "revision": instance.revision,
     }
+    if instance.unwatched:
+        view["unwatched"] = sorted(instance.unwatched)
+    return view
 
 
 def _ms(seconds: float | None) -> float | None:

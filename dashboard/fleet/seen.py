@@ -66,7 +66,7 @@ class SeenBreaker:
 class SeenInstance:
     """An instance as it last reported."""
 
-    __slots__ = ("breakers", "info", "interval_s", "revision", "seen_at", "stale")
+    __slots__ = ("breakers", "info", "interval_s", "revision", "seen_at", "stale", "unwatched")
 
     def __init__(self, report: wire.Report, at: float) -> None:
         self.info = report.instance
@@ -75,6 +75,8 @@ class SeenInstance:
         self.revision = report.revision
         self.stale = False
         self.breakers: dict[str, SeenAt] = {}
+        # Breakers of it that found no room, the first few.
+        self.unwatched: set[str] = set()
 
 
 # An instance, and the boot of it.

@@ -130,8 +130,14 @@ class FleetState:
             return
         instance = self._instance(service, report, at)
         if instance is None:
+            # The gate let it through and it will be called safe: it counts, but is not shown.
             service.turned_away.instance(report.instance.id, at)
-        elif report.age_s > _LIVE_AGE_S or report.interval_s > BUCKET_S:
+            if is_new:
+                self._fold_overtaken(service, report, at, batch)
+            return
+        if not highest:
+            instance.unwatched.clear()  # another life may have other breakers
+        if report.age_s > _LIVE_AGE_S or report.interval_s > BUCKET_S:
             self._fold_late(service, instance, report, at, batch, is_new)
         else:
             self._fold_live(service, instance, report, at, batch, is_new)
@@ -195,7 +201,8 @@ class FleetState:
     def _fold_overtaken(
         self, service: SeenService, report: wire.Report, at: float, batch: Batch
     ) -> None:
-        """Of a report that comes after later ones only what happened counts."""
+        """Of a report that comes after later ones, or of an instance that is not shown, only what
+        happened counts."""
         for breaker in report.breakers:
             over_all = self._breaker(service, breaker.name, at)
             if over_all is not None:
@@ -283,7 +290,13 @@ class FleetState:
         """A breaker that an instance reports for the first time."""
         breaker = self._breaker(service, name, at)
         if breaker is None:
+            if name not in instance.unwatched and len(instance.unwatched) < wire.MAX_UNWATCHED:
+                instance.unwatched.add(name)
+                service.dirty_instances.add(instance.info.id)
             return None
+        if name in instance.unwatched:
+            instance.unwatched.remove(name)
+            service.dirty_instances.add(instance.info.id)
         seen = instance.breakers[name] = breaker.instances[instance.info.id] = SeenAt(breaker)
         breaker.count(seen.shown, 1)
         service.removed_breakers.discard(name)
@@ -358,8 +371,11 @@ class FleetState:
         for service in self.services.values():
             service.dirty_instances |= service.heard_of & service.instances.keys()
             service.heard_of = set()
-            for name, breaker in service.breakers.items():
-                if breaker.moved:
+            for name, breaker in list(service.breakers.items()):
+                if not breaker.instances and breaker.ring.is_idle(second):
+                    # Only who is not shown has told of it, a while ago.
+                    del service.breakers[name]
+                elif breaker.moved:
                     breaker.changed |= breaker.moved
                     breaker.moved = set()
                     service.dirty_breakers.add(name)

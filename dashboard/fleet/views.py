@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class OverrideInfo:
 
 
 class InstanceView(TypedDict):
-    """`seen_at` is Unix time of the last report; `stale` after three intervals without one."""
+    """`seen_at` is Unix time of the last report; `stale` after three intervals without one.
+    `unwatched`, where there are any, are breakers of it that found no room, 32 at most."""
 
     id: str
     host: str
@@ -32,6 +33,7 @@ class InstanceView(TypedDict):
     seen_at: float
     stale: bool
     revision: int
+    unwatched: NotRequired[list[str]]
 
 
 class BreakerAtInstance(TypedDict):

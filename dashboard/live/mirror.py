@@ -183,6 +183,12 @@ class Mirror:
         known = self.services.get(service)
         return known is None or len(known.instances) < MAX_INSTANCES or instance in known.instances
 
+    def unwatched(self, service: str, instance: str) -> list[str]:
+        """Breakers of an instance that its service has no room for, the first few."""
+        known = self.services.get(service)
+        view = known.instances.get(instance) if known is not None else None
+        return view.get("unwatched", []) if view is not None else []
+
     def breaker(self, service: str, name: str) -> BreakerView | None:
         """The latest view of one breaker."""
         mirrored = self.services.get(service)

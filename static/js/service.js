@@ -6,6 +6,7 @@ import { start } from "./shell.js";
 
 /** @import {BreakerView, InstanceView} from "./types.js" */
 
+const NAMED = 8;
 const root = /** @type {HTMLElement} */ (document.getElementById("service"));
 const service = root.dataset.service ?? "";
 const part = parts(root);
@@ -47,12 +48,20 @@ function render() {
   const stale = instances.filter((each) => each.stale).length;
   setText(part.instances, stale ? `${instances.length - stale} of ${instances.length}` : String(instances.length));
   showRevision(instances);
-  const turned = store.turnedAway.get(service);
-  const full = turned ? noRoom(turned) : "";
-  setText(part.full, full && `${full}: they are not shown here. A service has at most 1,000 breakers and 5,000 instances.`);
-  part.full.hidden = !full;
+  showFull(instances);
   fill(breakerRows, views.length, (i, row) => showBreaker(row, views[i]), 8);
   fill(instanceRows, instances.length, (i, row) => showInstance(row, instances[i]), 6);
+}
+
+/** What there is no room for, and the first of its names. @param {InstanceView[]} instances */
+function showFull(instances) {
+  const turned = store.turnedAway.get(service) ?? { breakers: 0, instances: 0 };
+  const names = [...new Set(instances.flatMap((each) => each.unwatched ?? []))].sort();
+  const full = noRoom({ ...turned, breakers: Math.max(turned.breakers, names.length) });
+  const some = names.slice(0, NAMED).join(", ") + (names.length > NAMED ? ", …" : "");
+  const limits = `A service has at most 1,000 breakers and 5,000 instances.${some && ` Not watched: ${some}`}`;
+  setText(part.full, full && `${full}: they are not shown here. ${limits}`);
+  part.full.hidden = !full;
 }
 
 /** Of all calls of the last ten seconds, those that did not go well. @param {BreakerView[]} views */

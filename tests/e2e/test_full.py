@@ -23,6 +23,9 @@ def test_what_there_is_no_room_for_is_said_where_one_looks(
         expect(page.get_by_role("status").filter(has_text="No room")).to_contain_text(
             "No room for 2 breakers: they are not shown here."
         )
+        expect(page.get_by_role("status").filter(has_text="No room")).to_contain_text(
+            "Not watched: and another, one more"
+        )
         page.goto(f"{room.url}/services/web")
         expect(page.get_by_role("heading", name="web", exact=True)).to_be_visible()
         expect(page.get_by_text("No room")).to_be_hidden()

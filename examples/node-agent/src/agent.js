@@ -13,6 +13,7 @@ const LONGEST_INTERVAL_S = 86_400;
 const RECONNECT_FIRST_S = 0.2;
 const RECONNECT_MAX_S = 3;
 const PING_S = 10;
+const UNWATCHED_SAID_EVERY_S = 600;
 const GIVE_UP = ["invalid", "malformed", "too_large"];
 
 const seconds = () => performance.now() / 1000;
@@ -45,6 +46,9 @@ export class Agent {
   #timer = /** @type {NodeJS.Timeout | undefined} */ (undefined);
   #ping = /** @type {NodeJS.Timeout | undefined} */ (undefined);
   #emptied = () => {};
+  #unwatchedSaid = -Infinity;
+  /** Breakers that the dashboard has no room for, 32 at most: it neither shows nor counts them. @type {string[]} */
+  unwatched = [];
 
   /** @param {Settings} settings */
   constructor({ url, token, service, instance, version = "", intervalS = 1, log = console.warn }) {
@@ -245,6 +249,7 @@ export class Agent {
   /** @param {any} desired */
   #obey(desired) {
     this.intervalS = Math.min(300, Math.max(0.25, desired.interval_s ?? 1));
+    this.#notWatched(desired.unwatched ?? []);
     const isFirst = !this.#heardDesired;
     this.#heardDesired = true;
     if (!isFirst && desired.revision <= this.#revision) return;
@@ -253,6 +258,15 @@ export class Agent {
     this.#acknowledge([...this.#watched.values()].flatMap((each) => this.#apply(each)));
     // The page should see soon what has just changed.
     this.#later(0.05);
+  }
+
+  /** Warn of what there is no room for, but not all the time. @param {string[]} names */
+  #notWatched(names) {
+    const isNews = names.some((each) => !this.unwatched.includes(each));
+    this.unwatched = names;
+    if (!isNews || seconds() - this.#unwatchedSaid < UNWATCHED_SAID_EVERY_S) return;
+    this.#unwatchedSaid = seconds();
+    this.log(`the dashboard has no room for these breakers and does not count them: ${names.join(", ")}`);
   }
 
   /** Have the desired state in force at one breaker. @param {Watched} watched @returns {object[]} */

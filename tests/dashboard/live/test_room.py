@@ -1,4 +1,4 @@
-"""The mirror knows whether a service has room for one more instance."""
+"""The mirror knows whether a service has room for one more instance, and for which breakers not."""
 
 from __future__ import annotations
 
@@ -26,3 +26,22 @@ def test_a_full_service_has_room_only_for_those_it_has(monkeypatch: pytest.Monke
     assert [mirror.has_room("shop", id) for id in ("one", "two", "three")] == [True, True, False]
     assert mirror.snapshot()["services"][0]["turned_away"] == {"instances": 1, "breakers": 0}
     assert mirror.has_room("bank", "three")
+
+
+def test_it_knows_what_is_not_watched_of_an_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MAX_BREAKERS", 1)
+    fleet, mirror = state.FleetState(), mirrors.Mirror(MemoryBus())
+    report = wire.Report(
+        service="shop",
+        instance=wire.Instance("one"),
+        boot="b",
+        seq=1,
+        interval_s=1.0,
+        breakers=[wire.BreakerReport(name=name, state="closed") for name in ("a", "b", "c")],
+    )
+    fleet.fold(report, 1000.0, Batch())
+    for frame in fleet.frames(1000.0):
+        mirror.lay(frame)
+    assert mirror.unwatched("shop", "one") == ["b", "c"]
+    assert mirror.unwatched("shop", "two") == []
+    assert mirror.unwatched("bank", "one") == []
