@@ -11,7 +11,10 @@ from tests.dashboard.process import Dashboard, embedded_dashboard
 
 @pytest.fixture(scope="session")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    with embedded_dashboard(tmp_path_factory.mktemp("dashboard")) as running:
+    # A report is answered when it is stored: let that be soon.
+    with embedded_dashboard(
+        tmp_path_factory.mktemp("dashboard"), SWITCHGEAR_CHECKPOINT="0.1"
+    ) as running:
         yield running
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.dashboard.console import Console
-from tests.examples.running import ROOT, Running, eventually, http
+from tests.examples.running import Running, eventually, http
 from tests.servers import free_port
 
 
@@ -27,15 +24,10 @@ class Dashboard:
 
     def manage(self, *arguments: str) -> str:
         """What a management command prints."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env={**os.environ, **self.own},
-            capture_output=True,
-            text=True,
+        called = ", ".join(map(repr, arguments))
+        return self.console.run(
+            f"from django.core.management import call_command\ncall_command({called})"
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     @cached_property
     def console(self) -> Console:
@@ -80,8 +72,8 @@ def embedded_dashboard(directory: Path, **more: str) -> Iterator[Embedded]:
         **more,
     }
     dashboard = Embedded(f"http://127.0.0.1:{port}", own, port)
-    dashboard.manage("migrate", "-v0")
     try:
+        dashboard.manage("migrate", "-v0")
         dashboard.start()
         yield dashboard
     finally:

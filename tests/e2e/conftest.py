@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.e2e.room import Room, control_room
+from tests.e2e.room import Room, control_room, session
 from tests.examples.running import Running, eventually, http, running
 
 CHROMIUM_ARGS = [
@@ -43,6 +43,7 @@ class Demo:
     url: str
     state: Path
     passwords: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, Any] = field(default_factory=dict)
 
     @property
     def port(self) -> str:
@@ -110,17 +111,15 @@ class Visit:
 def visit(browser: Browser, demo: Demo, person: str, **options: Any) -> Visit:
     """A fresh window in which `person` has logged in."""
     options.setdefault("viewport", {"width": 1440, "height": 900})
-    context: BrowserContext = browser.new_context(**options)
+    context: BrowserContext = browser.new_context(
+        storage_state=session(browser, demo, person), **options
+    )
     context.set_default_timeout(15_000)
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(demo.url)
-    page.get_by_label("Name").fill(person)
-    page.get_by_label("Password").fill(demo.passwords[person])
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{demo.url}/")
     return Visit(page, complaints)
 
 

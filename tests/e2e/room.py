@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from playwright.sync_api import Browser, Page
 
@@ -19,6 +19,31 @@ HOSTILE = '</script><img src=x onerror="window.pwned=1">'
 INTERVAL_S = 5.0
 _numbers = count(1)
 SLASHES = "a/b?c=1#d %2F ☂"
+
+
+class House(Protocol):
+    """Where people log in."""
+
+    passwords: dict[str, str]
+    sessions: dict[str, Any]
+
+    @property
+    def url(self) -> str: ...
+
+
+def session(browser: Browser, house: House, person: str) -> Any:
+    """What a browser has kept of somebody's login, which happens once: hashing a password is meant
+    to take long."""
+    if person not in house.sessions:
+        page = browser.new_page()
+        page.goto(f"{house.url}/login")
+        page.get_by_label("Name").fill(person)
+        page.get_by_label("Password").fill(house.passwords[person])
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(f"{house.url}/")
+        house.sessions[person] = page.context.storage_state()
+        page.context.close()
+    return house.sessions[person]
 
 
 @dataclass
@@ -68,26 +93,14 @@ class Room:
         """A fresh window in which `person` has logged in. What its console complains of is in
         `page.complaints`."""
         options.setdefault("viewport", {"width": 1440, "height": 900})
-        if person not in self.sessions:
-            self.sessions[person] = self._log_in(browser, person)
-        page = browser.new_context(storage_state=self.sessions[person], **options).new_page()
+        state = session(browser, self, person)
+        page = browser.new_context(storage_state=state, **options).new_page()
         page.set_default_timeout(15_000)
         complaints: list[str] = []
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.complaints = complaints  # type: ignore[attr-defined]
         return page
-
-    def _log_in(self, browser: Browser, person: str) -> Any:
-        page = browser.new_page()
-        page.goto(f"{self.url}/login")
-        page.get_by_label("Name").fill(person)
-        page.get_by_label("Password").fill(self.passwords[person])
-        page.get_by_role("button", name="Log in").click()
-        page.wait_for_url(f"{self.url}/")
-        state = page.context.storage_state()
-        page.close()
-        return state
 
     def status_link(self) -> str:
         """The address of a fresh link to the status page."""
