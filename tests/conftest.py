@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -15,9 +16,26 @@ from dashboard.access.roles import OPERATOR, VIEWER
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browsers last: from the first of them on, a loop of Playwright's runs in the main thread, in
-    which no other test can start its own."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    """Each module is a group, unless it belongs to one. Browsers last: from the first of them on, a
+    loop of Playwright's runs in the main thread, in which no other test can start its own. Of
+    theirs, the largest group first, so that two processes end at about the same time."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    sizes = Counter(group(item) for item in items)
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        is_browser = item.get_closest_marker("e2e") is not None
+        return is_browser, -sizes[group(item)] if is_browser else 0
+
+    items.sort(key=place)
+
+
+def group(item: pytest.Item) -> str:
+    """Tests of the same group share a process."""
+    marker = item.get_closest_marker("xdist_group")
+    assert marker
+    return str(marker.args[0])
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.e2e.conftest import CHROMIUM_ARGS, Demo, chromium, visit
+from tests.e2e.conftest import CHROMIUM_ARGS, chromium
+from tests.e2e.demo.conftest import Demo, visit
 from tests.examples.running import ROOT, running
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Demo, Visit, visit
+from tests.e2e.demo.conftest import Demo, Visit, visit
 
 ROWS = "#wall .breaker"
 

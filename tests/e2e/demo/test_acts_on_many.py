@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Demo, Visit, eventually
+from tests.e2e.demo.conftest import Demo, Visit
+from tests.examples.running import eventually
 
 ROW = "#wall .breaker[data-breaker='{}']"
 

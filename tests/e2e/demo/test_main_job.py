@@ -12,8 +12,8 @@ import time
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Demo, Visit, eventually
-from tests.examples.running import ROOT, http
+from tests.e2e.demo.conftest import Demo, Visit
+from tests.examples.running import ROOT, eventually, http
 
 POSTS = ".breaker[data-service='profile-api'][data-breaker='posts']"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.e2e.conftest import Demo
+from tests.e2e.demo.conftest import Demo
 
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Demo, Visit
+from tests.e2e.demo.conftest import Demo, Visit
 
 FOCUSED = "#wall .breaker:focus"
 
