@@ -1,4 +1,11 @@
 # One image for every role of the dashboard and for the example shop; the command chooses the role.
+FROM python:3.11 AS compiled
+WORKDIR /app
+COPY setup.py pyproject.toml README.md ./
+COPY breakers breakers
+COPY dashboard/bus dashboard/bus
+RUN python setup.py build_ext --inplace
+
 FROM python:3.11-slim AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
@@ -7,6 +14,8 @@ RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements/requir
 COPY manage.py pyproject.toml ./
 COPY breakers breakers
 COPY dashboard dashboard
+COPY --from=compiled /app/breakers/_hot.*.so breakers/
+COPY --from=compiled /app/dashboard/bus/_sketches.*.so dashboard/bus/
 COPY examples examples
 COPY static static
 COPY templates templates

@@ -1,5 +1,6 @@
-"""Builds the C gate where there is a compiler; without one, plain Python does the same."""
+"""Builds what is compiled where there is a compiler; without one, plain Python does the same."""
 
+import sys
 import sysconfig
 import zlib
 from pathlib import Path
@@ -7,13 +8,22 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-SOURCE = Path(__file__).parent / "breakers" / "_hot.c"
-HOT = Extension(
-    "breakers._hot",
-    ["breakers/_hot.c"],
-    optional=True,
-    extra_compile_args=["-O3"],
-    define_macros=[("SOURCE", f"{zlib.crc32(SOURCE.read_bytes())}UL")],
-)
 
-setup(ext_modules=[] if FREE_THREADED else [HOT])
+
+def extension(name: str) -> Extension:
+    """An optional extension that knows the source it was built from."""
+    source = f"{name.replace('.', '/')}.c"
+    build = zlib.crc32((Path(__file__).parent / source).read_bytes())
+    return Extension(
+        name,
+        [source],
+        optional=True,
+        extra_compile_args=["-O3"],
+        define_macros=[("SOURCE", f"{build}UL")],
+    )
+
+
+# The dashboard runs from a checkout; what is installed is the library.
+NAMES = ["breakers._hot"] + (["dashboard.bus._sketches"] if "--inplace" in sys.argv else [])
+
+setup(ext_modules=[] if FREE_THREADED else [extension(name) for name in NAMES])

@@ -6,9 +6,9 @@ long a report takes to a browser.
 
 Redis, PostgreSQL, one web process and the fleet workers are started here, on the machine that also
 makes the load. Agents speak the real protocol, one in ten over HTTP. For each number of instances
-they first send at the highest rate that their reports are confirmed at, which is one that is
-sustained, then at half that rate, while the time from an agent's report to a browser's
-frame is taken. Then every report sent must be in the database.
+they first send a little more than is confirmed of it, so that the rate is one that is sustained,
+then at half that rate, while the time from an agent's report to a browser's frame is taken. Then
+every report sent must be in the database.
 
 The floor, measured in the same run, is a bare typed MessagePack decode and a pipelined XADD of the
 same report. The ratio is the CPU time of gate and fleet a report, over that.
@@ -20,6 +20,7 @@ import argparse
 import asyncio
 import itertools
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,10 +38,13 @@ from breakers.codec import MSGPACK
 SIZES: Final = (1, 10, 100, 1000)
 _SERVICES: Final = 8
 _FIRST_RATE: Final = 2000.0
-# A receipt comes with the checkpoint, a second or so later: what is unconfirmed is that much, or
-# more where the server cannot keep up.
-_CLOSE_S: Final = 2.2
-_BEHIND_S: Final = 3.5
+# How much faster than it was confirmed over the last seconds, and with how much underway: a receipt
+# comes with the checkpoint, a second or so later, or later where the server falls behind.
+_AHEAD: Final = 1.5
+_FOLLOWED_S: Final = 4.0
+_UNCONFIRMED_S: Final = 2.5
+_LOOK_S: Final = 0.1
+_UNLIMITED: Final = float("inf")
 _SLICE_S: Final = 0.005
 _COUNTED: Final = "select sum(success) from history_tenseconds"
 
@@ -163,6 +167,7 @@ class Load:
         self._agents = agents
         self._turns = itertools.cycle(agents)
         self._rate = _FIRST_RATE
+        self._room = _UNLIMITED
 
     @property
     def sent(self) -> int:
@@ -173,22 +178,21 @@ class Load:
         return sum(each.safe for each in self._agents)
 
     async def run(self, seconds: float, rate: float | None) -> None:
-        """Report for a while, evenly. `rate` is in reports a second, of all together; None looks
-        for the highest: a little more each time, while what is unconfirmed stays within a few
-        seconds' worth, and less when it does not."""
-        pace = asyncio.create_task(self._look_for_the_highest()) if rate is None else None
-        if rate is not None:
-            self._rate = rate
+        """Report for a while, evenly. `rate` is in reports a second, of all together; None is a
+        little more than what is confirmed, as long as not too much is unconfirmed."""
+        self._rate, self._room = rate or self._rate, _UNLIMITED
+        follow = asyncio.create_task(self._follow()) if rate is None else None
         owed, last = 0.0, time.perf_counter()
         until = last + seconds
         while (now := time.perf_counter()) < until:
-            owed = min(owed + self._rate * (now - last), self._rate / 2)
+            owed = min(owed + self._rate * (now - last), self._rate / 10)
             last = now
-            while owed >= 1 and self._report():
+            while owed >= 1 and self._room > 0 and self._report():
                 owed -= 1
+                self._room -= 1
             await asyncio.sleep(_SLICE_S)
-        if pace is not None:
-            pace.cancel()
+        if follow is not None:
+            follow.cancel()
 
     def _report(self) -> bool:
         for _ in self._agents:
@@ -198,14 +202,17 @@ class Load:
                 return True
         return False
 
-    async def _look_for_the_highest(self) -> None:
+    async def _follow(self) -> None:
+        seen = deque([(time.perf_counter(), self.safe)], maxlen=int(_FOLLOWED_S / _LOOK_S))
         while True:
-            await asyncio.sleep(0.5)
-            behind_s = (self.sent - self.safe) / self._rate
-            if behind_s > _BEHIND_S:
-                self._rate = max(_FIRST_RATE / 4, self._rate * 0.8)
-            elif behind_s < _CLOSE_S:
-                self._rate *= 1.1
+            safe, unconfirmed = self.safe, self.sent - self.safe
+            now = time.perf_counter()
+            confirmed = (safe - seen[0][1]) / max(now - seen[0][0], _FOLLOWED_S / 2)
+            confirmed = max(confirmed, _FIRST_RATE)
+            self._rate = _AHEAD * confirmed
+            self._room = _UNCONFIRMED_S * confirmed - unconfirmed
+            seen.append((now, safe))
+            await asyncio.sleep(_LOOK_S)
 
     def _may(self, agent: SocketAgent | HttpAgent) -> bool:
         if isinstance(agent, HttpAgent):

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 COMPILED = False
 
 
-def _is_current(build: int) -> bool:
-    """Whether the extension was built from the source beside it. Where there is none, as in an
-    installed package, they came together."""
+def is_current(build: int, source: str | os.PathLike[str]) -> bool:
+    """Whether an extension was built from this source. Where there is none, as in an installed
+    package, they came together."""
     try:
-        with open(os.path.join(os.path.dirname(__file__), "_hot.c"), "rb") as source:
-            return zlib.crc32(source.read()) == build
+        with open(source, "rb") as file:
+            return zlib.crc32(file.read()) == build
     except OSError:
         return True
 
@@ -31,11 +31,11 @@ else:
         from breakers._hot import SOURCE, tally
         from breakers.compiled import Entry, Gate
 
-        if not _is_current(SOURCE):
+        if not is_current(SOURCE, os.path.join(os.path.dirname(__file__), "_hot.c")):
             raise ImportError("the extension is older than its source")
 
         COMPILED = True
     except ImportError:
         from breakers.gate import Entry, Gate, tally
 
-__all__ = ["COMPILED", "Entry", "Gate", "tally"]
+__all__ = ["COMPILED", "Entry", "Gate", "is_current", "tally"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from typing import Final
 
@@ -16,6 +17,9 @@ logger = logging.getLogger("switchgear")
 
 # For answers that are on their way when all sockets have gone.
 _LAST_ANSWERS_S: Final = 2
+# What a client may send ahead of us. All at once are read into memory when they come faster than
+# Redis takes them, and agents that wait merge what they have.
+_SENT_AHEAD_BYTES: Final = 64 * 1024
 
 
 class Server(uvicorn.Server):
@@ -24,6 +28,10 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listening in (each for server in self.servers for each in server.sockets):
+            with socket.socket(fileno=os.dup(listening.fileno())) as ours:
+                # Connections have it from the socket that accepts them.
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SENT_AHEAD_BYTES)
         if self.started:
             logger.info("serving at http://%s:%d", self.config.host, self.config.port)
 

@@ -111,6 +111,11 @@ class Server:
 
         until(is_ready)
 
+    def send(self, number: int) -> None:
+        """Stop it for a while, say, and let it go on."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
     def end(self, number: int = signal.SIGTERM) -> None:
         """By a signal; SIGKILL if it has not ended ten seconds later."""
         if self.process is None:

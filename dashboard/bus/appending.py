@@ -26,7 +26,9 @@ logger = logging.getLogger("switchgear.bus")
 _LINGER_S: Final = 0.01
 _FULL_S: Final = 0.25
 _ENTRY_BYTES: Final = 256 * 1024
-_ROUND_BYTES: Final = 1024 * 1024
+# So much is gathered while the round before is on its way. Whoever comes then waits: what is read
+# from sockets faster than Redis takes it would only lie about in memory.
+_GATHERED_BYTES: Final = 4 * 1024 * 1024
 _encode = msgspec.msgpack.Encoder().encode
 
 # All entries of a round or none, so that none overtakes another. ARGV: capacity, entries.
@@ -80,14 +82,17 @@ class Appender:
         self._waiting: dict[int, deque[_Round]] = {}
         self._counted: dict[int, tuple[int, int]] = {}
         self._room: dict[int, asyncio.Event] = {}
+        self._gathered = 0
+        self._space = asyncio.Event()
+        self._space.set()
         self._flushing: asyncio.Task[None] | None = None
         self._failures = 0
 
     async def add(self, partition: int, message: bytes) -> asyncio.Future[None]:
-        """Append a message soon; waits while the partition is full."""
+        """Append a message soon; waits while the partition is full, or too much is gathered."""
         failures = self._failures
-        while (room := self._room.get(partition)) is not None:
-            await room.wait()
+        while (obstacle := self._obstacle(partition)) is not None:
+            await obstacle.wait()
         if failures != self._failures:
             # What came before it was given up while it waited.
             lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -98,13 +103,30 @@ class Appender:
             rounds = self._pending[partition] = deque([_Round()])
             if self._flushing is None:
                 self._flushing = asyncio.create_task(self._flush(), name="append")
-        elif rounds[-1].size >= _ROUND_BYTES:
-            rounds.append(_Round())
         round = rounds[-1]
         round.messages.append(message)
         round.count += 1
         round.size += len(message)
+        self._gather(self._gathered + len(message))
         return round.safe
+
+    def _obstacle(self, partition: int) -> asyncio.Event | None:
+        room = self._room.get(partition)
+        if room is None and not self._space.is_set():
+            return self._space
+        return room
+
+    def _recount(self) -> None:
+        """What a full partition holds back must not hold up the others."""
+        queues = [queue for at, queue in self._pending.items() if at not in self._room]
+        self._gather(sum(round.size for queue in queues for round in queue))
+
+    def _gather(self, size: int) -> None:
+        self._gathered = size
+        if size < _GATHERED_BYTES:
+            self._space.set()
+        else:
+            self._space.clear()
 
     async def counted(self, positions: Mapping[int, tuple[int, int]]) -> None:
         """The fleet has committed each partition up to a position."""
@@ -144,14 +166,13 @@ class Appender:
             while self._pending:
                 rounds = {partition: queue.popleft() for partition, queue in self._pending.items()}
                 self._pending = {p: queue for p, queue in self._pending.items() if queue}
+                self._recount()
                 try:
                     await self._send(rounds, self._line.life)
                 except (RedisError, OSError) as error:
                     self._give_up(f"{type(error).__name__}: {error}", rounds.values())
-                if self._room:
-                    await asyncio.sleep(_FULL_S)
-                elif all(len(queue) == 1 for queue in self._pending.values()):
-                    await asyncio.sleep(_LINGER_S)
+                self._recount()
+                await asyncio.sleep(_FULL_S if self._room else _LINGER_S)
         finally:
             self._flushing = None
 
@@ -184,6 +205,7 @@ class Appender:
         for room in self._room.values():
             room.set()
         self._room = {}
+        self._recount()
         unsafe = sum(each.count for each in rounds)
         logger.error("%s; agents must send %d messages again", why, unsafe)
         for each in rounds:

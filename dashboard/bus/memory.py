@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from breakers.codec import MSGPACK
+from dashboard.bus import trusted
 from dashboard.bus.protocol import ALL, PARTITIONS, Entry, Log, Shares, Subscription, partition_of
 from dashboard.bus.queue import QueueSubscription
 
@@ -42,7 +42,7 @@ class MemoryBus:
         self._depth += 1
         safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         partition = partition_of(service)
-        messages = [MSGPACK.from_agent(message)]
+        messages = [trusted.message(message)]
         entry = Entry(partition, (self._position, 0), time.time(), messages)
         self._log[partition].append((entry, safe))
         self._readable.set()

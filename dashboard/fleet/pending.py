@@ -12,13 +12,12 @@ from typing import Final
 import msgspec
 
 from breakers import wire
-from breakers.histogram import HIGHEST, LOWEST
+from dashboard.bus.lean import buckets_of
+from dashboard.bus.sketches import merged
 from dashboard.fleet.batch import Batch
 
 # So many reports are held at most for each breaker, at about a kilobyte each.
 LIMIT: Final = 64
-_FEW: Final = 3
-_BUCKETS: Final = HIGHEST - LOWEST + 1
 _as_tuple = msgspec.structs.astuple
 
 
@@ -36,26 +35,10 @@ class Pending:
 
     def take(self) -> tuple[Sequence[int], Mapping[int, int], float]:
         """The sums of the counts, in their order on the wire, and of the sketches; then nothing."""
-        counts = [*map(sum, zip(*map(_as_tuple, self.counts), strict=True))]
-        buckets = _merged([each.buckets for each in self.sketches])
-        sum_s = sum([each.sum_s for each in self.sketches])
+        counts, sketches = self.counts, self.sketches
         self.counts, self.sketches = [], []
-        return counts, buckets, sum_s
-
-
-def _merged(sketches: list[dict[int, int]]) -> Mapping[int, int]:
-    if len(sketches) == 1:
-        return sketches[0]
-    if len(sketches) <= _FEW:
-        few: dict[int, int] = {}
-        for each in sketches:
-            for index, n in each.items():
-                few[index] = few.get(index, 0) + n
-        return few
-    # A list counts indices below zero from its end, where the buckets below one second fit.
-    dense = [0] * _BUCKETS
-    for each in sketches:
-        for index, n in each.items():
-            dense[index] += n
-    below = {at + LOWEST: n for at, n in enumerate(dense[LOWEST:]) if n}
-    return below | {at: n for at, n in enumerate(dense[: HIGHEST + 1]) if n}
+        return (
+            [*map(sum, zip(*map(_as_tuple, counts), strict=True))],
+            merged([*map(buckets_of, sketches)]),
+            sum([each.sum_s for each in sketches]),
+        )

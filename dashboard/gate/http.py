@@ -11,7 +11,7 @@ from breakers.codec import CODECS, Codec
 from dashboard.gate.asgi_types import Receive, Scope, Send
 from dashboard.gate.auth import Authenticator, bearer
 from dashboard.gate.desired import DesiredFeed
-from dashboard.gate.inbox import Inbox, packed, take
+from dashboard.gate.inbox import Inbox, take
 from dashboard.gate.paths import ACKS
 from dashboard.gate.refusals import RETRY_AFTER_S, STATUS, answer, refusal
 from dashboard.telemetry import told
@@ -56,14 +56,14 @@ class AgentHttp:
             )
         codec = _codec(headers.get(b"content-type", ""))
         body = await _body(receive, headers.get(b"content-encoding", ""))
-        message = take(codec, body, service)
+        message, data = take(codec, body, service)
         if scope["path"] == ACKS:
-            await self._inbox.append(service, message, packed(codec, body, message))
+            await self._inbox.append(service, message, data)
             await _respond(send, 204, b"", codec.content_type, [])
             return
         if not isinstance(message, wire.Report):
             raise wire.WireError(refusal("invalid", "an acknowledgement goes to " + ACKS, "$.type"))
-        await self._until_safe(service, message, packed(codec, body, message))
+        await self._until_safe(service, message, data)
         desired = codec.encode(await self._feed.get(service))
         received = [(b"switchgear-received", str(message.seq).encode())]
         await _respond(send, 200, desired, codec.content_type, received)

@@ -5,6 +5,8 @@ from typing import Protocol
 
 from breakers import wire
 from breakers.codec import MSGPACK, Codec
+from dashboard.bus.sketches import COMPILED
+from dashboard.gate import checking
 from dashboard.gate.refusals import refusal
 from dashboard.telemetry import told
 
@@ -21,18 +23,17 @@ class Inbox(Protocol):
     ) -> asyncio.Future[None]: ...
 
 
-def packed(codec: Codec, data: bytes, message: wire.FromAgent) -> bytes:
-    """The message as MessagePack: most often the very bytes that it came in."""
-    return data if codec is MSGPACK else MSGPACK.encode(message)
-
-
-def take(codec: Codec, data: bytes, service: str) -> wire.FromAgent:
-    """Decode a message of an agent whose token belongs to `service`.
+def take(codec: Codec, data: bytes, service: str) -> tuple[wire.FromAgent, bytes]:
+    """A message of an agent whose token belongs to `service`, and the same as MessagePack: most
+    often the very bytes that it came in.
 
     Raises:
         WireError: it is malformed, or speaks for another service.
     """
-    message = codec.from_agent(data)
+    message = checking.from_agent(data) if COMPILED and codec is MSGPACK else None
+    if message is None:
+        message = codec.from_agent(data)
+        data = data if codec is MSGPACK and not COMPILED else MSGPACK.encode(message)
     if message.service != service:
         raise wire.WireError(
             refusal(
@@ -46,4 +47,4 @@ def take(codec: Codec, data: bytes, service: str) -> wire.FromAgent:
         told.updates += len(message.breakers)
     else:
         told.acks += 1
-    return message
+    return message, data

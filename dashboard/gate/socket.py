@@ -15,7 +15,7 @@ from dashboard.doors import GOING_AWAY, REASON, doors
 from dashboard.gate.asgi_types import Receive, Scope, Send
 from dashboard.gate.auth import TTL_S, Authenticator, bearer
 from dashboard.gate.desired import DesiredFeed
-from dashboard.gate.inbox import Inbox, packed, take
+from dashboard.gate.inbox import Inbox, take
 from dashboard.gate.refusals import CLOSE_CODES, STATUS, answer, refusal
 from dashboard.telemetry import told
 
@@ -48,6 +48,8 @@ class AgentSocket:
         self._changed = asyncio.Event()
         self._unsafe: dict[asyncio.Future[None], dict[str, int]] = {}
         self._safe: dict[str, int] = {}
+        # The future of the latest report: what came before is safe earlier, or lost with it.
+        self._last: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_lost = False
         self._is_leaving = False
         self._codec: Codec = CODECS[0]
@@ -115,23 +117,23 @@ class AgentSocket:
             if data is None:
                 data = event["text"].encode()
             try:
-                message = take(self._codec, data, self._service)
+                message, packed = take(self._codec, data, self._service)
             except wire.WireError as error:
                 await self._refuse(error.refused)
                 return
-            if self._is_lost or any(safe.cancelled() for safe in self._unsafe):
+            if self._is_lost or self._last.cancelled():
                 # Behind a gap nothing may be appended: what is missing would look counted.
                 self._is_lost = True
                 self._wake.set()
                 continue
-            data = packed(self._codec, data, message)
             try:
-                safe = await self._inbox.append(self._service, message, data)
+                safe = await self._inbox.append(self._service, message, packed)
             except wire.WireError as error:
                 await self._refuse(error.refused)
                 return
             if isinstance(message, wire.Report):
                 # Reports that are appended together become safe together: one callback for all.
+                self._last = safe
                 lives = self._unsafe.get(safe)
                 if lives is None:
                     lives = self._unsafe[safe] = {}

@@ -26,7 +26,8 @@ def test_a_message_is_the_same_as_with_every_check(message: dict[str, Any]) -> N
     entry = msgspec.msgpack.encode([msgspec.Raw(MSGPACK.encode(checked))])
     (found,) = trusted.messages(entry)
     assert isinstance(found, type(checked))
-    assert msgspec.to_builtins(found) == msgspec.to_builtins(checked)
+    assert MSGPACK.from_agent(MSGPACK.encode(found)) == checked
+    assert trusted.message(MSGPACK.encode(checked)) == found
 
 
 def test_another_type_is_still_refused() -> None:
