@@ -36,7 +36,7 @@ _sockets = WithId(
         AuthMiddlewareStack(URLRouter([path("live/v1", LiveConsumer.as_asgi())]))
     )
 )
-_gate = Gate(mirror().has_room)
+_gate = Gate(mirror())
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,12 +17,11 @@ from breakers import wire
 from dashboard.bus import Bus
 from dashboard.fleet.state import MAX_INSTANCES
 from dashboard.gate.refusals import refusal
+from dashboard.gate.room import Room
 
 _TOGETHER: Final = 1000
 
 Record = Callable[[Sequence[tuple[str, wire.Ack]]], None]
-# Whether the fleet has room for an instance of a service.
-Room = Callable[[str, str], bool]
 
 
 class AckKeeper:
@@ -45,7 +44,7 @@ class AckKeeper:
         """
         if isinstance(message, wire.Ack):
             await self._keep(service, message)
-        elif not self._room(service, message.instance.id):
+        elif not self._room.has_room(service, message.instance.id):
             raise wire.WireError(
                 refusal(
                     "busy",

@@ -12,12 +12,13 @@ from dashboard.access.services import authenticate_token
 from dashboard.bus import bus
 from dashboard.control.services import record_acks
 from dashboard.gate import documents
-from dashboard.gate.acks import AckKeeper, Room
+from dashboard.gate.acks import AckKeeper
 from dashboard.gate.asgi_types import Receive, Scope, Send
 from dashboard.gate.auth import Authenticator
 from dashboard.gate.desired import DesiredFeed
 from dashboard.gate.http import AgentHttp
 from dashboard.gate.paths import ACKS, REPORTS, SOCKET
+from dashboard.gate.room import Room
 from dashboard.gate.socket import AgentSocket
 
 logger = logging.getLogger("switchgear.gate")
@@ -32,7 +33,8 @@ class Gate:
         self._authenticator = Authenticator(authenticate_token)
         self._feed = DesiredFeed(self._bus)
         self._inbox = AckKeeper(self._bus, record_acks, room)
-        self._http = AgentHttp(self._inbox, self._authenticator, self._feed)
+        self._room = room
+        self._http = AgentHttp(self._inbox, self._authenticator, self._feed, room)
         self._following: asyncio.Task[None] | None = None
 
     def takes(self, scope: Scope) -> bool:
@@ -58,7 +60,9 @@ class Gate:
             elif scope["type"] == "http":
                 await self._http.serve(scope, receive, send)
             else:
-                socket = AgentSocket(self._inbox, self._authenticator, self._feed, receive, send)
+                socket = AgentSocket(
+                    self._inbox, self._authenticator, self._feed, self._room, receive, send
+                )
                 await socket.serve(scope)
         except Exception:
             logger.exception("an agent's connection failed")

@@ -14,6 +14,7 @@ from dashboard.gate.desired import DesiredFeed
 from dashboard.gate.inbox import Inbox, take
 from dashboard.gate.paths import ACKS
 from dashboard.gate.refusals import RETRY_AFTER_S, STATUS, answer, refusal
+from dashboard.gate.room import Room
 from dashboard.telemetry import told
 
 _SAFE_WITHIN_S: Final = 15.0
@@ -30,10 +31,13 @@ class AgentHttp:
     """`POST /api/v1/reports` answers with the desired state once the report is safe;
     `POST /api/v1/acks` answers with nothing."""
 
-    def __init__(self, inbox: Inbox, authenticator: Authenticator, feed: DesiredFeed) -> None:
+    def __init__(
+        self, inbox: Inbox, authenticator: Authenticator, feed: DesiredFeed, room: Room
+    ) -> None:
         self._inbox = inbox
         self._authenticator = authenticator
         self._feed = feed
+        self._room = room
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a bad one with a JSON body that names the field."""
@@ -64,9 +68,10 @@ class AgentHttp:
         if not isinstance(message, wire.Report):
             raise wire.WireError(refusal("invalid", "an acknowledgement goes to " + ACKS, "$.type"))
         await self._until_safe(service, message, data)
-        desired = codec.encode(await self._feed.get(service))
+        desired = await self._feed.get(service)
+        desired.unwatched = self._room.unwatched(service, message.instance.id)
         received = [(b"switchgear-received", str(message.seq).encode())]
-        await _respond(send, 200, desired, codec.content_type, received)
+        await _respond(send, 200, codec.encode(desired), codec.content_type, received)
 
     async def _until_safe(self, service: str, message: wire.FromAgent, data: bytes) -> None:
         try:

@@ -17,6 +17,7 @@ from dashboard.gate.auth import TTL_S, Authenticator, bearer
 from dashboard.gate.desired import DesiredFeed
 from dashboard.gate.inbox import Inbox, take
 from dashboard.gate.refusals import CLOSE_CODES, STATUS, answer, refusal
+from dashboard.gate.room import Room
 from dashboard.telemetry import told
 
 logger = logging.getLogger("switchgear.gate")
@@ -36,12 +37,14 @@ class AgentSocket:
         inbox: Inbox,
         authenticator: Authenticator,
         feed: DesiredFeed,
+        room: Room,
         receive: Receive,
         send: Send,
     ) -> None:
         self._inbox = inbox
         self._authenticator = authenticator
         self._feed = feed
+        self._room = room
         self._receive = receive
         self._send = send
         self._wake = asyncio.Event()
@@ -54,6 +57,7 @@ class AgentSocket:
         self._is_leaving = False
         self._codec: Codec = CODECS[0]
         self._service = ""
+        self._instance = ""
         self._token = ""
 
     async def serve(self, scope: Scope) -> None:
@@ -139,6 +143,7 @@ class AgentSocket:
                     lives = self._unsafe[safe] = {}
                     safe.add_done_callback(self._settle)
                 lives[message.boot] = max(message.seq, lives.get(message.boot, 0))
+                self._instance = message.instance.id
 
     def _settle(self, safe: asyncio.Future[None]) -> None:
         lives = self._unsafe.pop(safe)
@@ -189,8 +194,8 @@ class AgentSocket:
 
     async def _tell_desired(self) -> None:
         """The desired state at once, at each change, and now and then a look whether a change was
-        missed or the token has been revoked."""
-        told = -1
+        missed, there is no room for a breaker, or the token has been revoked."""
+        told: tuple[int, list[str]] | None = None
         while True:
             try:
                 if await self._authenticator.service_of(self._token) != self._service:
@@ -201,9 +206,10 @@ class AgentSocket:
                 # The agent keeps what it was told last; the next look may find the database back.
                 logger.exception("the desired state of %s cannot be read", self._service)
             else:
-                if desired.revision != told:
+                desired.unwatched = self._room.unwatched(self._service, self._instance)
+                if told != (now := (desired.revision, desired.unwatched)):
                     await self._say(desired)
-                    told = desired.revision
+                    told = now
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TTL_S):
                     await self._changed.wait()

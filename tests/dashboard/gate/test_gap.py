@@ -44,6 +44,16 @@ class Feed:
         return wire.Desired(revision=1)
 
 
+class Room:
+    """There is enough."""
+
+    def has_room(self, service: str, instance: str) -> bool:
+        return True
+
+    def unwatched(self, service: str, instance: str) -> list[str]:
+        return []
+
+
 def report(seq: int) -> dict[str, Any]:
     body = {"type": "report", "service": "shop", "instance": {"id": "i"}, "boot": "b", "seq": seq}
     return {"type": "websocket.receive", "text": json.dumps({**body, "interval_s": 1.0})}
@@ -58,7 +68,7 @@ async def test_nothing_is_appended_behind_a_report_that_may_be_lost(read_first: 
         sent.append(event)
 
     token: Any = Authenticator(lambda token: "shop")
-    socket = AgentSocket(inbox, token, Feed(), heard.get, send)  # type: ignore[arg-type]
+    socket = AgentSocket(inbox, token, Feed(), Room(), heard.get, send)  # type: ignore[arg-type]
     scope = {"headers": [(b"authorization", b"Bearer t")], "subprotocols": ["switchgear.v1.json"]}
     for event in ({"type": "websocket.connect"}, report(1), report(2)):
         heard.put_nowait(event)

@@ -1,0 +1,13 @@
+"""What the gate asks of the fleet about a service that may be full."""
+
+from typing import Protocol
+
+
+class Room(Protocol):
+    """What of a service can be watched; the process's mirror knows."""
+
+    def has_room(self, service: str, instance: str) -> bool:
+        """Whether there is room for an instance, or it has its place already."""
+
+    def unwatched(self, service: str, instance: str) -> list[str]:
+        """Breakers of an instance for which there is none, the first few."""
