@@ -15,7 +15,7 @@ from channels.db import database_sync_to_async
 
 from breakers import wire
 from dashboard.bus import Bus
-from dashboard.fleet.state import MAX_INSTANCES
+from dashboard.fleet.members import MAX_INSTANCES
 from dashboard.gate.refusals import refusal
 from dashboard.gate.room import Room
 

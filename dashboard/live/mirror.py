@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dashboard.bus import Bus
-from dashboard.fleet.state import MAX_INSTANCES
+from dashboard.fleet.members import MAX_INSTANCES
 from dashboard.fleet.views import (
     BreakerAtInstance,
     BreakerView,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from breakers import wire
-from dashboard.fleet import state as states
+from dashboard.fleet import members
 from dashboard.fleet.state import FORGET_AFTER_S
 from tests.dashboard.fleet.test_state import NOW, Fleet, report
 
@@ -15,8 +15,8 @@ from tests.dashboard.fleet.test_state import NOW, Fleet, report
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
     """With room for two breakers and two instances."""
-    monkeypatch.setattr(states, "MAX_BREAKERS", 2)
-    monkeypatch.setattr(states, "MAX_INSTANCES", 2)
+    monkeypatch.setattr(members, "MAX_BREAKERS", 2)
+    monkeypatch.setattr(members, "MAX_INSTANCES", 2)
     return Fleet()
 
 

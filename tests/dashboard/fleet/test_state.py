@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from breakers import wire
 from breakers.codec import MSGPACK
 from dashboard.fleet.batch import Batch
-from dashboard.fleet.state import FORGET_AFTER_S, MAX_BREAKERS, FleetState
+from dashboard.fleet.members import MAX_BREAKERS
+from dashboard.fleet.state import FORGET_AFTER_S, FleetState
 from dashboard.fleet.views import BreakerView, OverrideInfo
 
 NOW = 1_000_000.0

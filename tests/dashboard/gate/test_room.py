@@ -12,7 +12,7 @@ import pytest
 from breakers import CircuitBreaker, Registry, wire
 from breakers.agent import Agent, start
 from breakers.codec import JSON
-from dashboard.fleet.state import MAX_BREAKERS
+from dashboard.fleet.members import MAX_BREAKERS
 from dashboard.gate.auth import Authenticator
 from dashboard.gate.socket import AgentSocket
 from tests.dashboard.gate.test_gap import Feed, Inbox, Room

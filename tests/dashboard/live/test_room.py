@@ -6,13 +6,13 @@ import pytest
 
 from breakers import wire
 from dashboard.bus.memory import MemoryBus
-from dashboard.fleet import state
+from dashboard.fleet import members, state
 from dashboard.fleet.batch import Batch
 from dashboard.live import mirror as mirrors
 
 
 def test_a_full_service_has_room_only_for_those_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (state, mirrors):
+    for module in (members, mirrors):
         monkeypatch.setattr(module, "MAX_INSTANCES", 2)
     fleet, mirror = state.FleetState(), mirrors.Mirror(MemoryBus())
     assert mirror.has_room("shop", "one")
@@ -29,7 +29,7 @@ def test_a_full_service_has_room_only_for_those_it_has(monkeypatch: pytest.Monke
 
 
 def test_it_knows_what_is_not_watched_of_an_instance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "MAX_BREAKERS", 1)
+    monkeypatch.setattr(members, "MAX_BREAKERS", 1)
     fleet, mirror = state.FleetState(), mirrors.Mirror(MemoryBus())
     report = wire.Report(
         service="shop",
