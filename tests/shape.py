@@ -238,11 +238,11 @@ class Shape(Dashboard):
         """What is wrong on the page of any web process: instances that are missing or stale,
         breakers in another state than these. Empty if nothing is."""
         wanted = {name for each in self.callers for name in each.names}
-        for url in self.urls:
+        for url, web in zip(self.urls, self.webs, strict=True):
             try:
                 shown = self.page(url)
             except (httpx.HTTPError, ValueError) as error:
-                return f"{url}: {error!r}"
+                return f"{url}: {error!r}\n{web.log[-2000:]}"
             fresh = {each["id"] for each in shown["instances"] if not each["stale"]}
             if missing := wanted - fresh:
                 known = {each["id"]: time.time() - each["seen_at"] for each in shown["instances"]}

@@ -69,6 +69,8 @@ class Service:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body are written one after the other: the second would wait for a late ACK.
+    disable_nagle_algorithm = True
     service: Service
 
     def handle_one_request(self) -> None:
