@@ -152,8 +152,10 @@ def everything(room: Room) -> None:
 
 @contextmanager
 def control_room(directory: Path) -> Iterator[Room]:
-    """One process on SQLite in debug, so that the styleguide is there too."""
-    with embedded_dashboard(directory, SWITCHGEAR_DEBUG="1") as dashboard:
+    """One process on SQLite in debug, so that the styleguide is there too. A report is answered
+    when it is stored: that is soon here."""
+    settings = {"SWITCHGEAR_DEBUG": "1", "SWITCHGEAR_CHECKPOINT": "0.1"}
+    with embedded_dashboard(directory, **settings) as dashboard:
         room = Room(dashboard)
         for person in ("operator", "viewer", "admin"):
             said = dashboard.manage("create_person", person, "--role", person)
