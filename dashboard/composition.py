@@ -13,6 +13,7 @@ from dashboard.control.queries import override_infos
 from dashboard.fleet import services as fleet
 from dashboard.fleet.batch import Batch, CursorKey
 from dashboard.fleet.batches import as_json, merged, services
+from dashboard.fleet.cursors import cursors_of, gaps_of, keep_cursors
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.worker import FleetWorker, Inherited
 from dashboard.history import queries as history_queries
@@ -32,15 +33,15 @@ class DatabaseStore:
         return Inherited(
             epochs,
             names,
-            fleet.cursors(names),
-            fleet.gaps(names),
+            cursors_of(names),
+            gaps_of(names),
             {key: each for key, each in last.items() if key[0] in known},
         )
 
     def still_reported(self, breakers: Mapping[str, Collection[str]]) -> Collection[CursorKey]:
         for service, names in breakers.items():
             policies.note_reported(service, names)
-        return fleet.cursors(breakers).keys()
+        return cursors_of(breakers).keys()
 
     def absorb(self, batches: Sequence[Batch]) -> None:
         with telemetry.checkpoint_s.time():
@@ -56,7 +57,7 @@ class DatabaseStore:
         batch = merged(batches)
         fleet.keep_services({service for service, _, _ in batch.cursors})
         history.absorb(batch)
-        fleet.keep_cursors(batch.cursors, batch.gaps)
+        keep_cursors(batch.cursors, batch.gaps)
         for service, declared in batch.declared.items():
             policies.note_declared(service, declared)
 
@@ -65,7 +66,7 @@ class DatabaseStore:
         fleet.check_fence({batch.partition: batch.epoch})
         for service in services(batch):
             fleet.put_aside(service, as_json(batch), error)
-        fleet.keep_cursors(batch.cursors, batch.gaps)
+        keep_cursors(batch.cursors, batch.gaps)
 
 
 def make_worker() -> FleetWorker:

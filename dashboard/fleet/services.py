@@ -9,8 +9,6 @@ from django.utils import timezone
 
 from dashboard.bus import bus
 from dashboard.bus.protocol import partition_of
-from dashboard.fleet.batch import CursorKey
-from dashboard.fleet.gaps import Gaps
 from dashboard.fleet.models import Cursor, DeadLetter, Partition, Service
 from dashboard.sweeping import sweep
 
@@ -49,51 +47,9 @@ def revision(name: str) -> int:
     return Service.objects.filter(name=name).values_list("revision", flat=True).first() or 0
 
 
-def keep_cursors(cursors: Mapping[CursorKey, int], gaps: Mapping[CursorKey, Gaps]) -> None:
-    """Say up to which report each instance's counts are stored, and which below are missing, in the
-    transaction that stores them."""
-    now = timezone.now()
-    Cursor.objects.bulk_create(
-        [
-            Cursor(
-                service=key[0],
-                instance=key[1],
-                boot=key[2],
-                seq=seq,
-                gaps=gaps.get(key, ()),
-                at=now,
-            )
-            for key, seq in cursors.items()
-        ],
-        update_conflicts=True,
-        unique_fields=["service", "instance", "boot"],
-        update_fields=["seq", "gaps", "at"],
-    )
-
-
 def keep_services(names: Iterable[str]) -> None:
     """Make a row for each service that has none yet."""
     Service.objects.bulk_create([Service(name=name) for name in names], ignore_conflicts=True)
-
-
-def cursors(services: Iterable[str]) -> dict[CursorKey, int]:
-    """The cursors of every life of these services that may still send something again."""
-    rows = Cursor.objects.filter(service__in=services)
-    return {
-        (service, instance, boot): seq
-        for service, instance, boot, seq in rows.values_list("service", "instance", "boot", "seq")
-    }
-
-
-def gaps(services: Iterable[str]) -> dict[CursorKey, Gaps]:
-    """What is missing below those cursors, where anything is."""
-    rows = Cursor.objects.filter(service__in=services).exclude(gaps=[])
-    return {
-        (service, instance, boot): tuple((first, last) for first, last in found)
-        for service, instance, boot, found in rows.values_list(
-            "service", "instance", "boot", "gaps"
-        )
-    }
 
 
 def services_of(partitions: frozenset[int]) -> list[str]:

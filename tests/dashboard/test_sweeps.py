@@ -16,6 +16,7 @@ from dashboard.access.services import keep_person
 from dashboard.control import services as control
 from dashboard.control.models import Ack, Override
 from dashboard.fleet import services as fleet
+from dashboard.fleet.cursors import gaps_of
 from dashboard.fleet.models import Cursor, DeadLetter
 from dashboard.policies import services as policies
 from dashboard.policies.models import BreakerPolicy
@@ -72,7 +73,7 @@ class TestWhatGoes:
         cursor("away", 6.9)
         assert fleet.forget_old_lives() == 1
         assert names(Cursor, "instance") == ["away"]
-        assert fleet.gaps(["shop"]) == {("shop", "away", "b"): ((3, 4),)}
+        assert gaps_of(["shop"]) == {("shop", "away", "b"): ((3, 4),)}
 
     def test_what_was_put_aside_a_month_ago(self) -> None:
         letter(30.1)

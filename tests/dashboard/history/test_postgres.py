@@ -1,5 +1,5 @@
 """The contract of history holds on PostgreSQL too: the tests beside this one, once more, there; and
-the timeline, which is read from it, and the sweeps."""
+the timeline, which is read from it, the sweeps, and the cursors of the fleet."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.servers import postgres_server
 
 HERE = Path(__file__).parent
 TIMELINE = HERE.parent / "pages/test_events.py"
+CURSORS = HERE.parent / "fleet/test_cursors.py"
 SWEEPS = HERE.parent / "test_sweeps.py"
 ROOT = HERE.parents[2]
 VARIABLE = "SWITCHGEAR_DATABASE_URL"
@@ -33,6 +34,7 @@ def test_the_contract_holds_on_postgres(tmp_path: Path) -> None:
                 HERE,
                 TIMELINE,
                 SWEEPS,
+                CURSORS,
             ],
             cwd=ROOT,
             env={**os.environ, VARIABLE: url},
