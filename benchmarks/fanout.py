@@ -26,7 +26,8 @@ import uvloop
 from benchmarks.browsers import Browser
 from benchmarks.production import Shape, cpu_s, percentile, production, serve
 from dashboard.bus import keys
-from dashboard.fleet.views import BreakerView, Frame
+from dashboard.fleet.present import tail_of
+from dashboard.fleet.views import BreakerView, Frame, Minute
 from dashboard.live.lean import lean_frame
 
 BREAKERS = 200
@@ -95,7 +96,7 @@ async def _measure(
                 await asyncio.sleep(0.05)
     await asyncio.sleep(2)
     # The bare one sends the very bytes that ours has made of the frame for the wall.
-    lean = lean_frame(first, {each["name"]: each for each in first["breakers"]}, {})
+    lean = lean_frame(_frame(2), {})
     turns = max(2, round(seconds / 10))
     for _ in range(turns):
         await _send(client, "frames", _frame, ours, seconds / turns / 2)
@@ -139,6 +140,11 @@ def _frame(seq: int) -> Frame:
 
 
 def _breaker(n: int, seq: int) -> BreakerView:
+    """As the fleet tells of it: with its last minute first, later with the end of it."""
+    minute: Minute = {
+        "spark": [800 + (n + seq + k) % 40 for k in range(60)],
+        "spark_err": [3 + (n + k) % 3 for k in range(60)],
+    }
     return {
         "service": "orders",
         "name": f"dependency-{n:03}.orders.read",
@@ -151,10 +157,9 @@ def _breaker(n: int, seq: int) -> BreakerView:
         "p95_ms": 48.9,
         "p99_ms": 93.2,
         "counts": {"success": 8120, "failure": 34},
-        "spark": [800 + (n + seq + k) % 40 for k in range(60)],
-        "spark_err": [3 + (n + k) % 3 for k in range(60)],
         "last": None,
         "override": None,
+        **(minute if seq == 1 else tail_of(minute)),
     }
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from dashboard.fleet.present import tail_of
+
 A_SERVICE = 100
 TICK_S = 0.25
 INSTANCES = 2
@@ -125,8 +127,12 @@ class SyntheticFleet:
             view["error_pct"] = 100.0 if view["state"] == "open" else round(dice(), 2)
             if tripped := dice() < TRIPS:
                 self._trip(view, at)
+        if full:
+            return view
+        told = {**view, **tail_of({key: view[key] for key in ("spark", "spark_err")})}
+        del told["spark"], told["spark_err"]
         # What an instance says travels when it has changed.
-        return view if full or tripped else {**view, "instances": []}
+        return told if tripped else {**told, "instances": []}
 
     def _trip(self, view: dict[str, Any], at: float) -> None:
         before = view["state"]

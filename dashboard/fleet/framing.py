@@ -54,6 +54,8 @@ def _view(
 ) -> BreakerView:
     breaker = service.breakers[name]
     told = breaker.instances if full else breaker.changed
-    view = breaker_view(service, breaker, at, overrides.get((service.name, name)), told)
+    whole = full or not breaker.is_told
+    view = breaker_view(service, breaker, at, overrides.get((service.name, name)), told, whole)
     breaker.changed = set()
+    breaker.is_told = True
     return view

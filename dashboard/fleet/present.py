@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from dashboard.fleet.rings import error_pct
 from dashboard.fleet.seen import STALE, SeenAt, SeenBreaker, SeenInstance, SeenService
@@ -11,9 +12,14 @@ from dashboard.fleet.views import (
     BreakerView,
     Figures,
     InstanceView,
+    Minute,
     OverrideInfo,
     OverrideView,
+    Tail,
 )
+
+# A report may come some seconds after what it tells of; full frames mend what comes later.
+TAIL: Final = 5
 
 # Worst first: what an on-call engineer must see of a breaker whose instances disagree.
 SEVERITY = ("open", "forced_open", "half_open", "metrics_only", "forced_closed", "closed")
@@ -25,9 +31,12 @@ def breaker_view(
     at: float,
     override: OverrideInfo | None,
     instances: Iterable[str],
+    whole: bool,
 ) -> BreakerView:
-    """A breaker over all its instances, with what is known of these at each."""
+    """A breaker over all its instances, with what is known of these at each; `whole` with its last
+    minute, else with the tail of it."""
     states = breaker.states
+    figures, minute = _figures(breaker, int(at))
     return {
         "service": service.name,
         "name": breaker.name,
@@ -40,14 +49,20 @@ def breaker_view(
         ],
         "last": service.last.get(breaker.name),
         "override": override_view(service, breaker.name, override) if override else None,
-        **_figures(breaker, int(at)),
+        **figures,
+        **(minute if whole else tail_of(minute)),
     }
 
 
-def _figures(breaker: SeenBreaker, second: int) -> Figures:
+def tail_of(minute: Minute) -> Tail:
+    """The last seconds of a minute."""
+    return {"tail": minute["spark"][-TAIL:], "tail_err": minute["spark_err"][-TAIL:]}
+
+
+def _figures(breaker: SeenBreaker, second: int) -> tuple[Figures, Minute]:
     """The figures of the last whole seconds; they change with the seconds, not with each frame."""
     if breaker.figures is not None and breaker.figures[0] == second:
-        return breaker.figures[1]
+        return breaker.figures[1:]
     ring = breaker.ring
     counts, latencies = ring.recent(second)
     spark, spark_err = ring.spark(second)
@@ -58,11 +73,10 @@ def _figures(breaker: SeenBreaker, second: int) -> Figures:
         "p95_ms": _ms(latencies.quantile(0.95)),
         "p99_ms": _ms(latencies.quantile(0.99)),
         "counts": counts,
-        "spark": spark,
-        "spark_err": spark_err,
     }
-    breaker.figures = (second, figures)
-    return figures
+    minute: Minute = {"spark": spark, "spark_err": spark_err}
+    breaker.figures = (second, figures, minute)
+    return figures, minute
 
 
 def override_view(service: SeenService, name: str, info: OverrideInfo) -> OverrideView:

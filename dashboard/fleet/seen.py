@@ -8,7 +8,7 @@ from breakers import wire
 from dashboard.fleet.gaps import Gaps
 from dashboard.fleet.pending import Pending
 from dashboard.fleet.rings import Ring
-from dashboard.fleet.views import Figures, LastTransition
+from dashboard.fleet.views import Figures, LastTransition, Minute
 
 STALE: Final = "stale"
 
@@ -37,11 +37,11 @@ class SeenBreaker:
     """A breaker over all its instances.
 
     `changed` and `moved` are the instances to tell of: those whose state changed, at once; those
-    where only the calls in flight did, with the next second.
+    where only the calls in flight did, with the next second. `is_told` once a frame had it.
     """
 
     __slots__ = (
-        "changed", "figures", "instances", "moved", "name", "pending", "ring", "states",
+        "changed", "figures", "instances", "is_told", "moved", "name", "pending", "ring", "states",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -52,7 +52,8 @@ class SeenBreaker:
         self.states: dict[str, int] = {}
         self.changed: set[str] = set()
         self.moved: set[str] = set()
-        self.figures: tuple[int, Figures] | None = None
+        self.figures: tuple[int, Figures, Minute] | None = None
+        self.is_told = False
 
     def count(self, shown: str, by: int) -> None:
         """So many more instances, or fewer, are shown in a state."""

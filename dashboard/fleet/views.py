@@ -76,8 +76,7 @@ class OverrideView(TypedDict):
 
 
 class Figures(TypedDict):
-    """Figures of the last ten seconds, `rate` of five; None where there was no call. `spark` has
-    calls/s of the last 60 s, oldest first."""
+    """Figures of the last ten seconds, `rate` of five; None where there was no call."""
 
     rate: float
     error_pct: float | None
@@ -85,13 +84,26 @@ class Figures(TypedDict):
     p95_ms: float | None
     p99_ms: float | None
     counts: dict[str, int]
+
+
+class Minute(TypedDict):
+    """Calls/s, and those of them that failed, of each of the last 60 s, oldest first."""
+
     spark: list[int]
     spark_err: list[int]
 
 
+class Tail(TypedDict):
+    """The last seconds of a `Minute`."""
+
+    tail: list[int]
+    tail_err: list[int]
+
+
 class BreakerView(Figures):
     """A breaker over all its instances. In a frame that is not full, `instances` has only those
-    that have changed at this breaker: whoever keeps the view lays them over what is known."""
+    that have changed at this breaker, and one that was told before has a `Tail` instead of its
+    `Minute`: whoever keeps the view lays both over what is known."""
 
     service: str
     name: str
@@ -100,6 +112,10 @@ class BreakerView(Figures):
     instances: list[BreakerAtInstance]
     last: LastTransition | None
     override: OverrideView | None
+    spark: NotRequired[list[int]]
+    spark_err: NotRequired[list[int]]
+    tail: NotRequired[list[int]]
+    tail_err: NotRequired[list[int]]
 
 
 class Removed(TypedDict):

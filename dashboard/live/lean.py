@@ -1,6 +1,5 @@
-"""Frames as the wall needs them: without what each instance says, and with only the last seconds of
-a sparkline where the browser has the rest. For thousands of breakers on hundreds of instances that
-is what keeps a browser, and its network, at ease."""
+"""Frames as the wall needs them: without what each instance says. For thousands of breakers on
+hundreds of instances that is what keeps a browser, and its network, at ease."""
 
 from __future__ import annotations
 
@@ -9,18 +8,16 @@ from typing import Any
 
 from dashboard.fleet.views import BreakerView, Frame, InstanceView
 
-# A report may come some seconds after what it tells of.
-TAIL = 5
 _KEPT = ("name", "state", "states", "rate", "error_pct", "p50_ms", "p99_ms", "last", "override")
 
 
-def lean_breaker(view: BreakerView, whole: bool) -> dict[str, Any]:
-    """A breaker on the wall; `whole` ones carry the whole minute, others its `tail`."""
+def lean_breaker(view: BreakerView) -> dict[str, Any]:
+    """A breaker on the wall."""
     lean: dict[str, Any] = {key: view[key] for key in _KEPT}  # type: ignore[literal-required]
-    if whole:
-        lean["spark"], lean["spark_err"] = view["spark"], view["spark_err"]
+    if "tail" in view:
+        lean["tail"], lean["tail_err"] = view["tail"], view["tail_err"]
     else:
-        lean["tail"], lean["tail_err"] = view["spark"][-TAIL:], view["spark_err"][-TAIL:]
+        lean["spark"], lean["spark_err"] = view["spark"], view["spark_err"]
     return lean
 
 
@@ -34,10 +31,8 @@ def lean_instance(view: InstanceView) -> dict[str, Any]:
     }
 
 
-def lean_frame(
-    frame: Frame, breakers: Mapping[str, BreakerView], instances: Mapping[str, InstanceView]
-) -> dict[str, Any]:
-    """A frame for the wall. `breakers` and `instances` are those known before it."""
+def lean_frame(frame: Frame, instances: Mapping[str, InstanceView]) -> dict[str, Any]:
+    """A frame for the wall. `instances` are those known before it."""
     full = frame["full"]
     changed = [
         lean
@@ -46,10 +41,7 @@ def lean_frame(
     ]
     return {
         **frame,
-        "breakers": [
-            lean_breaker(each, whole=full or each["name"] not in breakers)
-            for each in frame["breakers"]
-        ],
+        "breakers": [lean_breaker(each) for each in frame["breakers"]],
         "instances": changed,
     }
 
@@ -60,7 +52,7 @@ def lean_service(
     """A service in a snapshot for the wall."""
     return {
         "instances": [lean_instance(each) for each in instances],
-        "breakers": [lean_breaker(each, whole=True) for each in breakers],
+        "breakers": [lean_breaker(each) for each in breakers],
     }
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from dashboard.bus import Bus
 from dashboard.fleet.members import MAX_INSTANCES
+from dashboard.fleet.rings import SECONDS
 from dashboard.fleet.views import (
     BreakerAtInstance,
     BreakerView,
@@ -30,6 +31,20 @@ Listener = Callable[[str, str], None]
 _TOLD_KEPT: Final = 32
 
 
+def go_on(view: BreakerView, before: BreakerView | None, by: int) -> None:
+    """Lay the last seconds of a breaker over the minute that is known of it, which ended `by`
+    seconds earlier."""
+    minute = (before["spark"], before["spark_err"]) if before else ([], [])
+    view["spark"] = _slid(minute[0], view.pop("tail"), by)
+    view["spark_err"] = _slid(minute[1], view.pop("tail_err"), by)
+
+
+def _slid(minute: list[int], tail: list[int], by: int) -> list[int]:
+    by = min(max(by, 0), SECONDS)
+    kept = (minute or [0] * SECONDS)[by:] + [0] * by
+    return kept[: SECONDS - len(tail)] + tail
+
+
 @dataclass(slots=True)
 class MirroredService:
     """The latest of one service, and the number of the frame that brought it."""
@@ -40,6 +55,8 @@ class MirroredService:
     instances: dict[str, InstanceView] = field(default_factory=dict)
     # Each breaker's instances: frames bring only those that have changed.
     at: dict[str, dict[str, BreakerAtInstance]] = field(default_factory=dict)
+    # The second that each breaker's last minute ends with.
+    seconds: dict[str, int] = field(default_factory=dict)
     turned_away: TurnedAwayView = field(
         default_factory=lambda: TurnedAwayView(instances=0, breakers=0)
     )
@@ -50,6 +67,7 @@ class MirroredService:
             self.breakers.clear()
             self.instances.clear()
             self.at.clear()
+            self.seconds.clear()
         self.seq = frame["seq"]
         self.interval_s = frame["interval_s"]
         self.turned_away = frame["turned_away"]
@@ -65,10 +83,16 @@ class MirroredService:
                 at = dict(sorted(at.items()))
             self.at[each["name"]] = at
             each["instances"] = list(at.values())
+            second = int(frame["at"])
+            if "tail" in each:
+                by = second - self.seconds.get(each["name"], second)
+                go_on(each, self.breakers.get(each["name"]), by)
+            self.seconds[each["name"]] = second
             self.breakers[each["name"]] = each
         for name in frame["removed"]["breakers"]:
             self.breakers.pop(name, None)
             self.at.pop(name, None)
+            self.seconds.pop(name, None)
 
 
 class Mirror:
@@ -119,7 +143,7 @@ class Mirror:
         if not self._lean_listeners:
             return
         before = self.services.get(frame["service"]) or MirroredService()
-        lean = lean_frame(frame, before.breakers, before.instances)
+        lean = lean_frame(frame, before.instances)
         text = msgspec.json.encode(lean).decode()
         for listener in tuple(self._lean_listeners):
             listener(frame["service"], text)

@@ -10,9 +10,9 @@ import msgspec
 from breakers import wire
 from dashboard.bus.memory import MemoryBus
 from dashboard.fleet.batch import Batch
+from dashboard.fleet.present import TAIL
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.worker import FRAMES, WANTED
-from dashboard.live.lean import TAIL
 from dashboard.live.mirror import Mirror
 
 

@@ -117,7 +117,8 @@ def test_an_instance_that_falls_silent_is_shown_as_stale(
     with socket(dashboard, cookie) as opened:
         message = subscribe(opened, "shop")
         for _ in range(200):
-            views = message.get("breakers") or message["services"][0]["breakers"]
+            services = message.get("services") or [message]
+            views = [each for service in services for each in service.get("breakers", ())]
             states = [each["state"] for each in views if each["name"] == "silent"]
             if states == ["stale"]:
                 return
