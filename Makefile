@@ -21,7 +21,7 @@ $(STAMP): $(LOCK)
 	  | sed -un 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  installing …/p'; test $${PIPESTATUS[0]} -eq 0
 	@touch $@
 
-$(HOT): breakers/_hot.c dashboard/bus/_sketches.c setup.py $(STAMP)
+$(HOT): breakers/_hot.c setup.py $(STAMP)
 	@$(BIN)/python setup.py --quiet build_ext --inplace >/dev/null 2>&1 || true
 	@$(BIN)/python -c 'from breakers import hot; print("The breakers are compiled." if hot.COMPILED else "No C compiler: the breakers run as plain Python.")'
 	@touch $@
@@ -42,12 +42,17 @@ check: venv ## Lint, types and architecture
 	@SWITCHGEAR_DEBUG=1 $(BIN)/mypy breakers dashboard examples tests/typed
 	@$(BIN)/lint-imports
 
-# Two at a time where a test is alone with itself; one after another where browsers and whole fleets run.
-ALONE := tests/examples tests/faults tests/e2e
+# Most tests wait more than they compute, so that three at a time fill two cores. What starts servers
+# and browsers computes, a file or a folder in one process (see tests/conftest.py), browsers last.
+# Faults need quiet: two shapes take less than a core.
+SERVERS := tests/examples tests/e2e
+FAULTS := tests/faults
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 test: venv system check ## Everything that must hold, ending with pytest's summary
-	@$(BIN)/python -m pytest -n 2 --dist loadscope $(addprefix --ignore=,$(ALONE))
-	@$(BIN)/python -m pytest $(wildcard $(ALONE))
+	@$(BIN)/python -m pytest -n 3 --dist loadscope $(addprefix --ignore=,$(SERVERS) $(FAULTS))
+	@$(BIN)/python -m pytest -n 2 $(BY_FILE) $(FAULTS)
+	@$(BIN)/python -m pytest -n 2 $(BY_FILE) $(SERVERS)
 
 soak: venv system ## Ten minutes of load while things die at random (MINUTES=2 for fewer)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
@@ -73,4 +78,4 @@ icons: venv system ## Draw static/img/icon-*.png from mark.svg
 	@$(BIN)/python -m tests.e2e.icons
 
 clean: ## Remove everything that make created
-	@rm -rf breakers/.hot breakers/_hot.*.so dashboard/bus/_sketches.*.so build .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis
+	@rm -rf breakers/.hot breakers/_hot.*.so build .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis

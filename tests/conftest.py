@@ -9,33 +9,46 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import call_command
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from dashboard.access.models import Person
 from dashboard.access.roles import OPERATOR, VIEWER
 
+DEMO = "tests/e2e/demo/"
+
+
+def group(nodeid: str) -> str:
+    """Tests of the same group share a process: those of a file, or of a folder that has one demo
+    for all of its files."""
+    path = nodeid.partition("::")[0]
+    return DEMO if path.startswith(DEMO) else path
+
+
+class ByGroup(LoadScopeScheduling):
+    """Gives each of several processes a group at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup | None:
+    return ByGroup(config, log) if config.getvalue("dist") == "loadfile" else None
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each module is a group, unless it belongs to one. Browsers last: from the first of them on, a
-    loop of Playwright's runs in the main thread, in which no other test can start its own. Of
-    theirs, the largest group first, so that two processes end at about the same time."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    sizes = Counter(group(item) for item in items)
+    """Browsers last: from the first of them on, a loop of Playwright's runs in the main thread, in
+    which no other test can start its own. Of theirs, the largest group first, so that two processes
+    end at about the same time."""
+    sizes = Counter(group(item.nodeid) for item in items)
 
     def place(item: pytest.Item) -> tuple[bool, int]:
         is_browser = item.get_closest_marker("e2e") is not None
-        return is_browser, -sizes[group(item)] if is_browser else 0
+        return is_browser, -sizes[group(item.nodeid)] if is_browser else 0
 
     items.sort(key=place)
-
-
-def group(item: pytest.Item) -> str:
-    """Tests of the same group share a process."""
-    marker = item.get_closest_marker("xdist_group")
-    assert marker
-    return str(marker.args[0])
 
 
 @pytest.fixture(scope="session")

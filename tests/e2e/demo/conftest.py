@@ -18,13 +18,6 @@ from tests.examples.running import Running, http, running
 _unseen = count(10_000_000)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One demo serves them all."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("demo"))
-
-
 @dataclass
 class Demo:
     """`make demo`, as its output and its files describe it."""
