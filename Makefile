@@ -21,7 +21,7 @@ $(STAMP): $(LOCK)
 	  | sed -un 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  installing …/p'; test $${PIPESTATUS[0]} -eq 0
 	@touch $@
 
-$(HOT): breakers/_hot.c setup.py $(STAMP)
+$(HOT): breakers/_hot.c dashboard/bus/_sketches.c setup.py $(STAMP)
 	@$(BIN)/python setup.py --quiet build_ext --inplace >/dev/null 2>&1 || true
 	@$(BIN)/python -c 'from breakers import hot; print("The breakers are compiled." if hot.COMPILED else "No C compiler: the breakers run as plain Python.")'
 	@touch $@
@@ -78,4 +78,4 @@ icons: venv system ## Draw static/img/icon-*.png from mark.svg
 	@$(BIN)/python -m tests.e2e.icons
 
 clean: ## Remove everything that make created
-	@rm -rf breakers/.hot breakers/_hot.*.so build .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis
+	@rm -rf breakers/.hot breakers/_hot.*.so dashboard/bus/_sketches.*.so build .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis
