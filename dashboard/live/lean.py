@@ -8,16 +8,11 @@ from typing import Any
 
 from dashboard.fleet.views import BreakerView, Frame, InstanceView
 
-_KEPT = ("name", "state", "states", "rate", "error_pct", "p50_ms", "p99_ms", "last", "override")
-
 
 def lean_breaker(view: BreakerView) -> dict[str, Any]:
     """A breaker on the wall."""
-    lean: dict[str, Any] = {key: view[key] for key in _KEPT}  # type: ignore[literal-required]
-    if "tail" in view:
-        lean["tail"], lean["tail_err"] = view["tail"], view["tail_err"]
-    else:
-        lean["spark"], lean["spark_err"] = view["spark"], view["spark_err"]
+    lean: dict[str, Any] = view.copy()  # type: ignore[assignment]
+    del lean["service"], lean["instances"], lean["counts"], lean["p95_ms"]
     return lean
 
 

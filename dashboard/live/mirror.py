@@ -40,9 +40,11 @@ def go_on(view: BreakerView, before: BreakerView | None, by: int) -> None:
 
 
 def _slid(minute: list[int], tail: list[int], by: int) -> list[int]:
-    by = min(max(by, 0), SECONDS)
-    kept = (minute or [0] * SECONDS)[by:] + [0] * by
-    return kept[: SECONDS - len(tail)] + tail
+    minute = minute or [0] * SECONDS
+    if by > 0:
+        by = min(by, SECONDS)
+        minute = minute[by:] + [0] * by
+    return minute[: SECONDS - len(tail)] + tail
 
 
 @dataclass(slots=True)
@@ -74,25 +76,34 @@ class MirroredService:
         self.instances.update({each["id"]: each for each in frame["instances"]})
         for id in frame["removed"]["instances"]:
             self.instances.pop(id, None)
-            for known in self.at.values():
-                known.pop(id, None)
+            for name, known in self.at.items():
+                if known.pop(id, None) is not None and name in self.breakers:
+                    self.breakers[name]["instances"] = list(known.values())
+        second = int(frame["at"])
         for each in frame["breakers"]:
-            known = self.at.get(each["name"], {})
-            at = known | {one["id"]: one for one in each["instances"]}
-            if len(at) > len(known):
-                at = dict(sorted(at.items()))
-            self.at[each["name"]] = at
-            each["instances"] = list(at.values())
-            second = int(frame["at"])
+            name = each["name"]
+            before = self.breakers.get(name)
+            if each["instances"] or before is None:
+                each["instances"] = self._at(name, each["instances"])
+            else:
+                each["instances"] = before["instances"]
             if "tail" in each:
-                by = second - self.seconds.get(each["name"], second)
-                go_on(each, self.breakers.get(each["name"]), by)
-            self.seconds[each["name"]] = second
-            self.breakers[each["name"]] = each
+                go_on(each, before, second - self.seconds.get(name, second))
+            self.seconds[name] = second
+            self.breakers[name] = each
         for name in frame["removed"]["breakers"]:
             self.breakers.pop(name, None)
             self.at.pop(name, None)
             self.seconds.pop(name, None)
+
+    def _at(self, name: str, changed: Iterable[BreakerAtInstance]) -> list[BreakerAtInstance]:
+        """What is known of a breaker at each instance, in order, with what has changed."""
+        known = self.at.get(name, {})
+        at = known | {each["id"]: each for each in changed}
+        if len(at) > len(known):
+            at = dict(sorted(at.items()))
+        self.at[name] = at
+        return list(at.values())
 
 
 class Mirror:
