@@ -10,7 +10,8 @@ from hypothesis import settings
 _static = tempfile.mkdtemp(prefix="switchgear-static-")
 atexit.register(shutil.rmtree, _static, ignore_errors=True)
 os.environ.setdefault("SWITCHGEAR_SECRET_KEY", "a key for the tests only, fifty characters or more")
-os.environ.setdefault("SWITCHGEAR_STATIC_ROOT", _static)
+# Each process of tests collects its own: of what another is just collecting, half is there.
+os.environ["SWITCHGEAR_STATIC_ROOT"] = _static
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 # No test is timed: a busy machine finds no failures of its own.
 settings.register_profile("untimed", deadline=None)
