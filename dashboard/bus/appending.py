@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -79,6 +79,7 @@ class Appender:
         self._line = line
         self._capacity = capacity
         self._pending: dict[int, deque[_Round]] = {}
+        self._sent: Collection[_Round] = ()
         self._waiting: dict[int, deque[_Round]] = {}
         self._counted: dict[int, tuple[int, int]] = {}
         self._room: dict[int, asyncio.Event] = {}
@@ -150,7 +151,7 @@ class Appender:
         return sum(each.count for each in self._unsafe())
 
     def _unsafe(self) -> list[_Round]:
-        queues = (*self._waiting.values(), *self._pending.values())
+        queues = (*self._waiting.values(), self._sent, *self._pending.values())
         return [round for queue in queues for round in queue]
 
     def _settle(self, partition: int) -> None:
@@ -166,11 +167,12 @@ class Appender:
             while self._pending:
                 rounds = {partition: queue.popleft() for partition, queue in self._pending.items()}
                 self._pending = {p: queue for p, queue in self._pending.items() if queue}
+                self._sent = rounds.values()
                 self._recount()
                 try:
                     await self._send(rounds, self._line.life)
                 except (RedisError, OSError) as error:
-                    self._give_up(f"{type(error).__name__}: {error}", rounds.values())
+                    self._give_up(f"{type(error).__name__}: {error}")
                 self._recount()
                 await asyncio.sleep(_FULL_S if self._room else _LINGER_S)
         finally:
@@ -180,6 +182,7 @@ class Appender:
         ids: list[Any] = await self._line.ask(
             [each.command(partition, self._capacity) for partition, each in rounds.items()], life
         )
+        self._sent = ()
         for (partition, round), id in zip(rounds.items(), ids, strict=True):
             if id is None:
                 self._put_back(partition, round)
@@ -198,10 +201,10 @@ class Appender:
             self._room[partition] = asyncio.Event()
             logger.warning("partition %d of the log is full; agents wait", partition)
 
-    def _give_up(self, why: str, sent: Iterable[_Round] = ()) -> None:
+    def _give_up(self, why: str) -> None:
         self._failures += 1
-        rounds = [*self._unsafe(), *sent]
-        self._waiting, self._pending = {}, {}
+        rounds = self._unsafe()
+        self._waiting, self._sent, self._pending = {}, (), {}
         for room in self._room.values():
             room.set()
         self._room = {}

@@ -31,36 +31,43 @@ async def line(server: RedisServer) -> AsyncIterator[Line]:
     await client.aclose()
 
 
-async def test_whoever_comes_when_much_is_gathered_waits_until_redis_has_taken_it(
-    server: RedisServer, line: Line
-) -> None:
+@pytest.fixture
+async def held_up(server: RedisServer, line: Line) -> AsyncIterator[Appender]:
+    """To a Redis that was there and does not answer any more."""
     await line.ask([["PING"]])
     appender = Appender(line, capacity=1000 * MB)
     server.send(signal.SIGSTOP)
+    yield appender
+    await appender.aclose()
+
+
+async def gathered(appender: Appender) -> list[asyncio.Task[asyncio.Future[None]]]:
+    """Many who want to add something, some of whom have to wait."""
     adding = [asyncio.create_task(appender.add(n % 4, MESSAGE)) for n in range(400)]
     await asyncio.sleep(0.2)
     # One round is on its way, one is gathered.
     assert 0 < sum(len(MESSAGE) for each in adding if each.done()) <= 9 * MB
-    assert appender.depth() <= 9 * MB / len(MESSAGE)
+    return adding
+
+
+async def test_whoever_comes_when_much_is_gathered_waits_until_redis_has_taken_it(
+    server: RedisServer, held_up: Appender
+) -> None:
+    adding = await gathered(held_up)
     server.send(signal.SIGCONT)
     async with asyncio.timeout(20):
         await asyncio.gather(*adding)
-    await appender.aclose()
+    assert held_up.depth() == 400
 
 
 async def test_those_who_waited_are_told_when_redis_is_gone(
-    server: RedisServer, line: Line
+    server: RedisServer, held_up: Appender
 ) -> None:
-    await line.ask([["PING"]])
-    appender = Appender(line, capacity=1000 * MB)
-    server.send(signal.SIGSTOP)
-    adding = [asyncio.create_task(appender.add(0, MESSAGE)) for _ in range(400)]
-    await asyncio.sleep(0.2)
+    adding = await gathered(held_up)
     server.end(signal.SIGKILL)
     async with asyncio.timeout(20):
         futures = await asyncio.gather(*adding)
     assert {each.cancelled() for each in futures} == {True}
-    await appender.aclose()
 
 
 async def test_a_full_partition_keeps_no_room_from_the_others(line: Line) -> None:
