@@ -58,8 +58,7 @@ class DatabaseStore:
         fleet.keep_services({service for service, _, _ in batch.cursors})
         history.absorb(batch)
         keep_cursors(batch.cursors, batch.gaps)
-        for service, declared in batch.declared.items():
-            policies.note_declared(service, declared)
+        policies.note_declared(batch.declared)
 
     @transaction.atomic
     def put_aside(self, batch: Batch, error: str) -> None:

@@ -101,14 +101,20 @@ def _complaint(error: PolicyError) -> str:
     return f"{shown[:40]} cannot be: it must be {spec.range}."
 
 
-def note_declared(service: str, declared: Mapping[str, Mapping[str, Any]]) -> None:
-    """Keep what the code of each breaker declares, so that the forms can show it."""
-    for breaker, fields in declared.items():
-        BreakerPolicy.objects.update_or_create(
-            service=service,
-            breaker=breaker,
-            defaults={"declared": dict(fields), "heard": timezone.now()},
-        )
+def note_declared(declared: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Keep what the code of each service's breakers declares, so that the forms can show it. After
+    a restart every instance tells all of it, so it is one statement however much it is."""
+    now = timezone.now()
+    BreakerPolicy.objects.bulk_create(
+        [
+            BreakerPolicy(service=service, breaker=breaker, declared=dict(fields), heard=now)
+            for service in sorted(declared)
+            for breaker, fields in sorted(declared[service].items())
+        ],
+        update_conflicts=True,
+        unique_fields=["service", "breaker"],
+        update_fields=["declared", "heard"],
+    )
 
 
 def note_reported(service: str, breakers: Iterable[str]) -> None:

@@ -59,7 +59,7 @@ def answered(name: str, ended: float | None) -> None:
 
 
 def declared(breaker: str, days: float) -> None:
-    policies.note_declared("shop", {breaker: {"retries": 2}})
+    policies.note_declared({"shop": {breaker: {"retries": 2}}})
     BreakerPolicy.objects.filter(breaker=breaker).update(heard=ago(days))
 
 
@@ -95,7 +95,7 @@ class TestWhatGoes:
         declared("set here", 300)
         policies.save(keep_person("ada", "admin"), "shop", "set here", {"retries": 5})
         declared("told again", 300)
-        policies.note_declared("shop", {"told again": {"retries": 3}})
+        policies.note_declared({"shop": {"told again": {"retries": 3}}})
         declared("still reported", 300)
         policies.note_reported("shop", ["still reported", "never declared"])
         assert policies.forget_undeclared() == 1

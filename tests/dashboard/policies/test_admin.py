@@ -32,7 +32,7 @@ def client(operator: Person) -> Client:
 
 @pytest.fixture
 def posts() -> BreakerPolicy:
-    note_declared("shop", {"posts": {"timeout": 0.5, "retries": 2}})
+    note_declared({"shop": {"posts": {"timeout": 0.5, "retries": 2}}})
     return BreakerPolicy.objects.get()
 
 

@@ -100,18 +100,34 @@ def test_all_that_is_wrong_is_said_at_once(operator: Person) -> None:
 
 
 def test_it_must_hold_together_with_what_code_declares(operator: Person) -> None:
-    services.note_declared("shop", {"posts": {"slow_call_duration": 1.0}})
+    services.note_declared({"shop": {"posts": {"slow_call_duration": 1.0}}})
     services.save(operator, "shop", "posts", {"slow_call_rate_threshold": 0.5})
 
 
 def test_what_code_declares_is_kept_and_explained(operator: Person) -> None:
-    services.note_declared("shop", {"posts": {"timeout": 0.5}})
-    services.note_declared("shop", {"posts": {"timeout": 0.7}})
+    services.note_declared({"shop": {"posts": {"timeout": 0.5}}})
+    services.note_declared({"shop": {"posts": {"timeout": 0.7}}})
     services.save(operator, "shop", "posts", {"retries": 1})
     rows = {row["spec"].name: row for row in queries.explained("shop", "posts")}
     assert (rows["timeout"]["value"], rows["timeout"]["source"]) == (0.7, "code")
     assert (rows["retries"]["value"], rows["retries"]["source"]) == (1, "dashboard")
     assert rows["retries"]["declared"] == 3
+
+
+def test_a_fleet_that_restarts_declares_in_one_statement_and_leaves_what_is_saved(
+    operator: Person, django_assert_num_queries: Any
+) -> None:
+    services.save(operator, "shop", "posts", {"retries": 1})
+    with django_assert_num_queries(1):
+        services.note_declared(
+            {name: {f"b{n}": {"timeout": 0.5} for n in range(50)} for name in ("bank", "mail")}
+            | {"shop": {"posts": {"timeout": 0.7}}}
+        )
+    kept = BreakerPolicy.objects.get(service="shop", breaker="posts")
+    assert (kept.number, kept.fields, kept.declared) == (1, {"retries": 1}, {"timeout": 0.7})
+    assert BreakerPolicy.objects.filter(service="bank").count() == 50
+    with django_assert_num_queries(0):
+        services.note_declared({})
 
 
 class TestForm(TestCase):
