@@ -56,6 +56,11 @@ def watch_worker(worker: FleetWorker) -> None:
         "log_lag_seconds", "Age of what the fleet worker read last", lambda: worker.lag_s
     )
     telemetry.watch(
+        "duplicate_reports",
+        "Reports that came again, and were not counted again, since the fleet worker started",
+        lambda: worker.state.duplicates,
+    )
+    telemetry.watch(
         "dead_letters",
         "Batches that the database refused and that were put aside",
         lambda: worker.checkpoints.dead_letters,

@@ -52,13 +52,14 @@ def _remade(
     unmatched: Sequence[str] = (),
 ) -> Any:
     """A subclass of a struct; `inner` replaces some types and keeps their limits."""
-    hints = get_type_hints(kind, include_extras=checked)
+    types = {**get_type_hints(kind), **inner}
+    limited = get_type_hints(kind, include_extras=checked)
     fields = []
     for each in msgspec.structs.fields(kind):
-        limits = getattr(hints[each.name], "__metadata__", ())
+        limits = getattr(limited[each.name], "__metadata__", ())
         if each.name in unmatched:
             limits = [_without_pattern(limit) for limit in limits]
-        hint = inner.get(each.name, get_type_hints(kind)[each.name])
+        hint = types[each.name]
         for limit in limits:
             hint = Annotated[hint, limit]
         fields.append((each.name, hint, _default(each, inner)))

@@ -3,32 +3,31 @@ the sketches, which the gate has no use for."""
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from dataclasses import replace
+from typing import Any, Final
 
 import msgspec
 
 from breakers import wire
+from breakers.codec import MSGPACK
 from dashboard.bus.lean import lean_report
 from dashboard.bus.sketches import are_sound
 
-_Report = lean_report(checked=True)
-_decode: Final = msgspec.msgpack.Decoder(_Report | wire.Ack).decode
+_LEAN: Final = replace(
+    MSGPACK, _from_agent=msgspec.msgpack.Decoder(lean_report(checked=True) | wire.Ack)
+)
 
 
 def from_agent(data: bytes) -> wire.FromAgent | None:
     """A message in MessagePack. None where something is wrong with it, or may be: the codec can
     tell."""
-    if len(data) > wire.MAX_MESSAGE_BYTES:
-        return None
     try:
-        message = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if message.v not in wire.VERSIONS:
+        message = _LEAN.from_agent(data)
+    except wire.WireError:
         return None
     if isinstance(message, wire.Report) and not _is_sound(message.breakers):
         return None
-    return cast(wire.FromAgent, message)
+    return message
 
 
 def _is_sound(breakers: Any) -> bool:
