@@ -36,6 +36,8 @@ export function headline(views, services) {
   if (forced) said.push(`${forced} forced`);
   if (counts.half_open) said.push(`${counts.half_open} half-open`);
   if (counts.stale) said.push(`${counts.stale} stale`);
-  said.push(degraded >= 0.05 ? `${rate(degraded)} calls/s degraded` : `${rate(calls)} calls/s, all well`);
+  // A breaker that refuses calls nobody makes just now degrades none, and is no reason to be calm.
+  const rest = worst === "closed" && !forced ? ", all well" : "";
+  said.push(degraded >= 0.05 ? `${rate(degraded)} calls/s degraded` : `${rate(calls)} calls/s${rest}`);
   return { text: said.join(", "), worst, alarms: open + (counts.forced_open ?? 0), calls, counts };
 }

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.static import node
+
 SCRIPT = """
 import { Store } from "./static/js/store.js";
 const store = new Store();
@@ -34,18 +31,49 @@ def frame(service: str, full: bool, names: list[str], removed: list[str] | None 
 
 
 def test_a_service_of_which_nobody_is_left_is_no_longer_one_of_the_fleet() -> None:
-    node = shutil.which("node")
-    assert node, "these tests need Node 18 or newer: apt-get install nodejs"
     frames = [
         frame("shop", True, ["posts"]),
         frame("bank", True, ["users"]),
         frame("shop", False, [], removed=["posts"]),
         frame("shop", True, []),
     ]
-    command = [node, "--input-type=module", "-e", SCRIPT, json.dumps(frames)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    told = node.run(SCRIPT, frames)
     assert told[1] == [["shop", "bank"], ["shop\nposts", "bank\nusers"], ["shop", "bank"]]
     assert told[2][:2] == [["shop", "bank"], ["bank\nusers"]]
     assert told[3] == [["bank"], ["bank\nusers"], ["bank"]]
+
+
+MINUTES = """
+import { Store } from "./static/js/store.js";
+const store = new Store();
+const told = [];
+for (const frame of JSON.parse(process.argv[1])) {
+  store.lay(frame);
+  const view = store.breakers.get("shop\\nposts");
+  told.push([[...view.spark], [...view.spark_err]]);
+}
+console.log(JSON.stringify(told));
+"""
+
+
+def tailed(at: float, tail: list[int], tail_err: list[int]) -> Any:
+    told = frame("shop", False, [])
+    return told | {"at": at, "breakers": [{"name": "posts", "tail": tail, "tail_err": tail_err}]}
+
+
+def test_the_end_of_a_minute_is_laid_over_the_minute_that_is_known() -> None:
+    whole = frame("shop", True, ["posts"])
+    whole["breakers"][0] |= {"spark": list(range(60)), "spark_err": [0] * 60}
+    first, same, later, much_later = node.run(
+        MINUTES,
+        [
+            whole,
+            tailed(1000.7, [1, 2, 3, 4, 5], [0, 0, 0, 0, 9]),
+            tailed(1002.2, [3, 4, 5, 6, 7], [0, 0, 9, 0, 0]),
+            tailed(1100.0, [8] * 5, [0] * 5),
+        ],
+    )
+    assert first[0] == list(range(60))
+    assert same == [[*range(55), 1, 2, 3, 4, 5], [0] * 59 + [9]]
+    assert later == [[*range(2, 55), 1, 2, 3, 4, 5, 6, 7], [0] * 57 + [9, 0, 0]]
+    assert much_later == [[0] * 55 + [8] * 5, [0] * 60]
