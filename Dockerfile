@@ -16,7 +16,7 @@ FROM base
 COPY manage.py pyproject.toml ./
 COPY breakers breakers
 COPY dashboard dashboard
-COPY --from=compiled /app/breakers/_hot.*.so breakers/
+COPY --from=compiled /app/breakers/circuit/_admission.*.so breakers/circuit/
 COPY --from=compiled /app/dashboard/bus/_sketches.*.so dashboard/bus/
 COPY examples examples
 COPY static static

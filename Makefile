@@ -4,14 +4,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 LOCK := requirements/requirements.lock
 STAMP := .venv/.locked
-HOT := breakers/.hot
+COMPILED := breakers/.compiled
 
 .PHONY: help venv demo dashboard test check soak bench format lock system screenshots icons clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-venv: $(STAMP) $(HOT) ## Create or refresh .venv from the lock
+venv: $(STAMP) $(COMPILED) ## Create or refresh .venv from the lock
 
 $(STAMP): $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { echo "Switchgear needs Python 3.11: install it, or say PYTHON=/path/to/python3.11"; exit 1; }
@@ -21,9 +21,9 @@ $(STAMP): $(LOCK)
 	  | sed -un 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  installing …/p'; test $${PIPESTATUS[0]} -eq 0
 	@touch $@
 
-$(HOT): breakers/_hot.c dashboard/bus/_sketches.c setup.py $(STAMP)
+$(COMPILED): breakers/circuit/_admission.c dashboard/bus/_sketches.c setup.py $(STAMP)
 	@$(BIN)/python setup.py --quiet build_ext --inplace >/dev/null 2>&1 || true
-	@$(BIN)/python -c 'from breakers import hot; print("The breakers are compiled." if hot.COMPILED else "No C compiler: the breakers run as plain Python.")'
+	@$(BIN)/python -c 'from breakers.circuit import admission; print("The breakers are compiled." if admission.COMPILED else "No C compiler: the breakers run as plain Python.")'
 	@touch $@
 
 demo: venv ## Start the dashboard and the example fleet (PROFILE=production: all of the Procfile)
@@ -80,4 +80,4 @@ icons: venv system ## Draw static/img/icon-*.png from mark.svg
 	@$(BIN)/python -m tests.e2e.icons
 
 clean: ## Remove everything that make created
-	@rm -rf breakers/.hot breakers/_hot.*.so dashboard/bus/_sketches.*.so build .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis
+	@rm -rf breakers/.compiled breakers/circuit/_admission.*.so dashboard/bus/_sketches.*.so build .venv .demo staticfiles .mypy_cache .ruff_cache .hypothesis

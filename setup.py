@@ -24,6 +24,8 @@ def extension(name: str) -> Extension:
 
 
 # The dashboard runs from a checkout; what is installed is the library.
-NAMES = ["breakers._hot"] + (["dashboard.bus._sketches"] if "--inplace" in sys.argv else [])
+NAMES = ["breakers.circuit._admission"] + (
+    ["dashboard.bus._sketches"] if "--inplace" in sys.argv else []
+)
 
 setup(ext_modules=[] if FREE_THREADED else [extension(name) for name in NAMES])

@@ -9,8 +9,8 @@ from typing import Final, cast
 from urllib.parse import urlsplit
 
 from benchmarks.sockets import BINARY, Socket, frame
-from breakers import wire
-from breakers.codec import MSGPACK
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import MSGPACK
 
 BREAKERS: Final = 20
 CALLS: Final = 50

@@ -23,8 +23,8 @@ from benchmarks.agents import SocketAgent
 from benchmarks.ingest import Load
 from benchmarks.production import Shape, percentile, production
 from benchmarks.sockets import BINARY, frame
-from breakers import wire
-from breakers.codec import MSGPACK
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import MSGPACK
 
 SERVICE = "orders"
 BREAKER = "dependency-00.orders.read"

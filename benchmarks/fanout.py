@@ -25,10 +25,10 @@ import uvloop
 
 from benchmarks.browsers import Browser
 from benchmarks.production import Shape, cpu_s, percentile, production, serve
-from dashboard.bus import keys
-from dashboard.fleet.present import tail_of
-from dashboard.fleet.views import BreakerView, Frame, Minute
-from dashboard.live.lean import lean_frame
+from dashboard.bus.redis import keys
+from dashboard.fleet.frame_types import BreakerView, Frame, Minute
+from dashboard.fleet.snapshot.summary import lean_frame
+from dashboard.fleet.view_builders import tail_of
 
 BREAKERS = 200
 _SEQ = re.compile(rb'"seq":(\d+)')

@@ -32,8 +32,8 @@ from benchmarks.agents import BREAKERS, CALLS, HttpAgent, SocketAgent, report
 from benchmarks.browsers import Browser
 from benchmarks.production import Shape, cpu_s, percentile, production, rss_mb
 from benchmarks.sockets import BINARY, frame
-from breakers import wire
-from breakers.codec import MSGPACK
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import MSGPACK
 
 SIZES: Final = (1, 10, 100, 1000)
 _SERVICES: Final = 8

@@ -4,12 +4,19 @@ Everything here needs the standard library alone. `breakers.agent` reports to a 
 it; it needs the `agent` extra.
 """
 
-from breakers.adaptive import AdaptiveLimit
-from breakers.backends import Metrics
-from breakers.breaker import CircuitBreaker
-from breakers.bulkhead import Bulkhead
-from breakers.caching import Cache, TTLCache
-from breakers.calls import ResilientCaller, resilient
+from breakers.calls.backends import Metrics
+from breakers.calls.cache import Cache, TTLCache
+from breakers.calls.caller import ResilientCaller, resilient
+from breakers.calls.gathering import Gathered, agather, gather
+from breakers.calls.hedging import hedged
+from breakers.calls.options import CallOptions, FallbackValue
+from breakers.calls.retries import RetryAttempt
+from breakers.calls.timeouts import timeout
+from breakers.circuit.breaker import CircuitBreaker
+from breakers.circuit.policy import Policy
+from breakers.circuit.records import Snapshot, TransitionRecord
+from breakers.circuit.registry import Registry, registry
+from breakers.circuit.states import State
 from breakers.deadline import Deadline, current_deadline, remaining
 from breakers.errors import (
     BreakerError,
@@ -23,16 +30,10 @@ from breakers.errors import (
     RateLimited,
     RegistryFull,
 )
-from breakers.gathering import Gathered, agather, gather
-from breakers.hedging import hedged
-from breakers.options import CallOptions, FallbackValue
-from breakers.policy import Policy
-from breakers.ratelimit import RateLimiter
-from breakers.records import Snapshot, TransitionRecord
-from breakers.registry import Registry, registry
-from breakers.retries import RetryAttempt, RetryBudget
-from breakers.states import State
-from breakers.timeouts import timeout
+from breakers.limits.adaptive_limit import AdaptiveLimit
+from breakers.limits.bulkhead import Bulkhead
+from breakers.limits.rate_limit import RateLimiter
+from breakers.limits.retry_budget import RetryBudget
 
 __all__ = [
     "AdaptiveLimit",

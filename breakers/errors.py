@@ -102,7 +102,7 @@ class IsolationExhausted(BulkheadFull):
     """Every isolation thread is held by a call that never returned; no new one is stranded.
 
     >>> import threading
-    >>> from breakers.isolation import IsolationPool
+    >>> from breakers.calls.isolation import IsolationPool
     >>> pool, never = IsolationPool(max_threads=1), threading.Event()
     >>> held = pool.start(never.wait)
     >>> try:

@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 
-from dashboard import checks  # noqa: F401 - registers them
+from dashboard.runtime import checks  # noqa: F401 - registers them
 
 
 class DashboardConfig(AppConfig):

@@ -19,16 +19,16 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402 - the rest needs Django to be set up
 
+from dashboard.api.agents.app import Gate  # noqa: E402
+from dashboard.api.browsers.consumers import FRAMES_OUT, LiveConsumer  # noqa: E402
 from dashboard.bus import bus  # noqa: E402
-from dashboard.embedded import embedded  # noqa: E402
-from dashboard.garbage import settle  # noqa: E402
-from dashboard.gate.app import Gate  # noqa: E402
-from dashboard.gate.asgi_types import Receive, Scope, Send  # noqa: E402
-from dashboard.live.consumers import FRAMES_OUT, LiveConsumer  # noqa: E402
-from dashboard.live.here import mirror  # noqa: E402
-from dashboard.pages import mirrored  # noqa: E402
-from dashboard.requests import WithId  # noqa: E402
-from dashboard.watching import watch_web  # noqa: E402
+from dashboard.common.asgi_types import Receive, Scope, Send  # noqa: E402
+from dashboard.fleet.snapshot import reads  # noqa: E402
+from dashboard.fleet.snapshot.process import mirror  # noqa: E402
+from dashboard.observability.process_metrics import watch_web  # noqa: E402
+from dashboard.observability.request_ids import WithId  # noqa: E402
+from dashboard.runtime.embedded import embedded  # noqa: E402
+from dashboard.runtime.gc_tuning import settle  # noqa: E402
 
 _pages = WithId(get_asgi_application())
 _sockets = WithId(
@@ -61,7 +61,7 @@ async def _live(receive: Receive, send: Send) -> None:
     await receive()
     try:
         mirror().start()
-        mirrored.use(mirror())
+        reads.use(mirror())
         watch_web()
         if settings.EMBEDDED:
             embedded.start()

@@ -10,8 +10,8 @@ from typing import Any
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from dashboard import logs
-from dashboard.variables import Variables
+from dashboard.common.environment import Variables
+from dashboard.observability import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VARIABLES = env = Variables()
@@ -44,9 +44,9 @@ INSTALLED_APPS = [
     "dashboard.history",
     "dashboard.control",
     "dashboard.policies",
-    "dashboard.gate",
-    "dashboard.live",
-    "dashboard.pages",
+    "dashboard.api.agents",
+    "dashboard.api.browsers",
+    "dashboard.web",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -75,7 +75,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "dashboard.pages.context.shell",
+                "dashboard.web.context_processors.shell",
             ],
         },
     }
@@ -168,7 +168,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
-    "dashboard.pages.finders.PlotlyFinder",
+    "dashboard.web.static_finders.PlotlyFinder",
 ]
 STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 STORAGES = {
@@ -176,7 +176,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "dashboard.pages.storage.ModuleAwareManifest"
+        else "dashboard.web.static_storage.ModuleAwareManifest"
     },
 }
 

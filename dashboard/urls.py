@@ -3,13 +3,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from dashboard.health import healthz, metrics, readyz
+from dashboard.observability.health import healthz, metrics, readyz
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
-    path("api/v1/", include("dashboard.live.urls")),
-    path("", include("dashboard.pages.urls")),
+    path("api/v1/", include("dashboard.api.browsers.urls")),
+    path("", include("dashboard.web.urls")),
 ]

@@ -24,7 +24,7 @@ if __name__ == "__main__":
 
 from breakers import CircuitBreaker, CircuitForcedOpen, Registry  # noqa: E402
 from breakers.agent import Agent, start  # noqa: E402
-from breakers.histogram import Histogram  # noqa: E402
+from breakers.circuit.histogram import Histogram  # noqa: E402
 
 
 @dataclass

@@ -22,9 +22,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import tests.environment  # noqa: F401 - before Django reads its settings
-from tests.door import Door
 from tests.examples.running import eventually
-from tests.shape import Callers, Member, Shape, production
+from tests.production_shape import Callers, Member, Shape, production
+from tests.tcp_proxy import Door
 
 _INSTANCES = 40
 _AWAY = 10

@@ -6,8 +6,8 @@ import msgspec
 
 from benchmarks.wall.fleet import A_SERVICE, INSTANCES, SyntheticFleet
 from dashboard.bus.memory import MemoryBus
-from dashboard.fleet.views import Frame
-from dashboard.live.mirror import Mirror
+from dashboard.fleet.frame_types import Frame
+from dashboard.fleet.snapshot.store import Mirror
 
 
 def test_its_frames_are_frames_and_make_a_whole_fleet() -> None:

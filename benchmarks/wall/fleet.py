@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from dashboard.fleet.present import tail_of
+from dashboard.fleet.view_builders import tail_of
 
 A_SERVICE = 100
 TICK_S = 0.25

@@ -11,8 +11,8 @@ import threading
 from breakers.agent.config import AgentConfig, AgentConfigError, read_config
 from breakers.agent.runner import Runner
 from breakers.agent.status import AgentStatus
-from breakers.registry import Registry
-from breakers.registry import registry as default_registry
+from breakers.circuit.registry import Registry
+from breakers.circuit.registry import registry as default_registry
 
 logger = logging.getLogger("breakers.agent")
 

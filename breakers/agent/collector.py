@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from breakers import wire
 from breakers.agent.slices import Slice, pack
+from breakers.protocol import messages as wire
 
 if TYPE_CHECKING:
-    from breakers.breaker import CircuitBreaker
-    from breakers.records import Drained, Snapshot, TransitionRecord
-    from breakers.windows import WindowFigures
+    from breakers.circuit.breaker import CircuitBreaker
+    from breakers.circuit.records import Drained, Snapshot, TransitionRecord
+    from breakers.circuit.windows import WindowFigures
 
 
 _Seen = tuple[str, str, int, bool]

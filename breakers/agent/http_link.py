@@ -13,10 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from breakers import wire
 from breakers.agent.config import AgentConfig
 from breakers.agent.links import LinkLost
-from breakers.codec import JSON, MSGPACK
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import JSON, MSGPACK
 
 REPORTS: Final = "/api/v1/reports"
 ACKS: Final = "/api/v1/acks"

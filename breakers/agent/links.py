@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from breakers import wire
+from breakers.protocol import messages as wire
 
 
 class LinkLost(Exception):

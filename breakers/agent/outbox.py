@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Final
 
-from breakers import wire
 from breakers.agent.slices import Slice, merge, split
+from breakers.protocol import messages as wire
 
 # Newest first: how many slices are kept at each coarseness before they are merged into the next.
 _TIERS: Final = ((1.0, 30), (10.0, 30), (60.0, 360))

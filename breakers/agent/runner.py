@@ -16,20 +16,20 @@ import threading
 import time
 from typing import Final
 
-from breakers import wire
-from breakers.agent.apply import Applier
+from breakers.agent.applier import Applier
 from breakers.agent.backoff import Backoff
 from breakers.agent.collector import Collector
 from breakers.agent.config import AgentConfig
-from breakers.agent.conversation import Conversation, Speaker
-from breakers.agent.disk import DesiredFile
+from breakers.agent.desired_state_file import DesiredFile
 from breakers.agent.http_link import HttpLink
 from breakers.agent.links import Link, LinkLost
 from breakers.agent.outbox import Outbox
+from breakers.agent.session import Conversation, Speaker
 from breakers.agent.socket_link import Heard, SocketLink
 from breakers.agent.status import AgentStatus, Tally
+from breakers.circuit.registry import Registry
 from breakers.clock import SYSTEM_CLOCK
-from breakers.registry import Registry
+from breakers.protocol import messages as wire
 
 logger = logging.getLogger("breakers.agent")
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from breakers import wire
+from breakers.protocol import messages as wire
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[wire.BreakerReport])

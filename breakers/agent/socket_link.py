@@ -27,10 +27,10 @@ from websockets.exceptions import (
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from breakers import wire
 from breakers.agent.config import AgentConfig
 from breakers.agent.links import LinkLost
-from breakers.codec import JSON, MSGPACK, Codec
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import JSON, MSGPACK, Codec
 
 _CODES: Final = {
     1001: "going_away",

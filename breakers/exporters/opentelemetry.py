@@ -23,11 +23,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from breakers.exporters.looks import ENDS, EVENTS, STATES, Looks
-from breakers.histogram import LOWEST, bucket_bounds
-from breakers.records import Snapshot
-from breakers.registry import Registry
-from breakers.registry import registry as default_registry
+from breakers.circuit.histogram import LOWEST, bucket_bounds
+from breakers.circuit.records import Snapshot
+from breakers.circuit.registry import Registry
+from breakers.circuit.registry import registry as default_registry
+from breakers.exporters.metric_catalogue import ENDS, EVENTS, STATES, Looks
 
 try:
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
@@ -51,7 +51,7 @@ except ImportError as error:
     ) from error
 
 SCOPE: Final = "breakers"
-# 2 ** (2 ** -3): eight buckets a doubling, as in breakers.histogram.
+# 2 ** (2 ** -3): eight buckets a doubling, as in breakers.circuit.histogram.
 _SCALE: Final = 3
 _NAME: Final = "circuit_breaker.name"
 

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from breakers.exporters.looks import ENDS, EVENTS, STATES, Looks, cumulative
-from breakers.records import Snapshot
-from breakers.registry import Registry
-from breakers.registry import registry as default_registry
+from breakers.circuit.records import Snapshot
+from breakers.circuit.registry import Registry
+from breakers.circuit.registry import registry as default_registry
+from breakers.exporters.metric_catalogue import ENDS, EVENTS, STATES, Looks, cumulative
 
 try:
     from prometheus_client.core import (

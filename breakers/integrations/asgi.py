@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from breakers.circuit.policy import FieldSpec
 from breakers.deadline import Deadline, _current
 from breakers.errors import CallTimeout
-from breakers.integrations.refusals import REFUSALS, refusal
-from breakers.policy import FieldSpec
+from breakers.integrations.error_responses import REFUSALS, refusal
 
 __all__ = ["BreakerMiddleware"]
 

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from breakers.breaker import CircuitBreaker
+from breakers.calls.timeouts import Strategy, call_within, can_interrupt
+from breakers.circuit.breaker import CircuitBreaker
 from breakers.errors import CallTimeout, CircuitBreakerOpen
-from breakers.integrations.extras import missing
-from breakers.integrations.held import NothingLearnt, through
-from breakers.timeouts import Strategy, call_within, can_interrupt
+from breakers.integrations.missing_extra import missing
+from breakers.integrations.permits import NothingLearnt, through
 
 try:
     from celery import Task

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from typing import Final, Unpack
 
+from breakers.calls.timeouts import acall_within
 from breakers.deadline import current_deadline, remaining
-from breakers.integrations.exchanges import Client, Exchanges, Settings
-from breakers.integrations.extras import missing
-from breakers.integrations.hosts import PerHost, host_name
-from breakers.integrations.http import DRAIN_S, is_endless, is_soon_read, shortest
+from breakers.integrations.http_attempts import Client, Exchanges, Settings
+from breakers.integrations.http_rules import DRAIN_S, is_endless, is_soon_read, shortest
 from breakers.integrations.httpx_bodies import (
     OUR_OWN,
     AsyncBody,
@@ -24,7 +23,8 @@ from breakers.integrations.httpx_bodies import (
     named,
     outcome,
 )
-from breakers.timeouts import acall_within
+from breakers.integrations.missing_extra import missing
+from breakers.integrations.per_host import PerHost, host_name
 
 try:
     import httpx
@@ -44,7 +44,7 @@ class ResilientTransport(httpx.BaseTransport):
 
     Args:
         transport: what really sends; `httpx.HTTPTransport()` where it is left out.
-        settings: see `breakers.integrations.exchanges.Settings`.
+        settings: see `breakers.integrations.http_attempts.Settings`.
 
     Raises:
         PolicyError: naming the field, its value and what would be right.

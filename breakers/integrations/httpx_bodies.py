@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
+from breakers.calls.timeouts import acall_within
 from breakers.deadline import Deadline
 from breakers.errors import CallTimeout
-from breakers.integrations.exchanges import Answered, earliest
-from breakers.integrations.extras import missing
-from breakers.integrations.held import Held, NothingLearnt
-from breakers.integrations.http import shortest
-from breakers.timeouts import acall_within
+from breakers.integrations.http_attempts import Answered, earliest
+from breakers.integrations.http_rules import shortest
+from breakers.integrations.missing_extra import missing
+from breakers.integrations.permits import Held, NothingLearnt
 
 try:
     import httpx

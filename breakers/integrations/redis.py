@@ -10,13 +10,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from breakers.breaker import CircuitBreaker
+from breakers.circuit.breaker import CircuitBreaker
+from breakers.circuit.registry import Registry
+from breakers.circuit.registry import registry as default_registry
 from breakers.errors import CallTimeout
-from breakers.integrations.extras import missing
-from breakers.integrations.held import NothingLearnt, Outermost, athrough, through
-from breakers.integrations.hosts import host_name, named
-from breakers.registry import Registry
-from breakers.registry import registry as default_registry
+from breakers.integrations.missing_extra import missing
+from breakers.integrations.per_host import host_name, named
+from breakers.integrations.permits import NothingLearnt, Outermost, athrough, through
 
 try:
     import redis.asyncio

@@ -10,11 +10,11 @@ import pickle
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
-from breakers.backends import harmless
-from breakers.breaker import CircuitBreaker
+from breakers.calls.backends import harmless
+from breakers.circuit.breaker import CircuitBreaker
 from breakers.errors import PolicyError
-from breakers.integrations.extras import missing
-from breakers.integrations.held import athrough, through
+from breakers.integrations.missing_extra import missing
+from breakers.integrations.permits import athrough, through
 from breakers.integrations.redis import told
 
 try:

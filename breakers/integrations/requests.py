@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 
 from breakers.deadline import Deadline, current_deadline, remaining
 from breakers.errors import CallTimeout
-from breakers.integrations.exchanges import Answered, Client, Exchanges, Settings, earliest
-from breakers.integrations.extras import missing
-from breakers.integrations.held import NothingLearnt
-from breakers.integrations.hosts import PerHost, host_name
-from breakers.integrations.http import DRAIN_S, is_endless, is_soon_read, shortest
+from breakers.integrations.http_attempts import Answered, Client, Exchanges, Settings, earliest
+from breakers.integrations.http_rules import DRAIN_S, is_endless, is_soon_read, shortest
+from breakers.integrations.missing_extra import missing
+from breakers.integrations.per_host import PerHost, host_name
+from breakers.integrations.permits import NothingLearnt
 
 try:
     import requests
@@ -55,7 +55,7 @@ class ResilientAdapter(BaseAdapter):
 
     Args:
         adapter: what really sends; `HTTPAdapter()` where it is left out.
-        settings: see `breakers.integrations.exchanges.Settings`.
+        settings: see `breakers.integrations.http_attempts.Settings`.
 
     Raises:
         PolicyError: naming the field, its value and what would be right.

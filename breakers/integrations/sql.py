@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from breakers.errors import CallTimeout
-from breakers.integrations.held import NothingLearnt
+from breakers.integrations.permits import NothingLearnt
 
 # PEP 249: these may be the database's fault. Of the others, it answered: a constraint, a typo.
 _MAY_BE_ITS_FAULT: Final = frozenset({"OperationalError", "InterfaceError", "InternalError"})

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from breakers.breaker import CircuitBreaker
-from breakers.integrations.extras import missing
-from breakers.integrations.held import through
-from breakers.integrations.hosts import named
+from breakers.circuit.breaker import CircuitBreaker
+from breakers.circuit.registry import Registry
+from breakers.circuit.registry import registry as default_registry
+from breakers.integrations.missing_extra import missing
+from breakers.integrations.per_host import named
+from breakers.integrations.permits import through
 from breakers.integrations.sql import is_control, told
-from breakers.registry import Registry
-from breakers.registry import registry as default_registry
 
 try:
     from sqlalchemy import Engine, event

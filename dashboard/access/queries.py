@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from dashboard.access.models import AuditEntry
-from dashboard.keyset import walk
+from dashboard.common.keyset import walk
 
 
 def audited(

@@ -4,9 +4,9 @@ from functools import cache
 
 from django.conf import settings
 
+from dashboard.bus.interface import Bus, Entry, Log, Subscription
 from dashboard.bus.memory import MemoryBus
-from dashboard.bus.protocol import Bus, Entry, Log, Subscription
-from dashboard.bus.redis import RedisBus
+from dashboard.bus.redis.bus import RedisBus
 
 __all__ = ["Bus", "Entry", "Log", "Subscription", "bus"]
 

@@ -206,7 +206,7 @@ bound(PyObject *histogram, const char *name)
 PyMODINIT_FUNC
 PyInit__sketches(void)
 {
-    PyObject *histogram = PyImport_ImportModule("breakers.histogram");
+    PyObject *histogram = PyImport_ImportModule("breakers.circuit.histogram");
     if (histogram == NULL) {
         return NULL;
     }

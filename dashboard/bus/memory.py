@@ -11,15 +11,15 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from dashboard.bus import trusted
-from dashboard.bus.protocol import ALL, PARTITIONS, Entry, Log, Shares, Subscription, partition_of
-from dashboard.bus.queue import QueueSubscription
+from dashboard.bus import ingest_decoder
+from dashboard.bus.interface import ALL, PARTITIONS, Entry, Log, Shares, Subscription, partition_of
+from dashboard.bus.subscription import QueueSubscription
 
 _BLOCK_S: Final = 1.0
 
 
 class MemoryBus:
-    """See `dashboard.bus.protocol.Bus`. The log lives in one event loop, topics in all threads."""
+    """See `dashboard.bus.interface.Bus`. The log lives in one event loop, topics in all threads."""
 
     def __init__(self, capacity: int = 20_000, topic_limit: int = 1000) -> None:
         self._capacity = capacity
@@ -42,7 +42,7 @@ class MemoryBus:
         self._depth += 1
         safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         partition = partition_of(service)
-        messages = [trusted.message(message)]
+        messages = [ingest_decoder.message(message)]
         entry = Entry(partition, (self._position, 0), time.time(), messages)
         self._log[partition].append((entry, safe))
         self._readable.set()

@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from breakers.hot import is_current
-from dashboard.bus import plain_sketches
-from dashboard.bus.plain_sketches import Packed, unpacked
+from breakers.circuit.admission import is_current
+from dashboard.bus import sketches_plain
+from dashboard.bus.sketches_plain import Packed, unpacked
 
 try:
     from dashboard.bus import _sketches
@@ -23,7 +23,7 @@ except ImportError:
     _IS_THERE = False
 
 COMPILED: Final = _IS_THERE and not os.environ.get("SWITCHGEAR_PURE")
-merged = _sketches.merged if COMPILED else plain_sketches.merged
+merged = _sketches.merged if COMPILED else sketches_plain.merged
 
 
 def are_sound(sketches: list[Packed]) -> bool:

@@ -3,9 +3,9 @@
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from breakers import wire
+from breakers.protocol import messages as wire
 from dashboard.control.models import Override
-from dashboard.fleet.views import OverrideInfo
+from dashboard.fleet.frame_types import OverrideInfo
 
 
 def standing(service: str | None = None) -> QuerySet[Override]:

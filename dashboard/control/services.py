@@ -6,16 +6,16 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from breakers import wire
+from breakers.protocol import messages as wire
 from dashboard.access.models import Person
 from dashboard.access.roles import OPERATE
 from dashboard.access.services import audit, demand
-from dashboard.control import steps
-from dashboard.control.checks import check_force, check_reason
+from dashboard.common.batch_deletion import sweep
+from dashboard.control import override_writes
 from dashboard.control.models import Ack, Override
-from dashboard.control.steps import Step, Target
+from dashboard.control.override_writes import Step, Target
+from dashboard.control.validation import check_force, check_reason
 from dashboard.fleet.services import bump_revision
-from dashboard.sweeping import sweep
 
 _ACKS_KEPT_FOR = timedelta(days=90)
 
@@ -43,7 +43,7 @@ def force(
     until = timezone.now() + timedelta(seconds=expires_in_s)
     with transaction.atomic():
         step = Step(person, "", state, reason, service, bump_revision(service))
-        (change,) = steps.force(step, [target], state, until)
+        (change,) = override_writes.force(step, [target], state, until)
         return Override.objects.get(pk=change.made)
 
 
@@ -61,8 +61,8 @@ def lift(person: Person, service: str, breaker: str, reason: str) -> bool:
     if not standing.exists():
         return False
     with transaction.atomic():
-        step = Step(person, "", steps.AUTOMATIC, reason, service, bump_revision(service))
-        return bool(steps.release(step, [Target(service, breaker)]))
+        step = Step(person, "", override_writes.AUTOMATIC, reason, service, bump_revision(service))
+        return bool(override_writes.release(step, [Target(service, breaker)]))
 
 
 def expire_due() -> int:

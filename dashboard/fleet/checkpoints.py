@@ -16,8 +16,8 @@ from typing import Final, Protocol
 from channels.db import database_sync_to_async
 from django.db import DataError, IntegrityError
 
-from dashboard.fleet import batches
-from dashboard.fleet.batch import Batch, CursorKey
+from dashboard.fleet import batch_merging as batches
+from dashboard.fleet.checkpoint_batch import Batch, CursorKey
 from dashboard.fleet.services import Fenced
 
 logger = logging.getLogger("switchgear.fleet")

@@ -14,9 +14,9 @@ import msgspec
 from django.db import connection
 from django.utils import timezone
 
-from dashboard.fleet.batch import CursorKey
-from dashboard.fleet.gaps import Gaps
+from dashboard.fleet.checkpoint_batch import CursorKey
 from dashboard.fleet.models import Cursor
+from dashboard.fleet.sequence_gaps import Gaps
 
 _KEY: Final = ("service", "instance", "boot")
 _VALUES: Final = ("seq", "gaps", "at")

@@ -8,9 +8,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.bus import bus
-from dashboard.bus.protocol import partition_of
+from dashboard.bus.interface import partition_of
+from dashboard.common.batch_deletion import sweep
 from dashboard.fleet.models import Cursor, DeadLetter, Partition, Service
-from dashboard.sweeping import sweep
 
 DESIRED = "desired"
 _LETTERS_KEPT = 1000

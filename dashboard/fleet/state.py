@@ -10,16 +10,16 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from breakers import wire
-from dashboard.bus.protocol import ALL, partition_of
-from dashboard.fleet.batch import Batch, CursorKey
-from dashboard.fleet.folding import Folding, fold_ack
-from dashboard.fleet.framing import framed
-from dashboard.fleet.gaps import Gaps
-from dashboard.fleet.members import forget, set_stale
-from dashboard.fleet.seen import SeenService
-from dashboard.fleet.views import Frame, LastTransition, OverrideInfo
-from dashboard.fleet.waiting import Waiting
+from breakers.protocol import messages as wire
+from dashboard.bus.interface import ALL, partition_of
+from dashboard.fleet.aggregation_queue import Waiting
+from dashboard.fleet.applying_reports import Folding, fold_ack
+from dashboard.fleet.checkpoint_batch import Batch, CursorKey
+from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
+from dashboard.fleet.frames import framed
+from dashboard.fleet.membership import forget, set_stale
+from dashboard.fleet.model import SeenService
+from dashboard.fleet.sequence_gaps import Gaps
 
 FORGET_AFTER_S: Final = 600.0
 _FRAMES_A_SECOND: Final = 50

@@ -23,14 +23,14 @@ import msgspec
 from channels.db import database_sync_to_async
 
 from dashboard.bus import Bus
-from dashboard.fleet import remembered
-from dashboard.fleet.batch import CursorKey
+from dashboard.fleet import retention
+from dashboard.fleet.checkpoint_batch import CursorKey
 from dashboard.fleet.checkpoints import Checkpoints, Sink
-from dashboard.fleet.gaps import Gaps
+from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
+from dashboard.fleet.sequence_gaps import Gaps
 from dashboard.fleet.services import DESIRED
 from dashboard.fleet.state import FleetState
-from dashboard.fleet.views import Frame, LastTransition, OverrideInfo
-from dashboard.telemetry import told
+from dashboard.observability.metrics import told
 
 logger = logging.getLogger("switchgear.fleet")
 
@@ -274,8 +274,8 @@ class FleetWorker:
         """Forget what the database has forgotten, and tell it which breakers are still there."""
         watched = self.state.watched(self._shown())
         # What is not stored yet is not forgotten.
-        lives = remembered.lives(watched) - self.checkpoints.unsaved()
+        lives = retention.lives(watched) - self.checkpoints.unsaved()
         store = database_sync_to_async(self._store.still_reported)
-        stored = await store(remembered.reported(watched))
+        stored = await store(retention.reported(watched))
         gone = lives - set(stored) - self.checkpoints.unsaved()
-        remembered.forget(self.state.services, gone, self._wall())
+        retention.forget(self.state.services, gone, self._wall())

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 from django.db import connection, transaction
 
-from breakers.histogram import Histogram
-from breakers.records import OUTCOMES
-from dashboard.fleet.batch import Batch, Delta, SeenTransition
-from dashboard.history import merging, partitions
+from breakers.circuit.histogram import Histogram
+from breakers.circuit.records import OUTCOMES
+from dashboard.fleet.checkpoint_batch import Batch, Delta, SeenTransition
+from dashboard.history import partitions, upserts
 from dashboard.history.levels import LEVELS, TRANSITIONS, finest_for, homes
 from dashboard.history.models import Bucket, HourRollup, MinuteRollup, Rolled, Rollup, Transition
 from dashboard.history.sketches import pack, unpack, write
-from dashboard.history.spreading import spread
+from dashboard.history.span_splitting import spread
 
 MODELS = (Rollup, MinuteRollup, HourRollup)
 _Key = tuple[str, str, int]
@@ -36,11 +36,11 @@ def absorb(batch: Batch, now: float | None = None) -> None:
         for level, deltas in zip(LEVELS, rows, strict=True):
             if deltas:
                 partitions.ensure(level, (start for _, _, start in deltas))
-                merging.add_buckets(level, (_row(key, deltas[key]) for key in deltas))
+                upserts.add_buckets(level, (_row(key, deltas[key]) for key in deltas))
         kept = {digest(t): t for t in batch.transitions if TRANSITIONS.keeps(t.at, now)}
         if kept:
             partitions.ensure(TRANSITIONS, (each.at for each in kept.values()))
-            merging.add_transitions(transition_row(key, each) for key, each in kept.items())
+            upserts.add_transitions(transition_row(key, each) for key, each in kept.items())
 
 
 def _by_level(batch: Batch, now: float, carried: list[int]) -> list[dict[_Key, Delta]]:
@@ -136,7 +136,7 @@ def _roll_step(index: int, now: float) -> int | None:
         begin = upper.floor(oldest)
         end = min(target, begin + upper.chunk_s)
         partitions.ensure(upper, (begin, end - 1))
-        changed = merging.roll(lower, upper, begin, end)
+        changed = upserts.roll(lower, upper, begin, end)
     Rolled.objects.update_or_create(step_s=upper.step_s, defaults={"to": end})
     return changed
 

@@ -1,7 +1,7 @@
 """Latency sketches as the database keeps and sums them.
 
 A sketch is a list `[first, n0, n1, …]`: the number of its lowest bucket (see
-`breakers.histogram`), then the count of that bucket and of each above it. Empty is `[]`.
+`breakers.circuit.histogram`), then the count of that bucket and of each above it. Empty is `[]`.
 PostgreSQL keeps it as `bigint[]`, SQLite as JSON. Both have the same two functions for it,
 `sketch_add(a, b)` and the aggregate `sketch_sum(a)`, so that one SQL serves both.
 """
@@ -15,7 +15,7 @@ import msgspec
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from breakers.histogram import Histogram
+from breakers.circuit.histogram import Histogram
 
 Packed = list[int]
 

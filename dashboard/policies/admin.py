@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from breakers.policy import FIELDS
+from breakers.circuit.policy import FIELDS
 from dashboard.access.models import Person
 from dashboard.policies import services
 from dashboard.policies.forms import PolicyForm

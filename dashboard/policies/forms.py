@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 
-from breakers.policy import FIELDS, FieldSpec, Policy
+from breakers.circuit.policy import FIELDS, FieldSpec, Policy
 from dashboard.policies import services
 from dashboard.policies.models import BreakerPolicy
 
@@ -24,7 +24,7 @@ def _field(spec: FieldSpec) -> forms.Field:
 
 
 class PolicyForm(forms.ModelForm):
-    """Fields are taken from `breakers.policy.FIELDS`; validation too."""
+    """Fields are taken from `breakers.circuit.policy.FIELDS`; validation too."""
 
     reason = forms.CharField(
         required=False, max_length=500, help_text="Why: it is kept with the version."

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from breakers import wire
-from breakers.policy import FIELDS, Policy
+from breakers.circuit.policy import FIELDS, Policy
+from breakers.protocol import messages as wire
 from dashboard.policies.models import BreakerPolicy
 
 

@@ -8,14 +8,14 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from breakers.circuit.policy import FIELDS, Policy
 from breakers.errors import PolicyError
-from breakers.policy import FIELDS, Policy
 from dashboard.access.models import Person
 from dashboard.access.roles import CHANGE_POLICIES
 from dashboard.access.services import audit, demand
+from dashboard.common.batch_deletion import sweep
 from dashboard.fleet.services import bump_revision
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
-from dashboard.sweeping import sweep
 
 _HEARD_EACH = timedelta(days=1)
 _UNHEARD_KEPT_FOR = timedelta(days=30)

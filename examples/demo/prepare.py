@@ -10,7 +10,7 @@ import sys
 import django
 from django.core.management import call_command
 
-from examples import tether
+from examples import parent_watchdog
 from examples.demo.state import PEOPLE, SERVICES, State
 
 
@@ -33,7 +33,7 @@ STEPS = {"database": database, "static": static}
 
 def main() -> None:
     """Do the steps that the command line names."""
-    tether.hold_on_to_parent()
+    parent_watchdog.hold_on_to_parent()
     state = State(int(sys.argv[1]))
     django.setup()
     for step in sys.argv[2:]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sys
 
-from dashboard.server import serve
-from examples import tether
+from dashboard.runtime.server import serve
+from examples import parent_watchdog
 
 
 def main() -> None:
     """Serve until SIGTERM, or until the demo is gone."""
-    tether.hold_on_to_parent()
+    parent_watchdog.hold_on_to_parent()
     serve("127.0.0.1", int(sys.argv[1]))
 
 

@@ -26,7 +26,7 @@ import httpx
 import psycopg
 import redis
 
-from examples import tether
+from examples import parent_watchdog
 from examples.demo.state import ROOT
 from examples.production.state import BadPort, Production
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", help="for the shell")
     options = parser.parse_args(arguments)
     if "TETHERED" in os.environ:
-        tether.hold_on_to_parent(grace_s=2 * _OTHERS_END_S)
+        parent_watchdog.hold_on_to_parent(grace_s=2 * _OTHERS_END_S)
     try:
         state = Production.of(os.environ)
         keeper = Keeper(state, options.command, options.serves)
@@ -101,7 +101,7 @@ class Keeper:
             env=self._env,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=tether.end_with_parent,
+            preexec_fn=parent_watchdog.end_with_parent,
         )
 
     @property

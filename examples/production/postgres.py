@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from examples import tether
+from examples import parent_watchdog
 from examples.production.state import Production
 
 _USER = "postgres"
@@ -84,7 +84,7 @@ def _become(user: str) -> None:
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
-    tether.end_with_parent()
+    parent_watchdog.end_with_parent()
 
 
 def _make(programs: Path, data: Path, password: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from examples import tether
+from examples import parent_watchdog
 from examples.shop.fleet import Addresses, Shape, run
 from examples.shop.supervisor import ROOT, listen
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "incident":
         return incident(options.act, options.url)
     if options.tethered:
-        tether.hold_on_to_parent()
+        parent_watchdog.hold_on_to_parent()
     shape = Shape(
         options.profile_apis, options.webs, options.rate, options.pace, not options.any_ports
     )

@@ -9,7 +9,7 @@ import sys
 
 import uvicorn
 
-from examples import tether
+from examples import parent_watchdog
 from examples.shop import profile_api, web
 from examples.shop.assignment import DEPENDENCIES, Assignment
 from examples.shop.dependency import Dependency
@@ -19,7 +19,7 @@ from examples.shop.load import Load
 
 def main() -> None:
     """Serve until SIGTERM, or until the supervisor is gone."""
-    tether.hold_on_to_parent()
+    parent_watchdog.hold_on_to_parent()
     assignment = Assignment.from_environment()
     logging.basicConfig(level="WARNING", format=f"{assignment.name}: %(message)s")
     listening = socket.socket(fileno=assignment.fd)

@@ -140,7 +140,7 @@ function transitionRow(each) {
   return row;
 }
 
-/** As dashboard/pages/wording.py says them. @param {Record<string, number>} window */
+/** As dashboard/timeline/event_text.py says them. @param {Record<string, number>} window */
 function figures(window) {
   if (!window.calls) return "–";
   const said = [`${window.failures ?? 0} of ${window.calls} failed`];

@@ -36,7 +36,7 @@ export function cloneTemplate(id) {
   return /** @type {DocumentFragment} */ (template.content.cloneNode(true));
 }
 
-/** The address of a breaker's page; a name is quoted twice, see dashboard/converters.py.
+/** The address of a breaker's page; a name is quoted twice, see dashboard/common/url_converters.py.
  * @param {string} service @param {string} name */
 export function breakerUrl(service, name) {
   const quote = (/** @type {string} */ text) =>

@@ -1,5 +1,5 @@
 /**
- * What comes over the live socket; see dashboard/fleet/views.py and dashboard/live/lean.py. What
+ * What comes over the live socket; see dashboard/fleet/frame_types.py and dashboard/fleet/snapshot/summary.py. What
  * only a full frame has is not there on the wall.
  *
  * @typedef {{id: string, host: string, pid: number, version: string, zone: string,

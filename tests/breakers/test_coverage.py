@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from breakers import hot
+from breakers.circuit import admission
 
 HERE = Path(__file__).parent
 
 
-@pytest.mark.skipif(not hot.COMPILED, reason="this is the run of the twin")
+@pytest.mark.skipif(not admission.COMPILED, reason="this is the run of the twin")
 def test_every_branch_of_the_core_is_taken(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

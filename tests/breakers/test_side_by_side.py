@@ -15,11 +15,11 @@ from breakers import (
     PolicyError,
     agather,
     gather,
-    gathering,
     hedged,
     remaining,
 )
-from breakers.isolation import IsolationPool
+from breakers.calls import gathering
+from breakers.calls.isolation import IsolationPool
 
 
 class Asked:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from breakers import CircuitBreaker, CircuitBreakerOpen, State
-from breakers.locking import give_way
+from breakers.common.locking import give_way
 from breakers.testing import FakeClock
 
 THREADS = 8

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dashboard.process import Dashboard, embedded_dashboard
+from tests.dashboard.child_process import Dashboard, embedded_dashboard
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.e2e.room import Room, control_room
+from tests.e2e.dashboard_server import Room, control_room
 
 CHROMIUM_ARGS = [
     "--no-sandbox",

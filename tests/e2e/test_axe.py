@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.e2e.room import HOSTILE, Room, everything
+from tests.e2e.dashboard_server import HOSTILE, Room, everything
 
 PAGES = {
     "wall": "/",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.e2e.room import Room, everything
+from tests.e2e.dashboard_server import Room, everything
 from tests.e2e.test_axe import judged
 
 

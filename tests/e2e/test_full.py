@@ -6,8 +6,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from breakers.wire import MAX_BREAKERS
-from tests.e2e.room import breaker, control_room
+from breakers.protocol.messages import MAX_BREAKERS
+from tests.e2e.dashboard_server import breaker, control_room
 
 
 def test_what_there_is_no_room_for_is_said_where_one_looks(

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.dashboard.process import Dashboard
+from tests.dashboard.child_process import Dashboard
 from tests.examples.running import Running, eventually, http, running
 from tests.servers import free_port
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.room import HOSTILE, SLASHES, Room, breaker, everything
+from tests.e2e.dashboard_server import HOSTILE, SLASHES, Room, breaker, everything
 from tests.examples.running import eventually, http
 
 
@@ -28,7 +28,7 @@ def page(browser: Browser, room: Room) -> Iterator[Page]:
 
 
 def quoted(name: str) -> str:
-    """A name in an address, as dashboard/converters.py has it."""
+    """A name in an address, as dashboard/common/url_converters.py has it."""
     return quote(quote(name, safe=""), safe="")
 
 

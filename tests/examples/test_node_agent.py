@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from breakers.histogram import bucket_index
-from tests.dashboard.operating import Operator
-from tests.dashboard.process import Dashboard, embedded_dashboard
+from breakers.circuit.histogram import bucket_index
+from tests.dashboard.child_process import Dashboard, embedded_dashboard
+from tests.dashboard.operators import Operator
 from tests.examples.running import ROOT, eventually, http
 
 PROJECT = ROOT / "examples" / "node-agent"

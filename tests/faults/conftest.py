@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.shape import Shape, production
+from tests.production_shape import Shape, production
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,7 @@ import signal
 import time
 
 from tests.examples.running import eventually, http
-from tests.shape import Shape
+from tests.production_shape import Shape
 
 
 def test_nothing_happens(shape: Shape) -> None:

@@ -12,10 +12,10 @@ import redis
 
 from breakers import CircuitBreaker, Registry
 from breakers.agent import start
-from dashboard.bus import keys
-from dashboard.bus.protocol import partition_of
+from dashboard.bus.interface import partition_of
+from dashboard.bus.redis import keys
 from tests.examples.running import eventually
-from tests.shape import SERVICE, TOKEN, Shape
+from tests.production_shape import SERVICE, TOKEN, Shape
 
 
 def test_the_network_is_cut(shape: Shape) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from breakers import wire
 from breakers.agent.config import AgentConfig
 from breakers.agent.socket_link import Heard, SocketLink
-from breakers.codec import MSGPACK
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import MSGPACK
 from tests.breakers.agent.scripted import Talk
 from tests.examples.running import eventually
-from tests.shape import SERVICE, TOKEN, Shape
+from tests.production_shape import SERVICE, TOKEN, Shape
 
 
 def test_reports_come_again_over_two_connections_at_once(shape: Shape) -> None:

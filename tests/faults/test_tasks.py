@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.examples.running import eventually, http
-from tests.shape import SERVICE, TOKEN, Shape
+from tests.production_shape import SERVICE, TOKEN, Shape
 
 _HOURS = 20
 _CALLS = 100

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.pages.templatetags.figures import STATE_WORDS
+from dashboard.web.templatetags.figures import STATE_WORDS
 from tests.static.colour import VISIONS, contrast, difference, light, mixed, seen, tokens
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
-from breakers.backends import harmless
+from breakers.calls.backends import harmless
 from breakers.errors import PolicyError
-from breakers.integrations.extras import missing
+from breakers.integrations.missing_extra import missing
 
 try:
     from django.core.cache import BaseCache, caches

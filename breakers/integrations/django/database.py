@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from breakers.breaker import CircuitBreaker
-from breakers.integrations.extras import missing
-from breakers.integrations.held import Outermost
-from breakers.integrations.hosts import named
+from breakers.circuit.breaker import CircuitBreaker
+from breakers.circuit.registry import Registry
+from breakers.circuit.registry import registry as default_registry
+from breakers.integrations.missing_extra import missing
+from breakers.integrations.per_host import named
+from breakers.integrations.permits import Outermost
 from breakers.integrations.sql import is_control, told
-from breakers.registry import Registry
-from breakers.registry import registry as default_registry
 
 try:
     from django.db import connections

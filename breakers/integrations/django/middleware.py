@@ -7,8 +7,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from breakers.integrations.extras import missing
-from breakers.integrations.refusals import REFUSALS, refusal
+from breakers.integrations.error_responses import REFUSALS, refusal
+from breakers.integrations.missing_extra import missing
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction

@@ -4,9 +4,9 @@ is taken over."""
 from django.db import migrations, models
 
 import dashboard.history.sketches
-from dashboard.history import merging, partitions, services
+from dashboard.history import (upserts, partitions, services)
 from dashboard.history.levels import LEVELS, TRANSITIONS
-from dashboard.history.operations import CreatePartitionedModel
+from dashboard.history.migration_operations import CreatePartitionedModel
 from dashboard.history.sketches import POSTGRES_FUNCTIONS, pack, write
 
 _ROWS = 2000
@@ -36,10 +36,10 @@ def _chunks(rows):
 
 def take_over(apps, schema_editor):
     vendor = schema_editor.connection.vendor
-    counts = merging.BUCKET_COLUMNS[3:-2]
+    counts = upserts.BUCKET_COLUMNS[3:-2]
     for chunk in _chunks(apps.get_model("history", "OldRollup").objects.order_by("pk")):
         partitions.ensure(LEVELS[0], (row.start for row in chunk))
-        merging.add_buckets(
+        upserts.add_buckets(
             LEVELS[0],
             [
                 (
@@ -57,7 +57,7 @@ def take_over(apps, schema_editor):
         for row in chunk:
             row.id = row.number
         partitions.ensure(TRANSITIONS, (row.at for row in chunk))
-        merging.add_transitions(
+        upserts.add_transitions(
             services.transition_row(services.digest(row), row) for row in chunk
         )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from dashboard.common.keyset import walk
 from dashboard.history.models import Transition
-from dashboard.keyset import walk
 
 
 def between(

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from django.db import connection
 
-from breakers.histogram import Histogram, bucket_bounds
-from breakers.records import OUTCOMES
+from breakers.circuit.histogram import Histogram, bucket_bounds
+from breakers.circuit.records import OUTCOMES
 from dashboard.history.levels import LEVELS, MINUTE
 from dashboard.history.queries.plans import Plan, plan
 from dashboard.history.queries.timeline import states

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db.models import F, Max, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from dashboard.fleet.views import LastTransition
+from dashboard.fleet.frame_types import LastTransition
 from dashboard.history.models import Transition
 
 # So many changes at most make a strip; of a breaker that flaps more, the latest are shown.

@@ -6,9 +6,9 @@ import uvloop
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from dashboard.composition import make_worker
-from dashboard.garbage import settle
-from dashboard.watching import does_not_tick, serve, watch_worker
+from dashboard.observability.process_metrics import does_not_tick, serve, watch_worker
+from dashboard.runtime.gc_tuning import settle
+from dashboard.runtime.wiring import make_worker
 
 
 class Command(BaseCommand):

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from dashboard.server import serve
+from dashboard.runtime.server import serve
 
 
 class Command(BaseCommand):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from breakers import CircuitBreaker, Registry, wire
-from breakers.agent.apply import Applier
+from breakers import CircuitBreaker, Registry
+from breakers.agent.applier import Applier
 from breakers.agent.collector import Collector
-from breakers.agent.conversation import Conversation, Speaker
 from breakers.agent.links import LinkLost
 from breakers.agent.outbox import Outbox
+from breakers.agent.session import Conversation, Speaker
 from breakers.agent.status import Tally
+from breakers.protocol import messages as wire
 from breakers.testing import FakeClock
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakers import wire
 from breakers.agent.outbox import MAX_REPORT_BYTES, Outbox
 from breakers.agent.slices import Slice, pack
+from breakers.protocol import messages as wire
 
 
 def busy(at: float, n: int = 1, breakers: int = 1, buckets: int = 20) -> Slice:

@@ -7,8 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakers import wire
 from breakers.agent.slices import merge, pack, split
+from breakers.protocol import messages as wire
 
 counts = st.builds(
     wire.Counts, success=st.integers(0, 10**6), failure=st.integers(0, 99), retry=st.integers(0, 9)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from breakers import CircuitBreaker, Registry, State, wire
+from breakers import CircuitBreaker, Registry, State
 from breakers.agent import Agent, start
+from breakers.protocol import messages as wire
 from breakers.testing import FakeDashboard
 
 

@@ -22,8 +22,8 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 from breakers import CircuitBreaker, PolicyError, Registry
+from breakers.circuit.histogram import bucket_index
 from breakers.exporters.opentelemetry import WithLatencies, instrument
-from breakers.histogram import bucket_index
 from breakers.testing import FakeClock
 
 

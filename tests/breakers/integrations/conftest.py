@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from breakers import CircuitBreaker, Registry
-from breakers.integrations.hosts import PerHost
 from breakers.integrations.httpx import AsyncResilientTransport, ResilientTransport
+from breakers.integrations.per_host import PerHost
 from breakers.integrations.requests import ResilientAdapter
 from tests.breakers.integrations.service import Service, http_service
 from tests.servers import postgres_server, redis_server

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from breakers import CallOptions, PolicyError, ResilientCaller
-from breakers.backends import _complained
+from breakers.calls.backends import _complained
 from breakers.integrations.redis_cache import AsyncRedisCache, RedisCache, Serializer
 from tests.servers import free_port
 

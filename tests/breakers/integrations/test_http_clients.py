@@ -18,7 +18,7 @@ from breakers import (
     Registry,
 )
 from breakers.deadline import bounded
-from breakers.integrations.hosts import PerHost
+from breakers.integrations.per_host import PerHost
 from tests.breakers.integrations.conftest import AsyncHttpx, Httpx, MakeClient, Requests, counts
 from tests.breakers.integrations.service import Service
 from tests.servers import free_port

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import redis
 
-from breakers import wire
-from breakers.codec import MSGPACK
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import MSGPACK
+from dashboard.bus.interface import ALL, Bus, Entry, Log, Subscription, partition_of
 from dashboard.bus.memory import MemoryBus
-from dashboard.bus.protocol import ALL, Bus, Entry, Log, Subscription, partition_of
-from dashboard.bus.redis import RedisBus
+from dashboard.bus.redis.bus import RedisBus
 from tests.servers import redis_cluster, redis_server
 
 

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakers.histogram import HIGHEST, LOWEST
-from dashboard.bus import plain_sketches, sketches
+from breakers.circuit.histogram import HIGHEST, LOWEST
+from dashboard.bus import sketches, sketches_plain
 
 COMPILED = pytest.importorskip("dashboard.bus._sketches") if sketches.COMPILED else None
 MOST = 2**40
 
 Merge = Callable[[list[Any]], dict[int, int]]
-MERGES = [pytest.param(plain_sketches.merged, id="python")] + (
+MERGES = [pytest.param(sketches_plain.merged, id="python")] + (
     [pytest.param(COMPILED.merged, id="compiled")] if COMPILED else []
 )
 encode = msgspec.msgpack.encode

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from breakers import wire
-from breakers.codec import MSGPACK
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import MSGPACK
+from dashboard.bus.interface import partition_of
 from dashboard.bus.memory import MemoryBus
-from dashboard.bus.protocol import partition_of
-from dashboard.composition import DatabaseStore
-from dashboard.fleet.batch import Batch
+from dashboard.fleet.checkpoint_batch import Batch
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.worker import FleetWorker
 from dashboard.history.models import Rollup
+from dashboard.runtime.wiring import DatabaseStore
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

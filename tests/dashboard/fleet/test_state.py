@@ -9,12 +9,12 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from breakers import wire
-from breakers.codec import MSGPACK
-from dashboard.fleet.batch import Batch
-from dashboard.fleet.members import MAX_BREAKERS
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import MSGPACK
+from dashboard.fleet.checkpoint_batch import Batch
+from dashboard.fleet.frame_types import BreakerView, OverrideInfo
+from dashboard.fleet.membership import MAX_BREAKERS
 from dashboard.fleet.state import FORGET_AFTER_S, FleetState
-from dashboard.fleet.views import BreakerView, OverrideInfo
 
 NOW = 1_000_000.0
 

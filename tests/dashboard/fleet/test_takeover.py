@@ -12,20 +12,20 @@ import pytest
 import redis
 from asgiref.sync import sync_to_async
 
-from breakers import wire
-from breakers.codec import MSGPACK
-from dashboard.bus import leases
-from dashboard.bus.protocol import ALL
-from dashboard.bus.redis import RedisBus
-from dashboard.composition import DatabaseStore
-from dashboard.fleet.batch import Batch, Delta
-from dashboard.fleet.batches import by_service, merged
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import MSGPACK
+from dashboard.bus.interface import ALL
+from dashboard.bus.redis import leases
+from dashboard.bus.redis.bus import RedisBus
+from dashboard.fleet.batch_merging import by_service, merged
+from dashboard.fleet.checkpoint_batch import Batch, Delta
 from dashboard.fleet.checkpoints import Checkpoints
 from dashboard.fleet.models import Cursor, DeadLetter
 from dashboard.fleet.services import fence_off
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.worker import FleetWorker
 from dashboard.history.models import Rollup
+from dashboard.runtime.wiring import DatabaseStore
 from tests.servers import redis_server
 
 pytestmark = pytest.mark.django_db(transaction=True)

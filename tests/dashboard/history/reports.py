@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from breakers import wire
-from dashboard.fleet.batch import Batch
+from breakers.protocol import messages as wire
+from dashboard.fleet.checkpoint_batch import Batch
 from dashboard.history import services
 
 NOW = 1_699_999_205.0

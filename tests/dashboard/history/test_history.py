@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakers import wire
+from breakers.protocol import messages as wire
 from dashboard.history import queries, services
 from dashboard.history.models import Rollup, Transition
 from tests.dashboard.history.reports import NOW, absorb

@@ -13,11 +13,11 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dashboard.fleet.batch import Batch, Delta, Span
-from dashboard.history import merging, partitions, queries, services
+from dashboard.fleet.checkpoint_batch import Batch, Delta, Span
+from dashboard.history import partitions, queries, services, upserts
 from dashboard.history.levels import DAY, HOUR, LEVELS
 from dashboard.history.models import HourRollup, MinuteRollup, Rollup
-from dashboard.history.spreading import spread
+from dashboard.history.span_splitting import spread
 from tests.dashboard.history.reports import NOW, absorb, batch_of
 
 pytestmark = pytest.mark.django_db
@@ -145,7 +145,7 @@ class Killed(BaseException):
 def killed_after(statements: int) -> Iterator[None]:
     """Let so many merges of a roll-up through, and die in the next once it is done."""
     done = 0
-    roll = merging.roll
+    roll = upserts.roll
 
     def dying(*arguments: object) -> int:
         nonlocal done
@@ -155,7 +155,7 @@ def killed_after(statements: int) -> Iterator[None]:
             raise Killed
         return changed
 
-    with patch.object(merging, "roll", dying), pytest.raises(Killed):
+    with patch.object(upserts, "roll", dying), pytest.raises(Killed):
         yield
 
 

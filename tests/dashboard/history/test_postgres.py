@@ -13,9 +13,9 @@ import pytest
 from tests.servers import postgres_server
 
 HERE = Path(__file__).parent
-TIMELINE = HERE.parent / "pages/test_events.py"
+TIMELINE = HERE.parent / "timeline/test_events.py"
 CURSORS = HERE.parent / "fleet/test_cursors.py"
-SWEEPS = HERE.parent / "test_sweeps.py"
+SWEEPS = HERE.parent / "common/test_batch_deletion.py"
 ROOT = HERE.parents[2]
 VARIABLE = "SWITCHGEAR_DATABASE_URL"
 

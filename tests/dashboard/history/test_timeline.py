@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from breakers import wire
+from breakers.protocol import messages as wire
 from dashboard.history import queries
 from tests.dashboard.history.reports import NOW, absorb
 

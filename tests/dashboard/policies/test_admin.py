@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from breakers.policy import FIELDS
+from breakers.circuit.policy import FIELDS
 from dashboard.access.models import AuditEntry, Person, ServiceToken
 from dashboard.access.services import authenticate_token, keep_person
 from dashboard.control.services import force

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from breakers.circuit.policy import FIELDS, Policy
 from breakers.errors import PolicyError
-from breakers.policy import FIELDS, Policy
 from dashboard.access.models import AuditEntry, Person
 from dashboard.fleet.services import revision
 from dashboard.policies import queries, services

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.e2e.room import session
+from tests.e2e.dashboard_server import session
 from tests.examples.running import Running, http, running
 
 _unseen = count(10_000_000)

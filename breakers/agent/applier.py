@@ -1,0 +1,200 @@
+"""Turns the desired state into the state of this process's breakers.
+
+Level-triggered: each `Desired` is the whole truth, applied to every breaker anew; applying the
+same one twice changes nothing. What it does not name is lifted, if the agent had put it there:
+overrides that code set by itself carry no id and are left alone unless an operator's takes their
+place.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from breakers.errors import PolicyError
+from breakers.protocol import messages as wire
+
+if TYPE_CHECKING:
+    from breakers.circuit.breaker import CircuitBreaker
+    from breakers.circuit.records import Override
+
+# An expiry that differs by less is the same one, seen through the network's delay.
+_SAME_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WantedOverride:
+    """An override meant for this instance; `until` is on the agent's monotonic clock."""
+
+    id: str
+    state: str
+    until: float
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A desired state as this instance sees it. Immutable: threads exchange it by assignment."""
+
+    desired: wire.Desired
+    received_at: float
+    overrides: dict[str, WantedOverride] = field(default_factory=dict)
+    policies: dict[str, dict[str, object]] = field(default_factory=dict)
+    superseded: tuple[wire.AckItem, ...] = ()
+
+    @property
+    def revision(self) -> int:
+        return self.desired.revision
+
+
+def meant_for(desired: wire.Desired, instance: str, now: float) -> Wanted:
+    """What `desired` asks of `instance`. Of several overrides of a breaker the last one counts;
+    fields of several policies are laid over each other in their order."""
+    wanted = Wanted(desired, now)
+    superseded = []
+    for each in desired.overrides:
+        if each.instances is not None and instance not in each.instances:
+            continue
+        earlier = wanted.overrides.get(each.breaker)
+        if earlier is not None:
+            superseded.append(_refused(each.breaker, earlier.id, f"{each.id} takes its place"))
+        until = inf if each.expires_in_s is None else now + each.expires_in_s
+        wanted.overrides[each.breaker] = WantedOverride(each.id, each.state, until)
+    for item in desired.policies:
+        if item.instances is None or instance in item.instances:
+            wanted.policies.setdefault(item.breaker, {}).update(item.fields)
+    object.__setattr__(wanted, "superseded", tuple(superseded))
+    return wanted
+
+
+def _refused(breaker: str, id: str, reason: str) -> wire.AckItem:
+    return wire.AckItem("override", breaker, "refused", id, reason[:500])
+
+
+class Applier:
+    """Keeps the breakers as the last desired state wants them, those made later included.
+
+    Breakers are made in the service's own threads, so `created` takes no lock: it looks at the
+    wanted state again after applying it, and whoever assigns a new one applies it to all.
+    """
+
+    def __init__(
+        self,
+        breakers: Callable[[], Iterable[CircuitBreaker]],
+        instance: str,
+        now: Callable[[], float],
+    ) -> None:
+        self._breakers = breakers
+        self._instance = instance
+        self._now = now
+        self._given: dict[str, WantedOverride] = {}
+        self._late: deque[wire.AckItem] = deque(maxlen=wire.MAX_BREAKERS)
+        self.wanted: Wanted | None = None
+
+    @property
+    def revision(self) -> int:
+        """The desired state that is in force here; 0 before the first."""
+        return self.wanted.revision if self.wanted is not None else 0
+
+    def take(self, desired: wire.Desired, received_at: float | None = None) -> list[wire.AckItem]:
+        """Put a desired state in force; what became of each item that this process can apply.
+
+        Items for breakers that do not exist yet wait for them and are told by `take_late`.
+        """
+        at = self._now() if received_at is None else received_at
+        wanted = self.wanted = meant_for(desired, self._instance, at)
+        self._given = {
+            name: given for name, given in self._given.items() if name in wanted.overrides
+        }
+        items = list(wanted.superseded)
+        for breaker in self._breakers():
+            items += self._apply(wanted, breaker)
+        return items
+
+    def created(self, breaker: CircuitBreaker) -> None:
+        """A breaker has come to be: it begins as the dashboard wants it."""
+        while (wanted := self.wanted) is not None:
+            items = self._apply(wanted, breaker)
+            if wanted is self.wanted:
+                self._late.extend(items)
+                return
+
+    def remaining(self) -> wire.Desired | None:
+        """The desired state in force, its expiries counted from now: for a child after fork."""
+        wanted = self.wanted
+        if wanted is None:
+            return None
+        gone = self._now() - wanted.received_at
+        overrides = [
+            each
+            if each.expires_in_s is None
+            else msgspec.structs.replace(each, expires_in_s=each.expires_in_s - gone)
+            for each in wanted.desired.overrides
+            if each.expires_in_s is None or each.expires_in_s > gone
+        ]
+        return msgspec.structs.replace(wanted.desired, overrides=overrides)
+
+    def take_late(self) -> list[wire.AckItem]:
+        """What became of items at breakers made since the last call."""
+        return [self._late.popleft() for _ in range(len(self._late))]
+
+    def _apply(self, wanted: Wanted, breaker: CircuitBreaker) -> list[wire.AckItem]:
+        items = []
+        policy = wanted.policies.get(breaker.name, {})
+        if dict(breaker.remote) != policy or breaker.name in wanted.policies:
+            items += self._apply_policy(breaker, policy)
+        items += self._apply_override(breaker, wanted.overrides.get(breaker.name))
+        return items
+
+    def _apply_policy(
+        self, breaker: CircuitBreaker, fields: dict[str, object]
+    ) -> list[wire.AckItem]:
+        status, reason = "applied", ""
+        try:
+            if dict(breaker.remote) != fields:
+                breaker.apply_policy(fields)
+        except PolicyError as error:
+            status, reason = "refused", str(error)[:500]
+        except Exception as error:  # whatever the wire let through must not stop the other items
+            status, reason = "refused", repr(error)[:500]
+        return [wire.AckItem("policy", breaker.name, status, "", reason)] if fields else []
+
+    def _apply_override(
+        self, breaker: CircuitBreaker, want: WantedOverride | None
+    ) -> list[wire.AckItem]:
+        in_force = breaker.snapshot().override
+        if want is None:
+            self._given.pop(breaker.name, None)
+            if in_force is not None and in_force.id:
+                breaker.set_override(None)
+            return []
+        given = self._given.get(breaker.name)
+        same = given is not None and given.id == want.id and given.state == want.state
+        until_same = same and given is not None and _about(given.until, want.until)
+        if until_same and (_is(in_force, want) or want.until - self._now() <= _SAME_S):
+            # In force, or it has expired here a moment before the dashboard noticed.
+            return [wire.AckItem("override", breaker.name, "applied", want.id)]
+        return self._force(breaker, want)
+
+    def _force(self, breaker: CircuitBreaker, want: WantedOverride) -> list[wire.AckItem]:
+        left = want.until - self._now()
+        if left <= 0:
+            return [_refused(breaker.name, want.id, "it expired before it was applied")]
+        try:
+            breaker.set_override(want.state, None if left == inf else left, want.id)
+        except ValueError as error:
+            return [_refused(breaker.name, want.id, str(error))]
+        self._given[breaker.name] = want
+        return [wire.AckItem("override", breaker.name, "applied", want.id)]
+
+
+def _is(in_force: Override | None, want: WantedOverride) -> bool:
+    return in_force is not None and in_force.id == want.id and in_force.state == want.state
+
+
+def _about(one: float, other: float) -> bool:
+    return one == other or abs(one - other) <= _SAME_S

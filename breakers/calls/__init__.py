@@ -1,0 +1,1 @@
+"""Resilient calls: caller, options, retries, timeouts, deadlines, cache and fan-out."""

@@ -1,0 +1,1 @@
+"""The circuit breaker: its state machine, windows, histogram, policy and registry."""

@@ -1,0 +1,31 @@
+"""The compiled gate, and the one thing that is not worth writing in C: awaiting."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+from breakers.circuit import _admission
+from breakers.circuit._admission import Entry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+__all__ = ["Entry", "Gate"]
+
+
+class Gate(_admission.Gate):
+    """`breakers.circuit.admission_plain.Gate`, compiled."""
+
+    async def acall(
+        self, func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """`call` for a coroutine function. A cancelled call is neither success nor failure."""
+        entry, start = self.enter()
+        try:
+            result = await func(*args, **kwargs)
+        except BaseException as error:
+            self.leave(entry, start, error)
+            raise
+        self.leave(entry, start, None, result)
+        return result

@@ -1,0 +1,235 @@
+"""Admission of calls in plain Python: entering, leaving, and the latency counters.
+
+`breakers.circuit._admission` implements the same in C; `breakers.circuit.admission` selects the
+implementation. One test suite holds both to the same behaviour. Appends and slice deletions of a
+list are atomic, with the interpreter lock and with free-threaded Python's per-list locks alike.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Awaitable, Callable
+from itertools import count
+from math import ceil, inf, log2
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+from breakers.errors import CircuitBreakerOpen
+
+if TYPE_CHECKING:
+    from breakers.circuit.histogram import Histogram
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# The layout of breakers.circuit.histogram, which cannot be imported from here.
+_SCALE: Final = 8
+_LOWEST: Final = -160
+_HIGHEST: Final = 136
+_MIN_S: Final = 2.0 ** ((_LOWEST + 1) / _SCALE)
+_MAX_S: Final = 2.0 ** (_HIGHEST / _SCALE)
+
+_MOST: Final = 4096
+
+
+def tally(counts: array[int], first: int, latencies: list[float]) -> list[float] | None:
+    """Count each latency's bucket; `counts` begins with bucket `first`.
+
+    Returns those that fall outside of it, or None.
+    """
+    beyond: list[float] = []
+    size = len(counts)
+    for seconds in latencies:
+        if seconds > _MAX_S:
+            index = _HIGHEST - first
+        elif seconds > _MIN_S:
+            index = ceil(log2(seconds) * _SCALE) - 1 - first
+        else:
+            index = _LOWEST - first
+        if 0 <= index < size:
+            counts[index] += 1
+        else:
+            beyond.append(seconds)
+    return beyond or None
+
+
+class Entry:
+    """The ticket of a call that was let in: one a generation where calls pass, one a probe.
+
+    `plain_below` is the latency under which a success needs no closer look; -1 where all do.
+    Successes wait in it to be counted, until there are `batch` of them or the clock is at `edge`.
+    Where nobody could count them then, the next try is made once there are `due`.
+    """
+
+    __slots__ = ("batch", "due", "edge", "lease", "pending", "plain_below")
+
+    def __init__(self, plain_below: float, edge: float, batch: int, lease: float = 0.0) -> None:
+        self.pending: list[float] = []
+        self.plain_below = plain_below
+        self.lease = lease
+        self.renew(edge, batch)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may wait."""
+        return len(self.pending) >= _MOST
+
+    def renew(self, edge: float, batch: int) -> None:
+        """Until when, and how many, successes may wait from here on."""
+        self.edge = edge
+        self.batch = self.due = batch
+
+    def pour(self, sketch: Histogram) -> int:
+        """Move the latencies that wait into `sketch`, once each; returns how many there were."""
+        n = len(self.pending)
+        batch = self.pending[:n]
+        del self.pending[:n]
+        self.due = self.batch
+        if n:
+            sketch.record_many(batch)
+        return n
+
+
+class Gate:
+    """The ways in and out. What stands on it says what happens beside the plain path."""
+
+    name: str
+    _entry: Entry | None
+    _refusing_until: float
+    _now: Callable[[], float]
+
+    def __init__(self) -> None:
+        self._entry = None
+        self._refusing_until = -inf
+        self._reset_tallies()
+
+    def call(self, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call `func` if the breaker lets it.
+
+        Raises:
+            CircuitBreakerOpen: the breaker refused, `CircuitForcedOpen` if an operator did.
+            Exception: whatever `func` raises, or what `map_errors` puts in its place.
+        """
+        now = self._now
+        entry = self._entry
+        if entry is None:
+            # A refusal is the hot path of an outage: no further frame, no lock.
+            left = self._refusing_until - now()
+            if left > 0:
+                self._refused()
+                raise CircuitBreakerOpen(self.name, left)
+            entry = self._admit()
+        start = now()
+        try:
+            # In here, so that an alarm which rings right behind it is this call's end.
+            self._started()
+            result = func(*args, **kwargs)
+        except BaseException as error:
+            self._failed(entry, now(), start, error)
+            raise
+        end = now()
+        elapsed = end - start
+        if elapsed < entry.plain_below:
+            pending = entry.pending
+            pending.append(elapsed)
+            if len(pending) >= entry.due or end >= entry.edge or entry is not self._entry:
+                entry.due = len(pending) + entry.batch
+                self._flush(entry, end)
+        else:
+            self._returned(entry, end, elapsed, result)
+        return result
+
+    async def acall(
+        self, func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """`call` for a coroutine function. A cancelled call is neither success nor failure."""
+        now = self._now
+        entry = self._entry
+        if entry is None:
+            left = self._refusing_until - now()
+            if left > 0:
+                self._refused()
+                raise CircuitBreakerOpen(self.name, left)
+            entry = self._admit()
+        self._started()
+        start = now()
+        try:
+            result = await func(*args, **kwargs)
+        except BaseException as error:
+            self._failed(entry, now(), start, error)
+            raise
+        self.leave(entry, start, None, result)
+        return result
+
+    def enter(self) -> tuple[Entry, float]:
+        """Ask for a permit; give what it returns back to `leave`. For integrations.
+
+        Raises:
+            CircuitBreakerOpen: the breaker refused.
+        """
+        entry = self._entry or self._admit()
+        self._started()
+        return entry, self._now()
+
+    def leave(
+        self, entry: Entry, start: float, error: BaseException | None = None, result: Any = None
+    ) -> None:
+        """Say how the call that `enter` let in went.
+
+        Raises:
+            Exception: what the breaker's `map_errors` puts in the place of `error`.
+        """
+        end = self._now()
+        if error is not None:
+            self._failed(entry, end, start, error)
+            return
+        elapsed = end - start
+        if elapsed < entry.plain_below:
+            self._passed(entry, end, elapsed)
+        else:
+            self._returned(entry, end, elapsed, result)
+
+    def _passed(self, entry: Entry, now: float, elapsed: float) -> None:
+        """Let a plain success wait to be counted."""
+        pending = entry.pending
+        pending.append(elapsed)
+        if len(pending) >= entry.due or now >= entry.edge or entry is not self._entry:
+            entry.due = len(pending) + entry.batch
+            self._flush(entry, now)
+
+    # -- Counters that any thread may add to without a lock --------------------------------------
+
+    def _reset_tallies(self) -> None:
+        self._started = count().__next__
+        self._refused = count().__next__
+        self._starts_seen = self._refusals_seen = 0
+
+    def _take_starts(self) -> int:
+        """Calls let in since this was asked last."""
+        # Looking costs one number, which the next look must not count.
+        value, seen = self._started(), self._starts_seen
+        self._starts_seen = value + 1
+        return value - seen
+
+    def _take_refusals(self) -> int:
+        """Calls refused since this was asked last."""
+        value, seen = self._refused(), self._refusals_seen
+        self._refusals_seen = value + 1
+        return value - seen
+
+    # -- Beside the plain path -------------------------------------------------------------------
+
+    def _admit(self) -> Entry:
+        """Where calls do not pass freely: a probe's permit, or a refusal."""
+        raise NotImplementedError
+
+    def _flush(self, entry: Entry, now: float) -> None:
+        """Count the successes that wait."""
+        raise NotImplementedError
+
+    def _returned(self, entry: Entry, now: float, elapsed: float, result: Any) -> None:
+        """Count a call that returned and needs a closer look."""
+        raise NotImplementedError
+
+    def _failed(self, entry: Entry, now: float, start: float, error: BaseException) -> None:
+        """Count a call that raised; may raise another error in its place."""
+        raise NotImplementedError

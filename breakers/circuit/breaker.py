@@ -1,0 +1,195 @@
+"""The circuit breaker: how it is made, decorates and guards blocks, and judges what came back.
+
+`call`, `acall`, `enter` and `leave` are inherited from admission (breakers/circuit/admission.py).
+While the breaker is closed, a success costs two clock readings and two counters, a refusal one of
+each. No lock is held while the callee runs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from math import inf
+from types import TracebackType
+from typing import Any, Final, ParamSpec, TypeVar
+
+from breakers.circuit import decorators
+from breakers.circuit.admission import Entry
+from breakers.circuit.outcomes import ErrorMap, ErrorRule, classify, error_map, error_rule
+from breakers.circuit.overrides import Operated
+from breakers.circuit.policy import Policy
+from breakers.circuit.registry import Registry
+from breakers.circuit.registry import registry as default_registry
+from breakers.circuit.states import State
+from breakers.clock import SYSTEM_CLOCK, Clock
+from breakers.common.context_stack import Entered
+from breakers.common.forking import renew_after_fork
+from breakers.common.locking import give_way
+from breakers.errors import CircuitBreakerOpen, CircuitForcedOpen, PolicyError
+from breakers.limits.retry_budget import RetryBudget
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class CircuitBreaker(Operated):
+    """Stops calling what keeps failing, and lets probes find out when it is well again.
+
+    Args:
+        failure_threshold: consecutive failures that open it; None switches the rule off.
+        timeout_duration: seconds it stays open before it lets probes pass.
+        success_threshold: successful probes that close it.
+        name: how it appears everywhere, up to 120 printable characters. Only named breakers are
+            registered and reported.
+        record: which errors are failures: types, or a function of the error.
+        ignore: errors that say nothing about the callee; they win over `record`.
+        is_failure: a function that calls a returned value a failure.
+        map_errors: which error the caller gets in the place of one that the callee raised: the
+            first type that fits, to a type that is made of its message, or to a function of the
+            error that makes another, or None to leave it. The first stays its cause, and is what
+            `record` and `ignore` judge.
+        clock: injected in tests; decisions read its monotonic side only.
+        registry: where a named breaker is registered; None for nowhere.
+        random: a function like `random.random`, for the jitter.
+        fields: any other field of `Policy`.
+
+    Raises:
+        PolicyError: a field has a value it cannot have.
+
+    >>> breaker = CircuitBreaker(failure_threshold=2, timeout_duration=30)
+    >>> breaker.call(len, "four")
+    4
+    """
+
+    def __init__(
+        self,
+        failure_threshold: int | None = 5,
+        timeout_duration: float = 60.0,
+        success_threshold: int = 2,
+        *,
+        name: str | None = None,
+        record: ErrorRule = (Exception,),
+        ignore: ErrorRule = (),
+        is_failure: Callable[[Any], bool] | None = None,
+        map_errors: ErrorMap | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        registry: Registry | None = default_registry,
+        random: Callable[[], float] = random.random,
+        **fields: object,
+    ) -> None:
+        article: dict[str, object] = {
+            "failure_threshold": failure_threshold,
+            "timeout_duration": timeout_duration,
+            "success_threshold": success_threshold,
+        }
+        policy = Policy().replace({**article, **fields})
+        super().__init__(_named(name), policy, clock, random, is_failure is not None)
+        self._records, self._ignores = error_rule(record), error_rule(ignore)
+        self._is_failure = is_failure
+        self._instead = error_map(map_errors)
+        self.retry_budget = RetryBudget()
+        renew_after_fork(self)
+        if name and registry is not None:
+            registry.add(self)
+
+    def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
+        """Decorate a function, coroutine function, generator or async generator.
+
+        >>> breaker = CircuitBreaker()
+        >>> @breaker
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> double(4)
+        8
+        """
+        return decorators.wrap(self, func)
+
+    def __enter__(self) -> CircuitBreaker:
+        _entered.push(self, self.enter())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        entry, start = _entered.pop(self)
+        self.leave(entry, start, error)
+
+    async def __aenter__(self) -> CircuitBreaker:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _admit(self) -> Entry:
+        """Where calls do not pass freely: a probe's permit, or a refusal."""
+        now = self._now()
+        give_way(self._lock)
+        with self._lock:
+            self._settle(now)
+            entry = self._entry or self._permit(now)
+            override = self._override
+        self._deliver()
+        if entry is not None:
+            return entry
+        self._refused()
+        if override is not None:
+            left = None if override.until == inf else override.until - now
+            raise CircuitForcedOpen(self.name, left)
+        raise CircuitBreakerOpen(
+            self.name, self._open_until - now if self._state is State.OPEN else None
+        )
+
+    def _returned(self, entry: Entry, now: float, elapsed: float, result: Any) -> None:
+        try:
+            failed = self._is_failure is not None and self._is_failure(result)
+        except BaseException:
+            self._record(entry, now, elapsed, None)
+            raise
+        slow = self.policy.slow_call_duration
+        if failed or entry.lease or (slow is not None and elapsed >= slow):
+            self._record(entry, now, elapsed, "failure" if failed else "success")
+        else:
+            self._passed(entry, now, elapsed)
+
+    def _failed(self, entry: Entry, now: float, start: float, error: BaseException) -> None:
+        try:
+            outcome = classify(error, self._records, self._ignores)
+        except BaseException:
+            self._record(entry, now, now - start, None)
+            raise
+        self._record(entry, now, now - start, outcome)
+        if self._instead is not None and isinstance(error, Exception):
+            mapped = self._instead(error)
+            if mapped is not None:
+                raise mapped from error
+
+    def _after_fork(self) -> None:
+        """The child is its own instance: it starts with its parent's state and nobody's counts."""
+        until = self._open_until
+        self._begin_life(self._state)
+        self._open_until = until
+        self._new_generation(self._now())
+
+    def __repr__(self) -> str:
+        return f"<CircuitBreaker {self.name!r} {self._shown}>"
+
+
+def _named(name: object) -> str:
+    """The name, in a form that every wire, log and screen can carry."""
+    if name is None or name == "":
+        return "unnamed"
+    if not (isinstance(name, str) and len(name) <= _LONGEST_NAME and name.isprintable()):
+        raise PolicyError("name", name, f"up to {_LONGEST_NAME} printable characters")
+    return name
+
+
+_LONGEST_NAME: Final = 120
+_entered = Entered("breakers_entered")

@@ -1,0 +1,98 @@
+"""What a breaker tells about itself: frozen records for listeners, agents and people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from breakers.circuit.states import State
+from breakers.circuit.windows import WindowFigures
+
+# The names of the wire's counts, in its order.
+OUTCOMES: Final = (
+    "success",
+    "failure",
+    "timeout",
+    "slow",
+    "ignored",
+    "rejected",
+    "bulkhead_full",
+    "retry",
+    "fallback",
+    "cache_hit",
+    "cache_miss",
+)
+# Those that only a call through the breaker can have.
+CALL_OUTCOMES: Final = frozenset({"success", "failure", "timeout", "ignored", "slow", "rejected"})
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRecord:
+    """A change of the state in force. `at` is monotonic, `wall` Unix time, both in seconds.
+
+    >>> from breakers import CircuitBreaker
+    >>> breaker = CircuitBreaker()
+    >>> breaker.add_listener(lambda record: print(record.before, record.after, record.cause))
+    >>> breaker.set_override("metrics_only")
+    closed metrics_only forced by an operator
+    """
+
+    id: int
+    breaker: str
+    at: float
+    wall: float
+    before: State
+    after: State
+    cause: str
+    window: WindowFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """An operator's hand: the state it forces and, on the monotonic clock, until when."""
+
+    state: State
+    until: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A breaker at one moment. `state` is the one in force.
+
+    `counts`, `buckets` (latencies, see `breakers.circuit.histogram`), `sum_s` and `entered` (how
+    often each state came into force) are totals since the start.
+
+    >>> from breakers import CircuitBreaker
+    >>> breaker = CircuitBreaker()
+    >>> breaker.call(len, "four")
+    4
+    >>> shot = breaker.snapshot()
+    >>> shot.state, shot.counts["success"], shot.in_flight
+    (<State.CLOSED: 'closed'>, 1, 0)
+    """
+
+    name: str
+    state: State
+    automatic_state: State
+    override: Override | None
+    would_be_open: bool
+    since_s: float
+    cause: str
+    retry_after_s: float | None
+    in_flight: int
+    window: WindowFigures
+    counts: dict[str, int]
+    buckets: dict[int, int]
+    sum_s: float
+    entered: dict[State, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What happened at a breaker since the last drain, each call in exactly one drain."""
+
+    counts: dict[str, int]
+    buckets: dict[int, int]
+    sum_s: float
+    transitions: tuple[TransitionRecord, ...]

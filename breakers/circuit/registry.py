@@ -1,0 +1,103 @@
+"""The process's named breakers: bounded, so that names made from user input cannot eat memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from breakers.common.forking import renew_after_fork
+from breakers.common.validation import whole
+from breakers.errors import RegistryFull
+
+if TYPE_CHECKING:
+    from breakers.circuit.breaker import CircuitBreaker
+
+OnCreate = Callable[["CircuitBreaker"], None]
+
+
+class Registry:
+    """Breakers by name.
+
+    >>> from breakers import CircuitBreaker, Registry
+    >>> mine = Registry(max_breakers=2)
+    >>> posts = CircuitBreaker(name="posts", registry=mine)
+    >>> mine.get("posts") is posts
+    True
+    """
+
+    def __init__(self, max_breakers: int = 1000) -> None:
+        self.max_breakers = whole("max_breakers", max_breakers)
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._listeners: list[OnCreate] = []
+        self._lock = threading.Lock()
+        renew_after_fork(self)
+
+    def add(self, breaker: CircuitBreaker) -> None:
+        """Take a breaker in.
+
+        Raises:
+            RegistryFull: at `max_breakers`.
+            ValueError: another breaker has the name.
+        """
+        with self._lock:
+            if self._breakers.get(breaker.name, breaker) is not breaker:
+                raise ValueError(
+                    f"there is a breaker named {breaker.name!r} already; "
+                    "share it, use registry.get_or_create, or pass registry=None"
+                )
+            if len(self._breakers) >= self.max_breakers:
+                raise RegistryFull(
+                    f"{self.max_breakers} breakers already; {breaker.name!r} is refused"
+                )
+            self._breakers[breaker.name] = breaker
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener(breaker)
+
+    def get_or_create(self, name: str, make: Callable[[], CircuitBreaker]) -> CircuitBreaker:
+        """The breaker of that name; the first to ask makes it with `make()`.
+
+        `make` builds it with `registry=None`; of two that race, one is kept and returned to both.
+        """
+        found = self._breakers.get(name)
+        if found is not None:
+            return found
+        made = make()
+        if made.name != name:
+            raise ValueError(f"make() built {made.name!r}, not {name!r}")
+        try:
+            self.add(made)
+        except ValueError:
+            return self._breakers[name]
+        return made
+
+    def get(self, name: str) -> CircuitBreaker | None:
+        """The breaker of that name, or None."""
+        return self._breakers.get(name)
+
+    def remove(self, name: str) -> None:
+        """Forget a breaker; whoever holds it may go on using it."""
+        with self._lock:
+            self._breakers.pop(name, None)
+
+    def all(self) -> list[CircuitBreaker]:
+        """Every breaker, in the order of creation."""
+        with self._lock:
+            return list(self._breakers.values())
+
+    def on_create(self, listener: OnCreate) -> None:
+        """Call `listener` with each breaker that is taken in from now on."""
+        with self._lock:
+            self._listeners.append(listener)
+
+    def off_create(self, listener: OnCreate) -> None:
+        """Stop calling `listener`."""
+        with self._lock:
+            self._listeners.remove(listener)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+
+
+registry = Registry()

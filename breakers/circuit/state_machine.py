@@ -1,0 +1,350 @@
+"""The state machine of a breaker: outcomes in, states out.
+
+Where calls pass freely, a success only waits in its generation's `Entry` (see
+breakers/circuit/admission_plain.py).
+Everything else (window, counters, histogram) is folded in later, in batches, under the lock: when
+enough wait, when the window's time bucket ends, and before anything that is not a plain success, so
+that the order in which a failure meets the successes before it stays exact.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from itertools import count
+from math import inf
+from typing import Final
+
+from breakers.circuit import decorators
+from breakers.circuit.admission import Entry, Gate
+from breakers.circuit.histogram import Histogram
+from breakers.circuit.policy import Policy
+from breakers.circuit.records import OUTCOMES, Override, TransitionRecord
+from breakers.circuit.states import State, check_transition
+from breakers.circuit.windows import FAILED, SLOW, WindowFigures, make_window
+from breakers.clock import Clock
+from breakers.common.locking import give_way
+
+Listener = Callable[[TransitionRecord], None]
+
+_BATCH: Final = 64
+_MAX_KEPT_TRANSITIONS: Final = 64
+
+
+class Machine(Gate):
+    """What `CircuitBreaker` stands on. Methods with an underscore expect the lock to be held,
+    but for `_flush`, `_record` and `_deliver`, which take it or must not have it."""
+
+    def __init__(
+        self,
+        name: str,
+        policy: Policy,
+        clock: Clock,
+        random: Callable[[], float],
+        always_look: bool,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.declared = self.policy = policy
+        self.policy_version = 0
+        self._remote: dict[str, object] = {}
+        self._calls_declared = False
+        self._clock, self._now, self._random = clock, clock.monotonic, random
+        self._always_look = always_look
+        self._listeners: list[Listener] = []
+        self._override: Override | None = None
+        self._transition_ids = count(1)
+        self._begin_life(State.CLOSED)
+
+    def _begin_life(self, state: State) -> None:
+        """Fresh locks and counters: at construction, and in a child after fork."""
+        self._lock = threading.Lock()
+        self._delivery = threading.Lock()
+        self._undelivered: list[TransitionRecord] = []
+        self._kept: list[TransitionRecord] = []
+        self._entered: dict[State, int] = {}
+        self._totals = dict.fromkeys(OUTCOMES, 0)
+        self._counts = dict.fromkeys(OUTCOMES, 0)
+        self._latencies, self._drained_latencies = Histogram(), Histogram()
+        self._reset_tallies()
+        self._in_flight = 0
+        self._refusing_until = -inf
+        self._probes: set[Entry] = set()
+        self._probe_successes = 0
+        self._trips = 0
+        self._consecutive = 0
+        self._open_until = inf
+        self._cause = ""
+        now = self._now()
+        self._since = now
+        self._state = state
+        self._window = make_window(self.policy, now)
+        self._entry = None
+        self._new_generation(now)
+
+    @property
+    def _shown(self) -> State:
+        """The state in force, as it was last brought up to date."""
+        return self._state if self._override is None else self._override.state
+
+    # -- Outcomes --------------------------------------------------------------------------------
+
+    def _permit(self, now: float) -> Entry | None:
+        if self._state is not State.HALF_OPEN or self._override is not None:
+            return None
+        policy = self.policy
+        if len(self._probes) >= policy.half_open_max_calls:
+            # A probe that never returned: its permit comes back when its lease is over.
+            self._probes = {probe for probe in self._probes if probe.lease > now}
+            if len(self._probes) >= policy.half_open_max_calls:
+                return None
+        probe = Entry(plain_below=-1.0, edge=inf, batch=1, lease=now + policy.half_open_lease)
+        self._probes.add(probe)
+        return probe
+
+    def _flush(self, entry: Entry, now: float) -> None:
+        # Who only brings successes does not wait for the lock where nothing hangs on them: they go
+        # with the next who has it. A line behind a thread that was put to sleep with the lock in
+        # hand would never dissolve.
+        matters = entry is not self._entry or now >= entry.edge or entry.batch < _BATCH
+        if matters or entry.is_full:
+            give_way(self._lock)
+        elif self._lock.locked():
+            return
+        with self._lock:
+            self._settle(now)
+            if entry is not self._entry:
+                self._fold(entry, now)
+        self._deliver()
+
+    def _record(self, entry: Entry, now: float, elapsed: float, outcome: str | None) -> None:
+        """Count one outcome; None is a cancelled call, which says nothing and frees its permit."""
+        give_way(self._lock)
+        with self._lock:
+            self._settle(now)
+            self._fold(entry, now)
+            self._in_flight -= 1
+            current = entry is self._entry or entry in self._probes
+            is_probe = entry in self._probes
+            self._probes.discard(entry)
+            if outcome is not None:
+                slow_from = self.policy.slow_call_duration
+                slow = slow_from is not None and elapsed >= slow_from and outcome != "ignored"
+                self._counts[outcome] += 1
+                self._counts["slow"] += slow
+                self._latencies.record(elapsed)
+                if current and outcome != "ignored":
+                    self._judge(outcome != "success", slow, is_probe, now)
+        self._deliver()
+
+    def _judge(self, failed: bool, slow: bool, is_probe: bool, now: float) -> None:
+        """Let an outcome of the present generation move the automatic state."""
+        if is_probe or self._state is State.HALF_OPEN:
+            bad_slow = slow and self.policy.slow_call_rate_threshold is not None
+            self._judge_probe(
+                failed or bad_slow, "probe failed" if failed else "probe was slow", now
+            )
+        elif self._state is State.CLOSED:
+            self._consecutive = self._consecutive + 1 if failed else 0
+            self._window.record(failed * FAILED | slow * SLOW, now)
+            if cause := self._reason_to_trip():
+                self._trip(cause, now)
+            elif self._entry is not None:  # pragma: no branch - it is, where an outcome counts
+                self._entry.renew(self._entry.edge, self._batch())
+
+    def _judge_probe(self, failed: bool, cause: str, now: float) -> None:
+        if failed:
+            self._trip(cause, now)
+            return
+        self._probe_successes += 1
+        if self._probe_successes >= self.policy.success_threshold:
+            self._trips = 0
+            self._go(State.CLOSED, f"{self._probe_successes} probes succeeded", now)
+
+    def _reason_to_trip(self) -> str:
+        """Why the window says open, in words; empty where it does not."""
+        policy, window = self.policy, self._window
+        override = self._override
+        if override is not None and override.state is State.FORCED_CLOSED:
+            return ""
+        if policy.failure_threshold is not None and self._consecutive >= policy.failure_threshold:
+            return f"{self._consecutive} failures in a row"
+        if window.calls < policy.enough_calls or not window.calls:
+            return ""
+        if (limit := policy.failure_rate_threshold) is not None:
+            rate = window.failures / window.calls
+            if rate >= limit:
+                return f"{rate:.0%} of {window.calls} calls failed"
+        if (limit := policy.slow_call_rate_threshold) is not None:
+            rate = window.slow / window.calls
+            if rate >= limit:
+                return f"{rate:.0%} of {window.calls} calls were slow"
+        return ""
+
+    def _batch(self) -> int:
+        """How many successes may wait: none while one of them could complete `minimum_calls`, or
+        where the window is beyond a limit that it was not held to before."""
+        override = self._override
+        if override is not None and self._state is not State.CLOSED:
+            return 1
+        if self._reason_to_trip():
+            return 1
+        window = self._window
+        enough = self.policy.enough_calls
+        if (window.failures or window.slow) and window.calls < enough:
+            return min(_BATCH, enough - window.calls)
+        return _BATCH
+
+    # -- Folding, under the lock -----------------------------------------------------------------
+
+    def _settle(self, now: float) -> None:
+        """Bring everything up to date: pending successes, time that has run out."""
+        entry, override = self._entry, self._override
+        expired = override is not None and now >= override.until
+        if entry is not None:
+            # What an override that is over let pass decides nothing: the window begins afresh.
+            self._fold(entry, now, judged=not expired)
+        if override is not None and expired:
+            self._lift(f"{override.state} expired", now)
+        if self._state is State.OPEN and now >= self._open_until:
+            self._go(State.HALF_OPEN, "the open time is over", now)
+        if entry is not None and entry is self._entry:
+            self._window.advance(now)
+            # What was folded in brings the end of `minimum_calls` nearer.
+            entry.renew(self._edge(), self._batch())
+
+    def _fold(self, entry: Entry, now: float, judged: bool = True) -> None:
+        """Count an entry's pending successes, and in the window too if it is of this generation."""
+        n = entry.pour(self._latencies)
+        if not n:
+            return
+        self._in_flight -= n
+        self._counts["success"] += n
+        if entry is not self._entry:
+            return
+        if self._state is State.CLOSED:
+            self._consecutive = 0
+            self._window.record_successes(n, now)
+            if judged and (cause := self._reason_to_trip()):
+                self._trip(cause, now)
+        elif judged and self._state is State.HALF_OPEN:
+            while n and self._state is State.HALF_OPEN:
+                n -= 1
+                self._judge_probe(failed=False, cause="", now=now)
+
+    def _fold_tallies(self) -> None:
+        self._in_flight += self._take_starts()
+        self._counts["rejected"] += self._take_refusals()
+
+    # -- Changing state, under the lock ----------------------------------------------------------
+
+    def _trip(self, cause: str, now: float) -> None:
+        policy = self.policy
+        grown = policy.timeout_duration * policy.open_backoff_factor ** min(self._trips, 64)
+        longest = max(policy.timeout_duration, policy.open_duration_max)
+        duration = min(grown, longest) * (1.0 - policy.open_jitter * self._random())
+        self._trips += 1
+        self._open_until = now + duration
+        self._go(State.OPEN, cause, now)
+
+    def _go(self, after: State, cause: str, now: float, reset: bool = False) -> None:
+        if not reset:
+            check_transition(self._state, after)
+        shown, figures = self._shown, self._figures()
+        self._state = after
+        self._probes = set()
+        self._probe_successes = 0
+        self._consecutive = 0
+        if after is not State.OPEN:
+            self._open_until = inf
+        self._window = make_window(self.policy, now)
+        self._new_generation(now)
+        self._announce(shown, cause, figures, now)
+
+    def _announce(self, before: State, cause: str, figures: WindowFigures, now: float) -> None:
+        """Tell listeners and the agent, if the state in force has changed."""
+        if self._shown is before:
+            return
+        self._since, self._cause = now, cause
+        self._entered[self._shown] = self._entered.get(self._shown, 0) + 1
+        record = TransitionRecord(
+            next(self._transition_ids),
+            self.name,
+            now,
+            self._clock.wall(),
+            before,
+            self._shown,
+            cause,
+            figures,
+        )
+        if len(self._kept) == _MAX_KEPT_TRANSITIONS:
+            # A deque would do this by itself, and weigh more while empty than a window of calls.
+            del self._kept[0]
+        self._kept.append(record)
+        if self._listeners:
+            self._undelivered.append(record)
+
+    def _new_generation(self, now: float) -> None:
+        """Outcomes of calls that began before this moment no longer move the state."""
+        override = self._override
+        refuses = override is None and self._state is State.OPEN
+        self._refusing_until = self._open_until if refuses else -inf
+        if override is None:
+            passes = self._state is State.CLOSED
+        else:
+            passes = override.state is not State.FORCED_OPEN
+        ended, entry = self._entry, None
+        if passes:
+            slow = self.policy.slow_call_duration
+            plain_below = -1.0 if self._always_look else (inf if slow is None else slow)
+            entry = Entry(plain_below, self._edge(), self._batch())
+        self._entry = entry
+        if ended is not None:
+            # A success may have come since the last look, on its way past the lock. Only now can
+            # no other: whoever still holds this entry sees that it has ended, and folds it itself.
+            self._fold(ended, now)
+
+    def _edge(self) -> float:
+        """Until when successes may wait to be folded in."""
+        edge = self._window.edge
+        if self._override is not None:
+            edge = min(edge, self._override.until, self._open_until)
+        return edge
+
+    def _figures(self) -> WindowFigures:
+        window = self._window
+        return WindowFigures(window.calls, window.failures, window.slow, self._consecutive)
+
+    def _deliver(self) -> None:
+        """Hand transitions to the listeners: in order, outside the lock, one thread at a time."""
+        while self._undelivered and self._delivery.acquire(blocking=False):
+            try:
+                while self._undelivered:
+                    record = self._undelivered.pop(0)
+                    for listener in tuple(self._listeners):
+                        decorators.notify(listener, record)
+            finally:
+                self._delivery.release()
+
+    def _lift(self, cause: str, now: float) -> None:
+        lifted, before, figures = self._override, self._shown, self._figures()
+        self._override = None
+        if lifted is not None and lifted.state is State.FORCED_OPEN:
+            self._state = State.HALF_OPEN
+            self._open_until = inf
+        self._probes = set()
+        self._probe_successes = 0
+        self._consecutive = 0
+        self._window = make_window(self.policy, now)
+        self._new_generation(now)
+        self._announce(before, cause, figures, now)
+
+    def _adopt(self, policy: Policy) -> None:
+        now = self._now()
+        self._settle(now)
+        before, self.policy = self.policy, policy
+        self.policy_version += 1
+        if (before.window_type, before.window_size) != (policy.window_type, policy.window_size):
+            self._window = make_window(policy, now)
+        if self._entry is not None:
+            self._new_generation(now)

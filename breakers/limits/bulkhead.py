@@ -1,0 +1,24 @@
+"""So many calls at once and no more, so that one slow dependency cannot hold every worker."""
+
+from __future__ import annotations
+
+from breakers.limits.slots import Slots
+
+
+class Bulkhead(Slots):
+    """At most `max_concurrent` calls at once; others wait up to `max_wait` seconds, in order.
+
+    Threads and coroutines may share one. It is a context manager of both kinds.
+
+    Raises:
+        PolicyError: at construction.
+        BulkheadFull: on entering, where no slot came free in time.
+
+    >>> posts = Bulkhead(2)
+    >>> with posts:
+    ...     posts.in_flight
+    1
+    """
+
+    def __init__(self, max_concurrent: int, max_wait: float = 0.0) -> None:
+        super().__init__(max_concurrent, max_wait)

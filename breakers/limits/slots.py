@@ -1,0 +1,191 @@
+"""A line of callers, threads and coroutines alike, for something of which there is only so much."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from types import TracebackType
+
+from breakers.common.forking import renew_after_fork
+from breakers.common.validation import number, whole
+from breakers.deadline import remaining
+from breakers.errors import BulkheadFull
+
+
+class _Waiter:
+    """A thread in the line."""
+
+    def __init__(self) -> None:
+        self.granted = False
+        self._woken = threading.Event()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def wait(self, seconds: float) -> None:
+        self._woken.wait(seconds)
+
+
+class _AsyncWaiter(_Waiter):
+    """A coroutine in the line; it may be woken from any thread."""
+
+    def __init__(self) -> None:
+        self.granted = False
+        self._loop = asyncio.get_running_loop()
+        self.woken = asyncio.Event()
+
+    def wake(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self.woken.set)
+        except RuntimeError:
+            # Its loop is closed, and with it whoever waited: the slot goes on to the next.
+            self.granted = False
+
+
+class Slots:
+    """At most `limit` holders at once, first come, first served. Base of the bulkheads.
+
+    Threads and coroutines may share one. A slot that is given back goes straight to the first in
+    the line, so that nobody who comes later overtakes.
+    """
+
+    def __init__(self, limit: int, max_wait: float) -> None:
+        self._limit = whole("max_concurrent", limit)
+        self.max_wait = number("max_wait", max_wait, 0, 3600, "s")
+        self._after_fork()
+        renew_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._line: deque[_Waiter] = deque()
+        self._held = 0
+        self.rejected = 0
+        """Callers turned away since the start."""
+
+    @property
+    def max_concurrent(self) -> int:
+        """How many may hold a slot at once."""
+        return self._limit
+
+    @property
+    def in_flight(self) -> int:
+        """How many hold a slot now."""
+        return self._held
+
+    @property
+    def waiting(self) -> int:
+        """How many are in the line now."""
+        return len(self._line)
+
+    def acquire(self) -> None:
+        """Take a slot, waiting at most `max_wait` seconds and never beyond the present deadline.
+
+        Raises:
+            BulkheadFull: there was none.
+        """
+        patience = self._patience()
+        waiter = self._take_or_queue(_Waiter, patience)
+        if waiter is None:
+            return
+        try:
+            waiter.wait(patience)
+        except BaseException:
+            # An interruption, such as a timeout's: nobody waits here any more.
+            self._quit(waiter)
+            raise
+        self._settle(waiter)
+
+    async def aacquire(self) -> None:
+        """`acquire` for coroutines. A cancelled one leaves the line."""
+        patience = self._patience()
+        waiter = self._take_or_queue(_AsyncWaiter, patience)
+        if waiter is None:
+            return
+        assert isinstance(waiter, _AsyncWaiter)
+        try:
+            async with asyncio.timeout(patience):
+                await waiter.woken.wait()
+        except TimeoutError:
+            pass
+        except BaseException:
+            self._quit(waiter)
+            raise
+        self._settle(waiter)
+
+    def release(self) -> None:
+        """Give a slot back."""
+        with self._lock:
+            # A child leaves blocks that its parent entered; its own count began at none.
+            self._held = max(0, self._held - 1)
+            self._serve()
+
+    def _serve(self) -> None:
+        """Hand free slots to the line. The lock is held."""
+        while self._line and self._held < self._limit:
+            first = self._line.popleft()
+            first.granted = True
+            first.wake()
+            self._held += first.granted
+
+    def _patience(self) -> float:
+        left = remaining()
+        return self.max_wait if left is None else min(self.max_wait, left)
+
+    def _take_or_queue(self, make: type[_Waiter], patience: float) -> _Waiter | None:
+        """None with a slot taken, or a place in the line."""
+        with self._lock:
+            if self._held < self._limit and not self._line:
+                self._held += 1
+                return None
+            if patience > 0:
+                waiter = make()
+                self._line.append(waiter)
+                return waiter
+            self.rejected += 1
+        raise BulkheadFull(self._why())
+
+    def _settle(self, waiter: _Waiter) -> None:
+        if self._leave(waiter):
+            with self._lock:
+                self.rejected += 1
+            raise BulkheadFull(self._why())
+
+    def _quit(self, waiter: _Waiter) -> None:
+        """Leave the line, and give on a slot that came at the last moment."""
+        if not self._leave(waiter):
+            self.release()
+
+    def _leave(self, waiter: _Waiter) -> bool:
+        """Whether the waiter goes without a slot; it is out of the line then."""
+        with self._lock:
+            if waiter.granted:
+                return False
+            if waiter in self._line:
+                self._line.remove(waiter)
+            return True
+
+    def _why(self) -> str:
+        return f"all {self._limit} slots are taken, and none came free within {self.max_wait:g} s"
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    async def __aenter__(self) -> None:
+        await self.aacquire()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()

@@ -1,0 +1,1 @@
+"""The protocol between agents and the dashboard: messages, codec and JSON Schema."""

@@ -1,0 +1,233 @@
+"""The protocol between agents and the dashboard, version 1.
+
+Three messages carry the system: a `Report` goes up, a `Desired` comes down, an `Ack` answers it.
+`Received` and `Refused` are the dashboard's answers to a report. All are tagged by `type`, so a
+socket carries any of them, as MessagePack or as JSON.
+
+Durations travel, never clock readings. A report's `age_s` counts back from the moment it is sent
+to the end of its interval; what it tells (`since_s`, `ago_s`) counts back from that end.
+Unknown fields are ignored; unknown versions are refused with the versions known.
+
+This module needs msgspec (the `agent` extra); the core of `breakers` never imports it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from breakers.circuit.histogram import HIGHEST, LOWEST
+
+VERSION: Final = 1
+VERSIONS: Final = (1,)
+
+SUBPROTOCOL_MSGPACK: Final = "switchgear.v1.msgpack"
+SUBPROTOCOL_JSON: Final = "switchgear.v1.json"
+CONTENT_MSGPACK: Final = "application/msgpack"
+CONTENT_JSON: Final = "application/json"
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
+MAX_BREAKERS: Final = 1000
+MAX_TRANSITIONS: Final = 64
+MAX_UNWATCHED: Final = 32
+
+Name = Annotated[
+    str, Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$", description="A name.")
+]
+# Without NUL, which a text of PostgreSQL cannot hold.
+Text = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$")]
+# So much that no report comes near, and so little that sums of many fit into 64 bits.
+Count = Annotated[int, Meta(ge=0, le=2**40)]
+StateName = Literal["closed", "open", "half_open", "forced_open", "forced_closed", "metrics_only"]
+BucketIndex = Annotated[int, Meta(ge=LOWEST, le=HIGHEST)]
+# Bounded on both sides, so that neither NaN nor infinity passes.
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Instance(Struct, frozen=True, omit_defaults=True):
+    """Which process speaks. `id` is unique within a service and stable across reconnects."""
+
+    id: Name
+    host: Text = ""
+    pid: Count = 0
+    version: Text = ""
+    zone: Text = ""
+
+
+class Counts(Struct, omit_defaults=True):
+    """What happened at one breaker since the last acknowledged report.
+
+    `success`, `failure`, `timeout` and `ignored` are disjoint and together are the calls that ran.
+    `slow` overlays them: a slow success counts in both. `rejected` and `bulkhead_full` never ran.
+    `retry`, `fallback`, `cache_hit` and `cache_miss` are events of the caller around the breaker.
+    """
+
+    success: Count = 0
+    failure: Count = 0
+    timeout: Count = 0
+    slow: Count = 0
+    ignored: Count = 0
+    rejected: Count = 0
+    bulkhead_full: Count = 0
+    retry: Count = 0
+    fallback: Count = 0
+    cache_hit: Count = 0
+    cache_miss: Count = 0
+
+
+class Window(Struct, frozen=True, omit_defaults=True):
+    """The figures of the breaker's window at a transition. Rates are shares from 0 to 1."""
+
+    calls: Count = 0
+    failures: Count = 0
+    slow: Count = 0
+    consecutive_failures: Count = 0
+    failure_rate: Share = 0.0
+    slow_rate: Share = 0.0
+
+
+class Transition(Struct, frozen=True, rename={"from_": "from"}):
+    """A change of state. `id` numbers the transitions of one breaker in one boot."""
+
+    id: Count
+    ago_s: Seconds
+    from_: StateName
+    to: StateName
+    cause: Text
+    window: Window = Window()
+
+
+class Histogram(Struct, omit_defaults=True):
+    """Latencies as a sparse sketch of `breakers.circuit.histogram`: bucket index to count."""
+
+    buckets: Annotated[dict[BucketIndex, Count], Meta(max_length=1024)] = {}
+    sum_s: Seconds = 0.0
+
+
+class BreakerReport(Struct, omit_defaults=True):
+    """One breaker in a report. `state` is the state in force, an operator's override included.
+
+    `policy` is what the code declares: sent first on each connection, and when it changes.
+    """
+
+    name: Name
+    state: StateName
+    since_s: Seconds = 0.0
+    cause: Text = ""
+    counts: Counts = msgspec.field(default_factory=Counts)
+    histogram: Histogram = msgspec.field(default_factory=Histogram)
+    in_flight: Count = 0
+    would_be_open: bool = False
+    policy: dict[str, Any] | None = None
+    transitions: Annotated[list[Transition], Meta(max_length=MAX_TRANSITIONS)] = []
+
+
+class Report(Struct, tag_field="type", tag="report"):
+    """What one instance saw during `interval_s` seconds that ended `age_s` seconds ago.
+
+    A report that is sent again is the same but for `age_s` and `revision`, which are of the moment
+    of sending. One without breakers says that nothing changed. `boot` names the life of the
+    process and `seq` counts its reports from 1, so that the dashboard counts each report once.
+    `revision` is the desired state this instance has applied.
+    """
+
+    service: Name
+    instance: Instance
+    boot: Name
+    seq: Annotated[int, Meta(ge=1, le=2**53)]
+    interval_s: Annotated[float, Meta(gt=0, le=86_400)]
+    breakers: Annotated[list[BreakerReport], Meta(max_length=MAX_BREAKERS)] = []
+    age_s: Seconds = 0.0
+    revision: Count = 0
+    v: int = VERSION
+
+
+class Override(Struct, frozen=True, omit_defaults=True):
+    """An operator's hand on one breaker. `instances` None means every instance of the service.
+
+    `expires_in_s` counts from the moment of sending; None stands until lifted.
+    """
+
+    id: Name
+    breaker: Name
+    state: Name
+    instances: list[str] | None = None
+    expires_in_s: Seconds | None = None
+
+
+class PolicyItem(Struct, frozen=True, omit_defaults=True):
+    """Fields of `breakers.Policy` that replace what the code of one breaker declares."""
+
+    breaker: Name
+    fields: dict[str, Any]
+    instances: list[str] | None = None
+
+
+class Desired(Struct, tag_field="type", tag="desired"):
+    """The whole desired state of a service. Whatever is absent is not overridden.
+
+    `unwatched` are breakers of the instance it is sent to for which its service has no room: what
+    happens at them is neither shown nor counted, and sending it again changes nothing. When as many
+    as it holds are named, there may be more.
+    """
+
+    revision: Count
+    overrides: list[Override] = []
+    policies: list[PolicyItem] = []
+    interval_s: Annotated[float, Meta(gt=0, le=86_400)] = 1.0
+    server_time: Annotated[float, Meta(ge=0, le=1e11)] = 0.0
+    unwatched: Annotated[list[Name], Meta(max_length=MAX_UNWATCHED)] = []
+
+
+class AckItem(Struct, frozen=True, omit_defaults=True):
+    """What became of one item: `kind` is override or policy, `status` is applied or refused."""
+
+    kind: Name
+    breaker: Name
+    status: Name
+    id: str = ""
+    reason: Text = ""
+
+
+class Ack(Struct, tag_field="type", tag="ack"):
+    """This instance has taken over the desired state numbered `revision`."""
+
+    service: Name
+    instance: Name
+    revision: Count
+    items: Annotated[list[AckItem], Meta(max_length=4 * MAX_BREAKERS)] = []
+    v: int = VERSION
+
+
+class Received(Struct, tag_field="type", tag="received"):
+    """Every report of this boot up to `seq` is safe; the agent may forget it."""
+
+    boot: Name
+    seq: Count
+
+
+class Refused(Struct, tag_field="type", tag="refused", omit_defaults=True):
+    """Why a message was not taken. `field` is a path such as `$.breakers[2].counts.success`."""
+
+    code: Name
+    message: str
+    field: str = ""
+    seq: int = 0
+    versions: tuple[int, ...] = ()
+
+
+FromAgent = Report | Ack
+FromServer = Desired | Received | Refused
+
+
+class WireError(ValueError):
+    """A message that is not of this protocol. Carries the `Refused` to answer with."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(
+            f"{refused.field}: {refused.message}" if refused.field else refused.message
+        )
+        self.refused = refused

@@ -1,0 +1,54 @@
+"""For your own tests: a clock that you turn by hand, and a dashboard that does what you say.
+
+`FakeDashboard` needs the `agent` extra; the clock needs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from breakers.testing.fake_dashboard import FakeDashboard
+
+__all__ = ["FakeClock", "FakeDashboard"]
+
+
+class FakeClock:
+    """A clock that stands until it is turned. Pass it wherever a `clock` is taken.
+
+    >>> clock = FakeClock()
+    >>> clock.advance(30.0)
+    >>> clock.monotonic()
+    30.0
+    """
+
+    def __init__(self, monotonic: float = 0.0, wall: float = 1_700_000_000.0) -> None:
+        self._monotonic = monotonic
+        self._wall = wall
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def wall(self) -> float:
+        return self._wall
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass on both clocks."""
+        if seconds < 0:
+            raise ValueError(
+                f"seconds is {seconds}; time only goes forward, use set_wall for steps"
+            )
+        self._monotonic += seconds
+        self._wall += seconds
+
+    def set_wall(self, wall: float) -> None:
+        """Step the wall clock, as NTP or an administrator does."""
+        self._wall = wall
+
+
+def __getattr__(name: str) -> Any:
+    """Load the dashboard, and with it the agent's dependencies, only for those who ask for it."""
+    if name == "FakeDashboard":
+        return importlib.import_module("breakers.testing.fake_dashboard").FakeDashboard
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The programmatic interfaces: for agents and for browsers."""

@@ -1,0 +1,136 @@
+"""Reports and acknowledgements over plain HTTP, for agents that get no WebSocket through."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import Final
+
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import CODECS, Codec
+from dashboard.api.agents.authentication import Authenticator, bearer
+from dashboard.api.agents.capacity import Room
+from dashboard.api.agents.desired_feed import DesiredFeed
+from dashboard.api.agents.error_replies import RETRY_AFTER_S, STATUS, answer, refusal
+from dashboard.api.agents.message_intake import Inbox, take
+from dashboard.api.agents.paths import ACKS
+from dashboard.common.asgi_types import Receive, Scope, Send
+from dashboard.observability.metrics import told
+
+_SAFE_WITHIN_S: Final = 15.0
+_GZIP: Final = 31
+# What a refused client is told to do instead, as headers.
+_HINTS: Final = {
+    "busy": [(b"retry-after", str(RETRY_AFTER_S).encode())],
+    "method": [(b"allow", b"POST")],
+    "encoding": [(b"accept-encoding", b"gzip")],
+}
+
+
+class AgentHttp:
+    """`POST /api/v1/reports` answers with the desired state once the report is safe;
+    `POST /api/v1/acks` answers with nothing."""
+
+    def __init__(
+        self, inbox: Inbox, authenticator: Authenticator, feed: DesiredFeed, room: Room
+    ) -> None:
+        self._inbox = inbox
+        self._authenticator = authenticator
+        self._feed = feed
+        self._room = room
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; a bad one with a JSON body that names the field."""
+        try:
+            await self._serve(scope, receive, send)
+        except wire.WireError as error:
+            refused = error.refused
+            told.refused[refused.code] += 1
+            extra = _HINTS.get(refused.code, [])
+            await _respond(send, STATUS[refused.code], answer(refused), wire.CONTENT_JSON, extra)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            raise wire.WireError(refusal("method", f"{scope['method']} is not taken; use POST"))
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        service = await self._authenticator.service_of(bearer(scope["headers"]))
+        if service is None:
+            raise wire.WireError(
+                refusal("unauthenticated", "no valid bearer token", "Authorization")
+            )
+        codec = _codec(headers.get(b"content-type", ""))
+        body = await _body(receive, headers.get(b"content-encoding", ""))
+        message, data = take(codec, body, service)
+        if scope["path"] == ACKS:
+            await self._inbox.append(service, message, data)
+            await _respond(send, 204, b"", codec.content_type, [])
+            return
+        if not isinstance(message, wire.Report):
+            raise wire.WireError(refusal("invalid", "an acknowledgement goes to " + ACKS, "$.type"))
+        await self._until_safe(service, message, data)
+        desired = await self._feed.get(service)
+        desired.unwatched = self._room.unwatched(service, message.instance.id)
+        received = [(b"switchgear-received", str(message.seq).encode())]
+        await _respond(send, 200, codec.encode(desired), codec.content_type, received)
+
+    async def _until_safe(self, service: str, message: wire.FromAgent, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(_SAFE_WITHIN_S):
+                safe = await self._inbox.append(service, message, data)
+                await asyncio.wait({safe})
+        except TimeoutError:
+            raise wire.WireError(refusal("busy", "not stored yet; send it again")) from None
+        if safe.cancelled():
+            raise wire.WireError(refusal("busy", "it may be lost; send it again"))
+
+
+def _codec(content_type: str) -> Codec:
+    wanted = content_type.partition(";")[0].strip().lower()
+    for codec in CODECS:
+        if codec.content_type == wanted:
+            return codec
+    known = ", ".join(codec.content_type for codec in CODECS)
+    raise wire.WireError(
+        refusal("content_type", f"{wanted[:60]!r} is not taken; {known} are", "Content-Type")
+    )
+
+
+async def _body(receive: Receive, encoding: str) -> bytes:
+    """The body, unpacked; whatever would exceed the limit is refused before it is in memory."""
+    if encoding.lower() not in ("", "identity", "gzip"):
+        raise wire.WireError(
+            refusal("encoding", f"{encoding[:40]!r} is not taken; gzip is", "Content-Encoding")
+        )
+    unpack = zlib.decompressobj(_GZIP) if encoding.lower() == "gzip" else None
+    body = bytearray()
+    more = True
+    while more:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise wire.WireError(refusal("malformed", "the request ended early"))
+        chunk = event.get("body", b"")
+        if unpack is not None and chunk:
+            try:
+                chunk = unpack.decompress(chunk, wire.MAX_MESSAGE_BYTES + 1 - len(body))
+            except zlib.error as error:
+                raise wire.WireError(refusal("malformed", f"bad gzip: {error}")) from None
+        body += chunk
+        if len(body) > wire.MAX_MESSAGE_BYTES:
+            raise wire.WireError(
+                refusal("too_large", f"at most {wire.MAX_MESSAGE_BYTES} bytes are taken")
+            )
+        more = event.get("more_body", False)
+    return bytes(body)
+
+
+async def _respond(
+    send: Send, status: int, body: bytes, content_type: str, extra: list[tuple[bytes, bytes]]
+) -> None:
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,50 @@
+"""What is checked of every message, whichever way it came in."""
+
+import asyncio
+from typing import Protocol
+
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import MSGPACK, Codec
+from dashboard.api.agents import message_validation
+from dashboard.api.agents.error_replies import refusal
+from dashboard.bus.sketches import COMPILED
+from dashboard.observability.metrics import told
+
+
+class Inbox(Protocol):
+    """Where messages go: the decoded one, and the same as MessagePack.
+
+    What was appended is safe once its future is done; if that is cancelled, it must come again.
+    Appending raises WireError where there is no room for the instance.
+    """
+
+    async def append(
+        self, service: str, message: wire.FromAgent, packed: bytes
+    ) -> asyncio.Future[None]: ...
+
+
+def take(codec: Codec, data: bytes, service: str) -> tuple[wire.FromAgent, bytes]:
+    """A message of an agent whose token belongs to `service`, and the same as MessagePack: most
+    often the very bytes that it came in.
+
+    Raises:
+        WireError: it is malformed, or speaks for another service.
+    """
+    message = message_validation.from_agent(data) if COMPILED and codec is MSGPACK else None
+    if message is None:
+        message = codec.from_agent(data)
+        data = data if codec is MSGPACK and not COMPILED else MSGPACK.encode(message)
+    if message.service != service:
+        raise wire.WireError(
+            refusal(
+                "forbidden",
+                f"the token belongs to {service!r}, not {message.service!r}",
+                "$.service",
+            )
+        )
+    if isinstance(message, wire.Report):
+        told.reports += 1
+        told.updates += len(message.breakers)
+    else:
+        told.acks += 1
+    return message, data

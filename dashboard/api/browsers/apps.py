@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class BrowsersApiConfig(AppConfig):
+    """Frames to browsers."""
+
+    name = "dashboard.api.browsers"

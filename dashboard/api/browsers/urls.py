@@ -1,0 +1,15 @@
+from django.urls import path
+
+from dashboard.api.browsers import views
+from dashboard.common import url_converters  # noqa: F401 - registers <name:…>
+
+urlpatterns = [
+    path("fleet", views.fleet, name="fleet"),
+    path("history", views.history, name="fleet-history"),
+    path("sums", views.sums, name="fleet-sums"),
+    path("transitions", views.transitions, name="transitions"),
+    path("services/<name:service>/history", views.history, name="service-history"),
+    path("services/<name:service>/sums", views.sums, name="service-sums"),
+    path("services/<name:service>/breakers/<name:breaker>/history", views.history, name="history"),
+    path("services/<name:service>/breakers/<name:breaker>/strips", views.strips, name="strips"),
+]

@@ -1,0 +1,207 @@
+"""Folds reports and acknowledgements into what has been seen of a service.
+
+Counts of live reports wait with their breaker (`pending`) until the second is over, the checkpoint
+wants them, or there are many.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from breakers.protocol import messages as wire
+from dashboard.fleet.aggregation import LIMIT
+from dashboard.fleet.aggregation_queue import Waiting
+from dashboard.fleet.checkpoint_batch import BUCKET_S, Batch
+from dashboard.fleet.membership import breaker_of, change, enter, instance_of
+from dashboard.fleet.model import Life, SeenBreaker, SeenInstance, SeenService
+from dashboard.fleet.sequence_gaps import take
+
+_LIVE_AGE_S: Final = 10.0
+
+
+def fold_ack(service: SeenService, ack: wire.Ack) -> None:
+    """Take in what became of a desired state at an instance."""
+    instance = service.instances.get(ack.instance)
+    for item in ack.items:
+        if item.kind == "override" and item.status == "refused":
+            service.refused[item.id, ack.instance] = item.reason
+        service.dirty_breakers.add(item.breaker)
+    if instance is not None and instance.revision != ack.revision:
+        instance.revision = ack.revision
+        service.dirty_instances.add(ack.instance)
+        service.dirty_breakers |= instance.breakers.keys()
+
+
+class Folding:
+    """Reports of any service; `interval_s` is how often instances report at most."""
+
+    def __init__(self, waiting: Waiting, interval_s: float) -> None:
+        self.duplicates = 0
+        self._waiting = waiting
+        self._interval_s = interval_s
+
+    def fold(self, service: SeenService, report: wire.Report, at: float, batch: Batch) -> None:
+        """Take in one report that came at Unix time `at`; what must be stored goes to `batch`, at
+        the latest when what waits for it is added up."""
+        life = (report.instance.id, report.boot)
+        highest = service.cursors.get(life, 0)
+        is_new = self._is_new(service, life, report.seq, batch)
+        if report.seq < highest:
+            # It was overtaken: a later report has told how things are.
+            if is_new:
+                self._overtaken(service, report, at, batch)
+            return
+        instance = instance_of(service, report, at, self._interval_s)
+        if instance is None:
+            # The gate let it through and it will be called safe: it counts, but is not shown.
+            service.turned_away.instance(report.instance.id, at)
+            if is_new:
+                self._overtaken(service, report, at, batch)
+            return
+        if not highest:
+            instance.unwatched.clear()  # another life may have other breakers
+        if report.age_s > _LIVE_AGE_S or report.interval_s > BUCKET_S:
+            self._late(service, instance, report, at, batch, is_new)
+        else:
+            self._live(service, instance, report, at, batch, is_new)
+
+    def _is_new(self, service: SeenService, life: Life, seq: int, batch: Batch) -> bool:
+        """Whether a report has not been counted yet; from now on it has."""
+        highest, before = service.cursors.get(life, 0), service.gaps.get(life, ())
+        gaps = take(highest, before, seq)
+        if gaps is None:
+            self.duplicates += 1
+            return False
+        key = (service.name, *life)
+        service.cursors[life] = batch.cursors[key] = max(seq, highest)
+        if gaps or before:
+            service.gaps[life] = batch.gaps[key] = gaps
+        return True
+
+    def _live(
+        self,
+        service: SeenService,
+        instance: SeenInstance,
+        report: wire.Report,
+        at: float,
+        batch: Batch,
+        is_new: bool,
+    ) -> None:
+        """The common case, in one loop without a call for each breaker: this is where the fleet's
+        time goes."""
+        ended = at - report.age_s
+        second = int(ended)
+        bucket = int((ended - report.interval_s / 2) // BUCKET_S) * BUCKET_S
+        known = instance.breakers
+        for breaker in report.breakers:
+            seen = known.get(breaker.name) or enter(service, instance, breaker.name, at)
+            if seen is None:
+                continue
+            over_all = seen.breaker
+            if is_new:
+                pending = over_all.pending
+                if (
+                    pending.batch is not batch
+                    or pending.second != second
+                    or pending.bucket != bucket
+                    or len(pending.counts) >= LIMIT
+                ):
+                    self._waiting.begin(service, over_all, batch, second, bucket)
+                pending.counts.append(breaker.counts)
+                pending.sketches.append(breaker.histogram)
+                if breaker.transitions or breaker.policy is not None:
+                    self._note(service, report, breaker, at, batch)
+            if (
+                seen.state != breaker.state
+                or seen.cause != breaker.cause
+                or seen.would_be_open != breaker.would_be_open
+            ):
+                change(service, report.instance.id, seen, breaker, ended)
+            elif seen.in_flight != breaker.in_flight:
+                seen.in_flight = breaker.in_flight
+                over_all.moved.add(report.instance.id)
+
+    def _overtaken(
+        self, service: SeenService, report: wire.Report, at: float, batch: Batch
+    ) -> None:
+        """Of a report that comes after later ones, or of an instance that is not shown, only what
+        happened counts."""
+        for breaker in report.breakers:
+            over_all = breaker_of(service, breaker.name, at)
+            if over_all is not None:
+                self._count(service, over_all, report, breaker, at, batch)
+
+    def _count(
+        self,
+        service: SeenService,
+        over_all: SeenBreaker,
+        report: wire.Report,
+        breaker: wire.BreakerReport,
+        at: float,
+        batch: Batch,
+    ) -> None:
+        """Add the counts of a report that is not of this second."""
+        counts = _counts(breaker)
+        figures = {
+            name: n for name, n in zip(breaker.counts.__struct_fields__, counts, strict=True) if n
+        }
+        batch.add(report, breaker, figures, at)
+        if report.age_s <= _LIVE_AGE_S:
+            sketch = breaker.histogram
+            over_all.ring.add(int(at - report.age_s), counts, sketch.buckets, sketch.sum_s)
+            over_all.figures = None
+        self._note_last(service, report, breaker, at)
+
+    def _late(
+        self,
+        service: SeenService,
+        instance: SeenInstance,
+        report: wire.Report,
+        at: float,
+        batch: Batch,
+        is_new: bool,
+    ) -> None:
+        """A report of a while ago, or of a long time: its counts are not of this second."""
+        ended = at - report.age_s
+        for breaker in report.breakers:
+            over_all = breaker_of(service, breaker.name, at)
+            if over_all is None:
+                continue
+            if is_new:
+                self._count(service, over_all, report, breaker, at, batch)
+            if report.age_s <= _LIVE_AGE_S:
+                seen = instance.breakers.get(breaker.name)
+                seen = seen or enter(service, instance, breaker.name, at)
+                if seen is not None:
+                    change(service, report.instance.id, seen, breaker, ended)
+
+    def _note(
+        self,
+        service: SeenService,
+        report: wire.Report,
+        breaker: wire.BreakerReport,
+        at: float,
+        batch: Batch,
+    ) -> None:
+        batch.note(report, breaker, at)
+        self._note_last(service, report, breaker, at)
+
+    def _note_last(
+        self, service: SeenService, report: wire.Report, breaker: wire.BreakerReport, at: float
+    ) -> None:
+        for each in breaker.transitions:
+            when = at - report.age_s - each.ago_s
+            known = service.last.get(breaker.name)
+            if known is None or known["at"] <= when:
+                service.dirty_breakers.add(breaker.name)
+                service.last[breaker.name] = {
+                    "at": when,
+                    "before": each.from_,
+                    "after": each.to,
+                    "cause": each.cause,
+                    "instance": report.instance.id,
+                }
+
+
+def _counts(breaker: wire.BreakerReport) -> list[int]:
+    return [getattr(breaker.counts, name) for name in breaker.counts.__struct_fields__]

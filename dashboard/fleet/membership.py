@@ -1,0 +1,113 @@
+"""Who is there: instances and breakers come, change, fall silent and go. Plain functions over what
+has been seen; each says of whom the next frame must tell."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from breakers.protocol import messages as wire
+from dashboard.fleet.model import SeenAt, SeenBreaker, SeenInstance, SeenService
+
+MAX_BREAKERS: Final = 1000
+MAX_INSTANCES: Final = 5000
+
+
+def instance_of(
+    service: SeenService, report: wire.Report, at: float, interval_s: float
+) -> SeenInstance | None:
+    """The instance that reports; None where there is no room for another. It reports each
+    `interval_s` at most."""
+    id = report.instance.id
+    instance = service.instances.get(id)
+    if instance is None:
+        if len(service.instances) >= MAX_INSTANCES:
+            return None
+        instance = service.instances[id] = SeenInstance(report, at)
+        service.removed_instances.discard(id)
+        service.dirty_instances.add(id)
+    if instance.stale:
+        set_stale(service, id, instance, False)
+    if instance.revision != report.revision:
+        service.dirty_breakers |= instance.breakers.keys()
+        service.dirty_instances.add(id)
+        instance.revision = report.revision
+    instance.info = report.instance
+    instance.seen_at = at
+    instance.interval_s = max(interval_s, min(report.interval_s, 300.0))
+    service.heard_of.add(id)
+    return instance
+
+
+def breaker_of(service: SeenService, name: str, at: float) -> SeenBreaker | None:
+    """The breaker over all instances; None where there is no room for another."""
+    breaker = service.breakers.get(name)
+    if breaker is None:
+        if len(service.breakers) >= MAX_BREAKERS:
+            service.turned_away.breaker(name, at)
+            return None
+        breaker = service.breakers[name] = SeenBreaker(name)
+    return breaker
+
+
+def enter(service: SeenService, instance: SeenInstance, name: str, at: float) -> SeenAt | None:
+    """A breaker that an instance reports for the first time."""
+    breaker = breaker_of(service, name, at)
+    if breaker is None:
+        if name not in instance.unwatched and len(instance.unwatched) < wire.MAX_UNWATCHED:
+            instance.unwatched.add(name)
+            service.dirty_instances.add(instance.info.id)
+        return None
+    if name in instance.unwatched:
+        instance.unwatched.remove(name)
+        service.dirty_instances.add(instance.info.id)
+    seen = instance.breakers[name] = breaker.instances[instance.info.id] = SeenAt(breaker)
+    breaker.count(seen.shown, 1)
+    service.removed_breakers.discard(name)
+    return seen
+
+
+def change(
+    service: SeenService,
+    id: str,
+    seen: SeenAt,
+    breaker: wire.BreakerReport,
+    ended: float,
+) -> None:
+    """An instance's breaker as the report says; nobody looked whether it is otherwise now."""
+    over_all = seen.breaker
+    over_all.count(seen.shown, -1)
+    seen.state, seen.cause = breaker.state, breaker.cause
+    seen.would_be_open, seen.in_flight = breaker.would_be_open, breaker.in_flight
+    seen.since_at = ended - breaker.since_s
+    over_all.count(seen.shown, 1)
+    over_all.changed.add(id)
+    service.dirty_breakers.add(over_all.name)
+
+
+def set_stale(service: SeenService, id: str, instance: SeenInstance, is_stale: bool) -> None:
+    """An instance has fallen silent, or is heard again."""
+    instance.stale = is_stale
+    service.dirty_instances.add(id)
+    service.dirty_breakers |= instance.breakers.keys()
+    for seen in instance.breakers.values():
+        seen.breaker.count(seen.shown, -1)
+        seen.stale = is_stale
+        seen.breaker.count(seen.shown, 1)
+        seen.breaker.changed.add(id)
+
+
+def forget(service: SeenService, id: str) -> None:
+    """An instance is gone, and with the last one that has it a breaker."""
+    gone = service.instances.pop(id)
+    service.removed_instances.add(id)
+    service.dirty_instances.discard(id)
+    for name, seen in gone.breakers.items():
+        breaker = seen.breaker
+        breaker.count(seen.shown, -1)
+        del breaker.instances[id]
+        if breaker.instances:
+            service.dirty_breakers.add(name)
+        else:
+            service.removed_breakers.add(name)
+            service.dirty_breakers.discard(name)
+            del service.breakers[name]

@@ -1,0 +1,148 @@
+"""What has been seen of the fleet: plain records that the state folds reports into."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from breakers.protocol import messages as wire
+from dashboard.fleet.aggregation import Pending
+from dashboard.fleet.frame_types import Figures, LastTransition, Minute
+from dashboard.fleet.recent_window import Ring
+from dashboard.fleet.sequence_gaps import Gaps
+
+STALE: Final = "stale"
+
+
+class SeenAt:
+    """A breaker as one instance last reported it."""
+
+    __slots__ = ("breaker", "cause", "in_flight", "since_at", "stale", "state", "would_be_open")
+
+    def __init__(self, breaker: SeenBreaker) -> None:
+        self.breaker = breaker
+        self.state = ""
+        self.since_at = 0.0
+        self.cause = ""
+        self.in_flight = 0
+        self.would_be_open = False
+        self.stale = False
+
+    @property
+    def shown(self) -> str:
+        """The state, or that nothing has been heard of it."""
+        return STALE if self.stale else self.state
+
+
+class SeenBreaker:
+    """A breaker over all its instances.
+
+    `changed` and `moved` are the instances to tell of: those whose state changed, at once; those
+    where only the calls in flight did, with the next second. `is_told` once a frame had it.
+    """
+
+    __slots__ = (
+        "changed", "figures", "instances", "is_told", "moved", "name", "pending", "ring", "states",
+    )  # fmt: skip
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ring = Ring()
+        self.pending = Pending()
+        self.instances: dict[str, SeenAt] = {}
+        self.states: dict[str, int] = {}
+        self.changed: set[str] = set()
+        self.moved: set[str] = set()
+        self.figures: tuple[int, Figures, Minute] | None = None
+        self.is_told = False
+
+    def count(self, shown: str, by: int) -> None:
+        """So many more instances, or fewer, are shown in a state."""
+        n = self.states.get(shown, 0) + by
+        if n:
+            self.states[shown] = n
+        else:
+            self.states.pop(shown, None)
+
+
+class SeenInstance:
+    """An instance as it last reported."""
+
+    __slots__ = ("breakers", "info", "interval_s", "revision", "seen_at", "stale", "unwatched")
+
+    def __init__(self, report: wire.Report, at: float) -> None:
+        self.info = report.instance
+        self.seen_at = at
+        self.interval_s = report.interval_s
+        self.revision = report.revision
+        self.stale = False
+        self.breakers: dict[str, SeenAt] = {}
+        # Breakers of it that found no room, the first few.
+        self.unwatched: set[str] = set()
+
+
+# An instance, and the boot of it.
+Life = tuple[str, str]
+
+
+class SeenService:
+    """A service: its instances, its breakers, and what has changed since a frame.
+
+    `heard_of` are instances that have reported and are otherwise the same: when is told with the
+    next second.
+    """
+
+    __slots__ = (
+        "breakers", "cursors", "dirty_breakers", "dirty_instances", "gaps", "heard_of", "instances",
+        "last", "name", "partition", "refused", "removed_breakers", "removed_instances", "seq",
+        "turned_away",
+    )  # fmt: skip
+
+    def __init__(self, name: str, partition: int = 0) -> None:
+        self.name = name
+        self.partition = partition
+        self.seq = 0
+        self.cursors: dict[Life, int] = {}
+        self.gaps: dict[Life, Gaps] = {}
+        self.instances: dict[str, SeenInstance] = {}
+        self.breakers: dict[str, SeenBreaker] = {}
+        self.last: dict[str, LastTransition] = {}
+        self.refused: dict[tuple[str, str], str] = {}
+        self.dirty_breakers: set[str] = set()
+        self.dirty_instances: set[str] = set()
+        self.heard_of: set[str] = set()
+        self.removed_breakers: set[str] = set()
+        self.removed_instances: set[str] = set()
+        self.turned_away = TurnedAway()
+
+    def known_breakers(self) -> set[str]:
+        """The breakers that some instance reports."""
+        return {name for name, each in self.breakers.items() if each.instances}
+
+
+class TurnedAway:
+    """Instances and breakers that found no room, of late."""
+
+    _LIMIT: Final = 1000
+
+    __slots__ = ("_breakers", "_instances")
+
+    def __init__(self) -> None:
+        self._instances: dict[str, float] = {}
+        self._breakers: dict[str, float] = {}
+
+    def instance(self, id: str, at: float) -> None:
+        """This one found none."""
+        if id in self._instances or len(self._instances) < self._LIMIT:
+            self._instances[id] = at
+
+    def breaker(self, name: str, at: float) -> None:
+        """This one found none."""
+        if name in self._breakers or len(self._breakers) < self._LIMIT:
+            self._breakers[name] = at
+
+    def since(self, at: float) -> tuple[int, int]:
+        """How many instances and breakers, up to a thousand each, were turned away since then."""
+        if self._instances or self._breakers:
+            self._instances = {id: when for id, when in self._instances.items() if when >= at}
+            self._breakers = {name: when for name, when in self._breakers.items() if when >= at}
+        return len(self._instances), len(self._breakers)

@@ -1,0 +1,94 @@
+"""The last minute of a breaker, second by second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from breakers.circuit.histogram import Histogram
+from breakers.circuit.records import OUTCOMES
+
+SECONDS: Final = 60
+RECENT: Final = 10
+_CALLS = ("success", "failure", "timeout", "ignored", "rejected", "bulkhead_full")
+_ERRORS = ("failure", "timeout", "rejected", "bulkhead_full")
+_CALLS_AT: Final = tuple(map(OUTCOMES.index, _CALLS))
+_ERRORS_AT: Final = tuple(map(OUTCOMES.index, _ERRORS))
+_NONE: Final = (0,) * len(OUTCOMES)
+
+
+class _Second:
+    __slots__ = ("calls", "counts", "errors", "latencies")
+
+    def __init__(self) -> None:
+        self.counts: Sequence[int] = _NONE
+        self.calls = 0
+        self.errors = 0
+        self.latencies = Histogram()
+
+
+class Ring:
+    """Sixty seconds of counts and latencies; older ones are forgotten as time goes on.
+
+    Counts are in the order of `OUTCOMES`.
+    """
+
+    __slots__ = ("_latest", "_seconds")
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, _Second] = {}
+        self._latest = -SECONDS
+
+    def add(
+        self, second: int, counts: Sequence[int], buckets: Mapping[int, int], sum_s: float
+    ) -> None:
+        """Add what reports brought in a second."""
+        slot = self._seconds.get(second)
+        if slot is None:
+            slot = self._seconds[second] = _Second()
+            self._latest = max(self._latest, second)
+            for old in [at for at in self._seconds if at <= second - SECONDS - 1]:
+                del self._seconds[old]
+        slot.counts = [a + b for a, b in zip(slot.counts, counts, strict=True)]
+        slot.calls += sum([counts[at] for at in _CALLS_AT])
+        slot.errors += sum([counts[at] for at in _ERRORS_AT])
+        slot.latencies.merge(buckets, sum_s)
+
+    def is_idle(self, second: int) -> bool:
+        """Whether nothing is left that still moves the figures."""
+        return self._latest <= second - SECONDS - 1
+
+    def recent(self, second: int) -> tuple[dict[str, int], Histogram]:
+        """Counts and latencies of the last ten whole seconds."""
+        slots = self._slots(second, RECENT)
+        latencies = Histogram()
+        for slot in slots:
+            latencies.merge(slot.latencies.buckets, slot.latencies.sum_s)
+        sums = map(sum, zip(*[slot.counts for slot in slots], strict=True))
+        return {name: n for name, n in zip(OUTCOMES, sums, strict=False) if n}, latencies
+
+    def rate(self, second: int, over: int = 5) -> float:
+        """Calls a second, refused ones included, of the last whole seconds."""
+        return sum(slot.calls for slot in self._slots(second, over)) / over
+
+    def _slots(self, second: int, span: int) -> list[_Second]:
+        seconds = self._seconds
+        return [seconds[at] for at in range(second - span, second) if at in seconds]
+
+    def spark(self, second: int) -> tuple[list[int], list[int]]:
+        """Calls and errors of each of the last sixty whole seconds, oldest first."""
+        calls, errors = [0] * SECONDS, [0] * SECONDS
+        first = second - SECONDS
+        for at, slot in self._seconds.items():
+            if first <= at < second:
+                calls[at - first] = slot.calls
+                errors[at - first] = slot.errors
+        return calls, errors
+
+
+def error_pct(counts: Mapping[str, int]) -> float | None:
+    """Share of calls that failed, timed out or were refused, in per cent; None without calls."""
+    calls = sum(counts.get(name, 0) for name in _CALLS)
+    if not calls:
+        return None
+    return round(100 * sum(counts.get(name, 0) for name in _ERRORS) / calls, 2)

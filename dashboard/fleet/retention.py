@@ -1,0 +1,42 @@
+"""What a worker remembers of lives, services and breakers that are long gone, and how it forgets.
+
+A life that has been silent for an hour may still send a report again, so its cursor stays in memory
+as long as in the database; a task drops it there after a week. Pure, like the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from dashboard.fleet.checkpoint_batch import CursorKey
+from dashboard.fleet.model import SeenService
+
+_LAST_KEPT_S: Final = 86_400.0
+
+
+def lives(services: Iterable[SeenService]) -> set[CursorKey]:
+    """Every life whose reports are numbered."""
+    return {(each.name, *life) for each in services for life in each.cursors}
+
+
+def reported(services: Iterable[SeenService]) -> dict[str, list[str]]:
+    """The breakers that some instance of each service reports."""
+    return {each.name: sorted(each.known_breakers()) for each in services}
+
+
+def forget(services: dict[str, SeenService], gone: Iterable[CursorKey], at: float) -> None:
+    """Forget these lives, the last transitions of breakers that nobody has reported for a day, and
+    services of which nothing is left."""
+    for name, instance, boot in gone:
+        if (service := services.get(name)) is not None:
+            service.cursors.pop((instance, boot), None)
+            service.gaps.pop((instance, boot), None)
+    for name, service in list(services.items()):
+        service.last = {
+            breaker: each
+            for breaker, each in service.last.items()
+            if breaker in service.breakers or each["at"] > at - _LAST_KEPT_S
+        }
+        if not (service.cursors or service.instances or service.breakers):
+            del services[name]

@@ -1,7 +1,0 @@
-from django.apps import AppConfig
-
-
-class GateConfig(AppConfig):
-    """The agents' door."""
-
-    name = "dashboard.gate"

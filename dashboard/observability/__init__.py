@@ -1,0 +1,1 @@
+"""The dashboard's own metrics, health checks, logs and request ids."""

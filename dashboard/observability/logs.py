@@ -1,0 +1,55 @@
+"""Logs: one event a line, as JSON for machines or as text for people, with the id of the request,
+the connection or the task that it belongs to."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import structlog
+
+FORMATS: Final = ("json", "text")
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# What the servers say of every connection is said better by `dashboard.observability.request_ids`.
+_QUIETER: Final = ("uvicorn.access", "websockets", "httpx", "asyncio")
+
+
+def configuration(format: str, level: str) -> dict[str, Any]:
+    """What Django's LOGGING takes. Every logger of the process ends here, the servers' too."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Any] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if format == "json"
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=False,
+                sort_keys=False,
+                pad_event_to=0,
+                # Without the values of variables, which may be secret.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": shared,
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            }
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {
+            "uvicorn": {"handlers": [], "propagate": True, "level": level},
+            "uvicorn.error": {"handlers": [], "propagate": True, "level": "WARNING"},
+            **{name: {"handlers": [], "propagate": True, "level": "WARNING"} for name in _QUIETER},
+        },
+    }

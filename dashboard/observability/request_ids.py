@@ -1,0 +1,69 @@
+"""An id for each request and each browser's socket: in the answer, and in every line that is logged
+meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+
+from dashboard.common.asgi_types import Application, Receive, Scope, Send
+
+logger = logging.getLogger("switchgear.request")
+_HEADER: Final = b"x-request-id"
+_SOUND: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Asked every few seconds by machines, which look at the answer.
+_QUIET: Final = ("/healthz", "/readyz", "/metrics", "/static/")
+
+
+class WithId:
+    """Passes connections on under an id: the one that a proxy gave, or a new one."""
+
+    def __init__(self, inner: Application) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        id = id_of(scope)
+        began = time.perf_counter()
+        status = 0
+
+        async def answer(message: Mapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message.get("headers", ()), (_HEADER, id.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=id):
+            try:
+                await self._inner(scope, receive, answer)
+            finally:
+                if scope["type"] == "http" and not scope["path"].startswith(_QUIET):
+                    _tell(scope, status, time.perf_counter() - began)
+
+
+def id_of(scope: Scope) -> str:
+    """The id of a connection. One that could forge a line in a log is replaced."""
+    for name, value in scope["headers"]:
+        if name == _HEADER:
+            given: str = value.decode("latin-1")
+            if _SOUND.fullmatch(given):
+                return given
+    return uuid.uuid4().hex
+
+
+def _tell(scope: Scope, status: int, took_s: float) -> None:
+    logger.log(
+        logging.WARNING if status >= 500 else logging.INFO,
+        "%s %s %s",
+        scope["method"],
+        scope["path"],
+        status or "cut off",
+        extra={"status": status, "took_ms": round(took_s * 1000, 1)},
+    )

@@ -1,0 +1,1 @@
+"""How the processes of the dashboard start, and which drivers they use."""

@@ -1,0 +1,1 @@
+"""Events of all kinds on one time axis."""

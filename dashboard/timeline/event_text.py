@@ -1,0 +1,59 @@
+"""What happened, said in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboard.common.wording import field_value, state_word
+from dashboard.timeline.events import Event
+
+_ACTS = {
+    "forced_open": "Forced open",
+    "forced_closed": "Forced closed",
+    "metrics_only": "Set to metrics only",
+    "automatic": "Back to automatic",
+    "expired": "Override expired",
+    "reset": "Reset",
+    "undo": "Undone",
+}
+
+
+def said(event: Event) -> str:
+    """An event in one line, without its place, reason and author."""
+    if event.kind == "transition":
+        change = f"{state_word(event.before)} → {state_word(event.after)}"
+        if event.count == 1:
+            return f"{change} on {event.instances[0]}"
+        return f"{change} on {event.count} instances"
+    if event.kind == "policy":
+        return f"{event.title.capitalize()}{_changes(event.detail.get('diff'))}"
+    words = _ACTS.get(event.title, event.title.capitalize())
+    return f"{words} on {event.count} instances only" if event.count else words
+
+
+def window(figures: dict[str, Any]) -> str:
+    """The figures of a breaker's window at a transition."""
+    calls = figures.get("calls") or 0
+    if not calls:
+        return ""
+    parts = [f"{figures.get('failures') or 0} of {calls} failed"]
+    if figures.get("slow"):
+        parts.append(f"{figures['slow']} slow")
+    if (row := figures.get("consecutive_failures") or 0) > 1:
+        parts.append(f"{row} in a row")
+    return ", ".join(parts)
+
+
+def _changes(diff: Any) -> str:
+    if not isinstance(diff, dict) or not diff:
+        return ""
+    said = []
+    for name, change in diff.items():
+        if isinstance(change, dict):
+            before, after = change.get("before"), change.get("after")
+            said.append(f"{name.replace('_', ' ')} {_value(before)} → {_value(after)}")
+    return ": " + ", ".join(said) if said else ""
+
+
+def _value(value: Any) -> str:
+    return "as in code" if value is None else field_value(value)

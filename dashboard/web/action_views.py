@@ -1,0 +1,187 @@
+"""The forms of acts: on one breaker, on many, and their undoing.
+
+Each is a page of its own, and the inside of a dialog when a script asks for it: then JSON says how
+it went, service by service, and 422 brings the form back with what is wrong at each field.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from dashboard.access.models import Person
+from dashboard.access.roles import OPERATE
+from dashboard.control import actions
+from dashboard.control import queries as control
+from dashboard.control.override_writes import Target
+from dashboard.fleet.snapshot.reads import breaker_view, snapshot
+from dashboard.policies import queries as policies
+from dashboard.web.action_catalogue import (
+    ACTS,
+    FLEET,
+    INSTANCES,
+    SELECTED,
+    Act,
+    Reach,
+    everywhere,
+    reach,
+)
+from dashboard.web.forms import ForceForm, ReleaseForm, TargetsField
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A choice of how far to go, and what that touches."""
+
+    value: str
+    title: str
+    reach: Reach
+    sentence: str
+
+
+@require_http_methods(["GET", "POST"])
+def one(request: HttpRequest, service: str, breaker: str, slug: str) -> HttpResponse:
+    """Force one breaker or release it."""
+    chosen, person = _allowed(request, slug)
+    target = Target(service, breaker)
+    if _unknown([target]):
+        raise Http404(f"No instance of {service} has reported a breaker named {breaker}.")
+    asked = request.method == "GET"
+    return _answer(request, person, chosen, [target], asked)
+
+
+@require_POST
+def many(request: HttpRequest, slug: str) -> HttpResponse:
+    """Act on the breakers in `targets`, pairs of service and breaker as JSON. With `ask` it only
+    brings the form, which says what the act would do."""
+    chosen, person = _allowed(request, slug)
+    try:
+        targets = TargetsField().clean(request.POST.get("targets", ""))
+    except ValidationError as error:
+        return _refused({"targets": error.messages})
+    if unknown := _unknown(targets):
+        first = f"{unknown[0].breaker} of {unknown[0].service}"
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        return _refused({"targets": [f"No instance has reported {first}{more}."]})
+    return _answer(request, person, chosen, targets, asked="ask" in request.POST)
+
+
+@require_POST
+def undo(request: HttpRequest, act_id: str) -> HttpResponse:
+    """Undo an act, where nobody has changed since what it did."""
+    person = request.user
+    if not isinstance(person, Person):
+        raise PermissionDenied("Operators only.")
+    try:
+        outcome = actions.undo(person, request.POST.get("act_id") or str(uuid.uuid4()), act_id)
+    except ValidationError as error:
+        return _refused(error.message_dict)
+    return _done(outcome)
+
+
+def _allowed(request: HttpRequest, slug: str) -> tuple[Act, Person]:
+    chosen = ACTS.get(slug)
+    if chosen is None:
+        raise Http404(f"There is no act {slug!r}.")
+    person = request.user
+    if not (isinstance(person, Person) and person.has_perm(OPERATE)):
+        raise PermissionDenied("Operators only.")
+    return chosen, person
+
+
+def _unknown(targets: Sequence[Target]) -> list[Target]:
+    """Those that no instance reports and no policy names."""
+    return [
+        each
+        for each in targets
+        if breaker_view(each.service, each.breaker) is None
+        and policies.head(each.service, each.breaker) is None
+    ]
+
+
+def _answer(
+    request: HttpRequest, person: Person, chosen: Act, targets: list[Target], asked: bool
+) -> HttpResponse:
+    in_dialog = request.headers.get("X-Requested-With") == "fetch"
+    make = ForceForm if chosen.needs_end else ReleaseForm
+    form = make(None if asked else request.POST)
+    if form.is_bound and form.is_valid() and (outcome := _act(form, person, chosen, targets)):
+        if in_dialog:
+            return _done(outcome)
+        if len(targets) == 1:
+            return redirect("breaker", service=targets[0].service, breaker=targets[0].breaker)
+        return redirect("wall")
+    context = {
+        "act": chosen,
+        "form": form,
+        "targets": targets,
+        "encoded": msgspec.json.encode([(t.service, t.breaker) for t in targets]).decode(),
+        "act_id": form["act_id"].value() or uuid.uuid4(),
+        "scopes": _scopes(chosen, targets),
+        "scope": form["scope"].value() or SELECTED,
+        "chosen_instances": form["instances"].value() or [],
+        "view": breaker_view(targets[0].service, targets[0].breaker) if len(targets) == 1 else None,
+        "reasons": control.recent_reasons(),
+    }
+    template = "pages/_act.html" if in_dialog else "pages/act.html"
+    return render(request, template, context, status=422 if form.is_bound else 200)
+
+
+def _scopes(chosen: Act, targets: list[Target]) -> list[Scope]:
+    """The chosen breakers, and their namesakes in the whole fleet where there are any."""
+    shot = snapshot()
+    near = reach(shot, targets)
+    single = len(targets) == 1
+    title = f"All of {targets[0].service}" if single else "The selected breakers"
+    found = [Scope(SELECTED, title, near, near.sentence(chosen))]
+    wide = everywhere(shot, targets)
+    if len(wide) > len(targets):
+        far = reach(shot, wide)
+        names = targets[0].breaker if single else "these names"
+        title = f"Every {names} of the fleet" if single else "Breakers of these names, fleet-wide"
+        found.append(Scope(FLEET, title, far, far.sentence(chosen)))
+    return found
+
+
+def _act(
+    form: ReleaseForm, person: Person, chosen: Act, targets: list[Target]
+) -> actions.Outcome | None:
+    """Do it; what the service refuses is shown at the form's field."""
+    data = form.cleaned_data
+    if data["scope"] == FLEET:
+        targets = everywhere(snapshot(), targets)
+    elif data["scope"] == INSTANCES:
+        names = tuple(data["instances"])
+        targets = [Target(each.service, each.breaker, names) for each in targets]
+    try:
+        return actions.act(
+            person,
+            data["act_id"] or str(uuid.uuid4()),
+            targets,
+            chosen.state,
+            data["reason"],
+            data.get("seconds"),
+        )
+    except ValidationError as error:
+        for field, messages in error.message_dict.items():
+            if field == "expires_in" and data.get("expires_in") == "until":
+                field = "until"
+            form.add_error(field if field in form.fields else None, messages)
+        return None
+
+
+def _done(outcome: actions.Outcome) -> HttpResponse:
+    body = msgspec.json.encode(outcome)
+    return HttpResponse(body, "application/json")
+
+
+def _refused(errors: dict[str, Any]) -> HttpResponse:
+    return JsonResponse({"errors": errors}, status=400)

@@ -1,0 +1,20 @@
+"""What every template may show."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from dashboard.access.roles import CHANGE_POLICIES, OPERATE
+from dashboard.web.action_catalogue import ACTS
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """What the viewer may do, the acts there are, and where the demo's own page is."""
+    user = request.user
+    return {
+        "demo_url": settings.DEMO_URL,
+        "may_operate": user.has_perm(OPERATE),
+        "may_change_policies": user.has_perm(CHANGE_POLICIES) and getattr(user, "is_staff", False),
+        "acts": ACTS.values(),
+    }

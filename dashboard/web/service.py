@@ -1,0 +1,50 @@
+"""The page of one service."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from dashboard.access.roles import VIEW_AUDIT
+from dashboard.fleet import services as fleet
+from dashboard.fleet.models import Service
+from dashboard.fleet.snapshot.reads import snapshot
+from dashboard.policies import queries as policies
+from dashboard.timeline.event_text import said
+from dashboard.timeline.events import KINDS, Wanted, events, together
+
+_BACK_S = 7 * 86_400
+_EVENTS = 12
+
+
+@require_GET
+def service(request: HttpRequest, service: str) -> HttpResponse:
+    """Its breakers, its instances, what happened, and the policies set for it."""
+    shot = snapshot(service)
+    if not shot["services"] and not Service.objects.filter(name=service).exists():
+        raise Http404(f"No instance of {service} has reported.")
+    everything = snapshot()["services"]
+    callers = [
+        breaker
+        for other in everything
+        for breaker in other["breakers"]
+        if breaker["name"] == service and other["name"] != service
+    ]
+    now = time.time()
+    kinds = frozenset(KINDS) if request.user.has_perm(VIEW_AUDIT) else frozenset({"transition"})
+    wanted = Wanted(since=now - _BACK_S, until=now, service=service, kinds=kinds)
+    recent = islice(together(events(wanted)), _EVENTS)
+    context = {
+        "service": service,
+        "snapshot": shot,
+        "revision": fleet.revision(service),
+        "callers": callers,
+        "calls": {other["name"] for other in everything},
+        "recent": [(each, said(each)) for each in recent],
+        "policies": policies.in_force(service),
+    }
+    return render(request, "pages/service.html", context)

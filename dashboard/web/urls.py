@@ -1,0 +1,44 @@
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from dashboard.common import url_converters  # noqa: F401 - registers <name:…>
+from dashboard.web import (
+    action_views,
+    breaker,
+    fleet_pages,
+    installable_app,
+    login,
+    service,
+    status,
+    styleguide,
+    timeline,
+    wall,
+)
+
+urlpatterns = [
+    path("", wall.wall, name="wall"),
+    path("favicon.ico", login_not_required(login.icon), name="icon"),
+    path("manifest.webmanifest", installable_app.manifest, name="manifest"),
+    path("worker.js", installable_app.worker, name="worker"),
+    path("offline", installable_app.offline, name="offline"),
+    path("styleguide", styleguide.styleguide, name="styleguide"),
+    path("login", login_not_required(login.Login.as_view()), name="login"),
+    path("logout", LogoutView.as_view(), name="logout"),
+    path("map", fleet_pages.dependencies, name="map"),
+    path("tv", fleet_pages.tv, name="tv"),
+    path("timeline", timeline.timeline, name="timeline"),
+    path("timeline/events", timeline.timeline_events, name="timeline-events"),
+    path("timeline.<export:format>", timeline.timeline_export, name="timeline-export"),
+    path("status/<str:token>", status.status, name="status"),
+    path("status/<str:token>/now", status.status_now, name="status-now"),
+    path("services/<name:service>", service.service, name="service"),
+    path("services/<name:service>/breakers/<name:breaker>", breaker.breaker, name="breaker"),
+    path(
+        "services/<name:service>/breakers/<name:breaker>/<slug:slug>", action_views.one, name="act"
+    ),
+    path("acts/<slug:slug>", action_views.many, name="acts"),
+    path("acts/<str:act_id>/undo", action_views.undo, name="undo"),
+    path("views", wall.keep, name="keep_view"),
+    path("views/<int:pk>/forget", wall.forget, name="forget_view"),
+]

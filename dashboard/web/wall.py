@@ -1,0 +1,67 @@
+"""The wall, and the views of it that people saved."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_POST
+
+from dashboard.access import services as access
+from dashboard.access.models import Person
+from dashboard.fleet.models import Service
+from dashboard.fleet.snapshot.reads import lean_snapshot
+
+WORST_FIRST = (
+    "open",
+    "forced_open",
+    "half_open",
+    "stale",
+    "metrics_only",
+    "forced_closed",
+    "closed",
+)
+# Past this the sparklines, and what is for pages without scripts, are left out of the page itself,
+# so that it stays small: the socket brings them.
+_GREAT = 500
+
+
+@require_GET
+def wall(request: HttpRequest) -> HttpResponse:
+    """Every breaker of every service, live."""
+    assert isinstance(request.user, Person)
+    shot = lean_snapshot()
+    is_great = sum(len(service["breakers"]) for service in shot["services"]) > _GREAT
+    if is_great:
+        for service in shot["services"]:
+            service["breakers"] = [
+                {**each, "spark": [], "spark_err": []} for each in service["breakers"]
+            ]
+    context = {
+        "snapshot": shot,
+        "is_great": is_great,
+        "has_services": Service.objects.exists(),
+        "states": WORST_FIRST,
+        "saved_views": request.user.views.all(),
+    }
+    return render(request, "pages/wall.html", context)
+
+
+@require_POST
+def keep(request: HttpRequest) -> HttpResponse:
+    """Keep a view under a name; 400 says at which field something is wrong."""
+    assert isinstance(request.user, Person)
+    query = request.POST.get("query", "").removeprefix("?")
+    try:
+        view = access.keep_view(request.user, request.POST.get("name", ""), query)
+    except ValidationError as error:
+        return JsonResponse({"errors": error.message_dict}, status=400)
+    return JsonResponse({"id": view.pk, "name": view.name, "query": view.query})
+
+
+@require_POST
+def forget(request: HttpRequest, pk: int) -> HttpResponse:
+    """Forget one of one's own views; 404 if there is none of this number."""
+    assert isinstance(request.user, Person)
+    found = access.forget_view(request.user, pk)
+    return HttpResponse(status=204 if found else 404)

@@ -1,0 +1,349 @@
+"""The agents' door, knocked on over real sockets: by agents, and by who would like to be one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from breakers.protocol import messages as wire
+from breakers.protocol.codec import CODECS, JSON, MSGPACK, Codec
+from tests.dashboard.child_process import Dashboard
+from tests.examples.running import eventually, http
+
+
+def report(seq: int = 1, boot: str = "b", **changes: Any) -> dict[str, Any]:
+    body = {
+        "type": "report",
+        "service": "shop",
+        "instance": {"id": "one", "host": "here"},
+        "boot": boot,
+        "seq": seq,
+        "interval_s": 1.0,
+        "breakers": [{"name": "posts", "state": "closed", "counts": {"success": 3}}],
+    }
+    return {**body, **changes}
+
+
+@contextmanager
+def socket(
+    dashboard: Dashboard, token: str, codec: Codec = JSON, **more: Any
+) -> Iterator[ClientConnection]:
+    url = dashboard.url.replace("http", "ws", 1) + "/agent/v1"
+    with connect(
+        url,
+        additional_headers={"Authorization": f"Bearer {token}"},
+        subprotocols=[codec.subprotocol],  # type: ignore[list-item]
+        max_size=None,
+        **more,
+    ) as opened:
+        yield opened
+
+
+def hear(opened: ClientConnection, codec: Codec = JSON) -> wire.FromServer:
+    data = opened.recv(timeout=5)
+    return codec.from_server(data.encode() if isinstance(data, str) else data)
+
+
+def say(opened: ClientConnection, body: dict[str, Any], codec: Codec = JSON) -> None:
+    if codec.is_text:
+        opened.send(json.dumps(body))
+    else:
+        opened.send(msgspec.msgpack.encode(body))
+
+
+def post(
+    dashboard: Dashboard, token: str, body: bytes | dict[str, Any], **headers: str
+) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return http.post(
+        f"{dashboard.url}/api/v1/reports",
+        content=content,
+        headers={
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        },
+    )
+
+
+def closing(opened: ClientConnection) -> int:
+    """The code with which the server closes, whatever it says before."""
+    with suppress(ConnectionClosed):
+        while True:
+            opened.recv(timeout=15)
+    assert opened.close_code is not None
+    return opened.close_code
+
+
+def counted(dashboard: Dashboard, boot: str) -> Any:
+    """What is stored of one life: the last report, and no more."""
+    return dashboard.python(
+        "from dashboard.fleet.models import Cursor\n"
+        f"found = Cursor.objects.filter(boot='{boot}').values_list('seq', flat=True)\n"
+        "print(json.dumps(list(found)))"
+    )
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
+class TestSocket:
+    def test_the_desired_state_comes_at_once_and_a_receipt_when_it_is_safe(
+        self, dashboard: Dashboard, token: str, codec: Codec
+    ) -> None:
+        boot = f"socket-{codec.name}"
+        with socket(dashboard, token, codec) as opened:
+            assert opened.subprotocol == codec.subprotocol
+            assert isinstance(hear(opened, codec), wire.Desired)
+            say(opened, report(1, boot), codec)
+            say(opened, report(2, boot), codec)
+            receipts = [hear(opened, codec)]
+            while receipts[-1] != wire.Received(boot, 2):
+                receipts.append(hear(opened, codec))
+        assert counted(dashboard, boot) == [2]
+
+    @pytest.mark.parametrize(
+        ("changes", "code", "field"),
+        [
+            ({"seq": -1}, 4400, "$.seq"),
+            ({"seq": "one"}, 4400, "$.seq"),
+            ({"interval_s": 0}, 4400, "$.interval_s"),
+            ({"instance": {}}, 4400, "$.instance.id"),
+            ({"breakers": [{"name": "posts"}]}, 4400, "$.breakers[0].state"),
+            (
+                {"breakers": [{"name": "x", "state": "closed", "counts": {"success": -5}}]},
+                4400,
+                "$.breakers[0].counts.success",
+            ),
+            ({"breakers": [{"name": "\n", "state": "closed"}]}, 4400, "$.breakers[0].name"),
+            ({"breakers": [{"name": "x", "state": "ajar"}]}, 4400, "$.breakers[0].state"),
+            ({"type": "deport"}, 4400, "$.type"),
+            ({"v": 2}, 4406, "$.v"),
+            ({"service": "bank"}, 4403, "$.service"),
+        ],
+    )
+    def test_a_bad_report_is_refused_with_the_field_and_harms_nobody_else(
+        self,
+        dashboard: Dashboard,
+        token: str,
+        codec: Codec,
+        changes: dict[str, Any],
+        code: int,
+        field: str,
+    ) -> None:
+        with socket(dashboard, token, codec) as good, socket(dashboard, token, codec) as bad:
+            hear(good, codec)
+            hear(bad, codec)
+            say(bad, report(**changes), codec)
+            refused = hear(bad, codec)
+            assert isinstance(refused, wire.Refused)
+            assert refused.field == field
+            assert closing(bad) == code
+            boot = f"good-{codec.name}-{field}-{code}"
+            say(good, report(1, boot), codec)
+            assert hear(good, codec) == wire.Received(boot, 1)
+
+
+class TestSocketHostility:
+    def test_garbage_is_refused(self, dashboard: Dashboard, token: str) -> None:
+        for garbage in (b"\xc1", b"\x91" * 50_000, b"", b"{"):
+            with socket(dashboard, token, MSGPACK) as opened:
+                hear(opened, MSGPACK)
+                opened.send(garbage)
+                assert isinstance(hear(opened, MSGPACK), wire.Refused)
+
+    def test_depth_is_refused(self, dashboard: Dashboard, token: str) -> None:
+        deep = '{"a":' * 50_000 + "1" + "}" * 50_000
+        with socket(dashboard, token) as opened:
+            hear(opened)
+            opened.send(json.dumps(report())[:-1] + f', "extra": {deep}}}')
+            assert isinstance(hear(opened), wire.Refused | wire.Received)
+
+    def test_more_than_a_mebibyte_is_refused(self, dashboard: Dashboard, token: str) -> None:
+        with socket(dashboard, token) as opened:
+            hear(opened)
+            opened.send(json.dumps(report(extra="x" * wire.MAX_MESSAGE_BYTES)))
+            assert closing(opened) == 1009
+
+    def test_a_deflated_bomb_is_refused_before_it_is_unpacked(
+        self, dashboard: Dashboard, token: str
+    ) -> None:
+        with socket(dashboard, token, compression="deflate") as opened:
+            hear(opened)
+            opened.send(" " * 50_000_000)
+            assert closing(opened) == 1009
+
+    @pytest.mark.parametrize("wrong", ["", "short", "swg_" + "x" * 43, "ü" * 40])
+    def test_without_a_good_token_there_is_no_socket(
+        self, dashboard: Dashboard, wrong: str
+    ) -> None:
+        with (
+            pytest.raises(InvalidStatus) as refused,
+            socket(dashboard, wrong.encode().decode("latin-1")),
+        ):
+            pytest.fail("was let in")
+        answer = refused.value.response
+        assert answer.status_code == 401
+        assert json.loads(answer.body or b"{}")["field"] == "Authorization"
+
+    def test_an_unknown_subprotocol_is_told_the_known_ones(
+        self, dashboard: Dashboard, token: str
+    ) -> None:
+        url = dashboard.url.replace("http", "ws", 1) + "/agent/v1"
+        headers = {"Authorization": f"Bearer {token}"}
+        with (
+            pytest.raises(InvalidStatus) as refused,
+            connect(url, additional_headers=headers, subprotocols=["switchgear.v9"]),  # type: ignore[list-item]
+        ):
+            pytest.fail("was let in")
+        assert b"switchgear.v1.msgpack" in (refused.value.response.body or b"")
+
+    def test_a_revoked_token_ends_its_open_sockets(self, dashboard: Dashboard) -> None:
+        revoked = dashboard.token("shop")
+        with socket(dashboard, revoked) as opened:
+            hear(opened)
+            dashboard.python(
+                "from dashboard.access.models import ServiceToken\n"
+                "from dashboard.access.services import revoke_token\n"
+                f"revoke_token(ServiceToken.objects.get(prefix='{revoked[:12]}'), None)\n"
+                "print('true')"
+            )
+            assert closing(opened) == 4401
+
+
+class TestHttp:
+    def test_a_report_is_answered_with_the_desired_state_once_it_is_safe(
+        self, dashboard: Dashboard, token: str
+    ) -> None:
+        answer = post(dashboard, token, report(7, "http"))
+        assert answer.status_code == 200
+        assert answer.headers["switchgear-received"] == "7"
+        assert isinstance(JSON.from_server(answer.content), wire.Desired)
+        assert counted(dashboard, "http") == [7]
+
+    def test_the_same_report_twice_is_counted_once(self, dashboard: Dashboard, token: str) -> None:
+        breakers = [{"name": "twice", "state": "closed", "counts": {"success": 11}}]
+        for _ in range(3):
+            assert post(dashboard, token, report(1, "twice", breakers=breakers)).is_success
+        total = dashboard.python(
+            "from dashboard.history.models import Rollup\n"
+            "rows = Rollup.objects.filter(breaker='twice').values_list('success', flat=True)\n"
+            "print(json.dumps(sum(rows)))"
+        )
+        assert total == 11
+
+    def test_reports_that_overtake_each_other_are_all_counted(
+        self, dashboard: Dashboard, token: str
+    ) -> None:
+        breakers = [{"name": "overtaken", "state": "closed", "counts": {"success": 1}}]
+        for seq in (1, 4, 2, 2, 3, 4, 1):
+            answer = post(dashboard, token, report(seq, "overtaken", breakers=breakers))
+            assert answer.headers["switchgear-received"] == str(seq)
+        total = dashboard.python(
+            "from dashboard.history.models import Rollup\n"
+            "rows = Rollup.objects.filter(breaker='overtaken').values_list('success', flat=True)\n"
+            "print(json.dumps(sum(rows)))"
+        )
+        assert total == 4
+
+    def test_gzip_is_taken(self, dashboard: Dashboard, token: str) -> None:
+        body = gzip.compress(json.dumps(report(1, "gzip")).encode())
+        assert post(dashboard, token, body, Content_Encoding="gzip").is_success
+
+    def test_messagepack_is_taken(self, dashboard: Dashboard, token: str) -> None:
+        body = msgspec.msgpack.encode(report(1, "msgpack"))
+        answer = post(dashboard, token, body, Content_Type="application/msgpack")
+        assert isinstance(MSGPACK.from_server(answer.content), wire.Desired)
+
+    @pytest.mark.parametrize(
+        ("body", "headers", "status", "field"),
+        [
+            (b"", {}, 400, "$"),
+            (b"[]", {}, 400, "$"),
+            (b"\xff", {}, 400, "$"),
+            (report(seq=0), {}, 400, "$.seq"),
+            (report(v=7), {}, 400, "$.v"),
+            (report(service="bank"), {}, 403, "$.service"),
+            (report(), {"Authorization": "Bearer nonsense"}, 401, "Authorization"),
+            (report(), {"Authorization": "Basic abc"}, 401, "Authorization"),
+            (report(), {"Content_Type": "text/plain"}, 415, "Content-Type"),
+            (report(), {"Content_Encoding": "br"}, 415, "Content-Encoding"),
+            (b"no gzip", {"Content_Encoding": "gzip"}, 400, ""),
+            (b" " * (wire.MAX_MESSAGE_BYTES + 1), {}, 413, ""),
+            (
+                zlib.compress(b" " * 200_000_000, wbits=31),
+                {"Content_Encoding": "gzip"},
+                413,
+                "",
+            ),
+            ({"type": "ack", "service": "shop", "instance": "i", "revision": 1}, {}, 400, "$.type"),
+        ],
+    )
+    def test_what_is_wrong_is_said_as_json_with_the_field(
+        self,
+        dashboard: Dashboard,
+        token: str,
+        body: Any,
+        headers: dict[str, str],
+        status: int,
+        field: str,
+    ) -> None:
+        answer = post(dashboard, token, body, **headers)
+        assert answer.status_code == status, answer.text
+        said = answer.json()
+        assert said["code"]
+        assert said["message"]
+        assert said.get("field", "") == field
+
+    def test_only_post_is_taken(self, dashboard: Dashboard) -> None:
+        answer = http.get(f"{dashboard.url}/api/v1/reports")
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "POST"
+
+
+def test_an_override_reaches_the_agent_and_its_answer_is_kept(
+    dashboard: Dashboard, token: str
+) -> None:
+    with socket(dashboard, token) as opened:
+        hear(opened)
+        say(opened, report(1, "acting"))
+        hear(opened)
+        id = dashboard.python(
+            "from dashboard.access.services import keep_person\n"
+            "from dashboard.control.services import force\n"
+            "ops = keep_person('ops', 'operator')\n"
+            "o = force(ops, 'shop', 'posts', 'forced_open', 'a drill', 60, ['one'])\n"
+            "print(json.dumps(o.id))"
+        )
+        desired = hear(opened)
+        assert isinstance(desired, wire.Desired)
+        (override,) = desired.overrides
+        assert (override.id, override.state, override.instances) == (id, "forced_open", ["one"])
+        assert override.expires_in_s is not None
+        assert 40 < override.expires_in_s <= 60
+        items = [{"kind": "override", "breaker": "posts", "status": "applied", "id": id}]
+        ack = {"type": "ack", "service": "shop", "instance": "one", "items": items}
+        say(opened, {**ack, "revision": desired.revision})
+        kept = (
+            "from dashboard.control.models import Ack\n"
+            f"print(json.dumps(list(Ack.objects.filter(override='{id}').values_list('status'))))"
+        )
+        eventually(lambda: dashboard.python(kept) == [["applied"]], 10)
+        dashboard.python(
+            "from dashboard.access.models import Person\n"
+            "from dashboard.control.services import lift\n"
+            "lift(Person.objects.get(username='ops'), 'shop', 'posts', 'over')\n"
+            "print('true')"
+        )
+        lifted = hear(opened)
+        assert isinstance(lifted, wire.Desired)
+        assert lifted.overrides == []
+        assert lifted.revision > desired.revision

@@ -1,0 +1,72 @@
+"""A coroutine that runs at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dashboard.api.browsers.eager_tasks import eager
+
+
+async def test_what_need_not_wait_is_done_at_once_and_has_no_task() -> None:
+    done = []
+
+    async def work() -> None:
+        done.append(1)
+
+    assert eager(work()) is None
+    assert done == [1]
+
+
+async def test_what_waits_goes_on_in_a_task() -> None:
+    gate, done = asyncio.Event(), []
+
+    async def work() -> None:
+        for n in range(3):
+            await gate.wait()
+            await asyncio.sleep(0.001)
+            done.append(n)
+
+    task = eager(work())
+    assert task is not None
+    await asyncio.sleep(0.01)
+    assert done == []
+    gate.set()
+    async with asyncio.timeout(5):
+        await task
+    assert done == [0, 1, 2]
+
+
+async def test_a_failure_comes_out_where_it_happens() -> None:
+    async def at_once() -> None:
+        raise KeyError
+
+    async def later() -> None:
+        await asyncio.sleep(0)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        eager(at_once())
+    task = eager(later())
+    assert task is not None
+    with pytest.raises(KeyError):
+        await task
+
+
+async def test_it_can_be_cancelled_while_it_waits() -> None:
+    tidied = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            tidied.append(True)
+
+    task = eager(work())
+    assert task is not None
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert tidied == [True]

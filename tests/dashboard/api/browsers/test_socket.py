@@ -1,0 +1,133 @@
+"""The browsers' socket: who is let in, and what comes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.dashboard.api.agents.test_agent_api import post, report
+from tests.dashboard.child_process import Dashboard
+
+PASSWORD = "a password for the tests"
+
+
+@pytest.fixture(scope="module")
+def cookie(dashboard: Dashboard, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The session of a viewer who has logged in at the door."""
+    file = tmp_path_factory.mktemp("password") / "password"
+    file.write_text(PASSWORD)
+    dashboard.manage("collectstatic", "--noinput", "-v0")
+    dashboard.manage("create_person", "eve", "--role", "viewer", "--password-file", str(file))
+    with httpx.Client(base_url=dashboard.url, trust_env=False) as client:
+        page = client.get("/login").text
+        token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page)
+        assert token
+        form = {"username": "eve", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+        assert client.post("/login", data=form).status_code == 302
+        return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+
+
+@contextmanager
+def socket(dashboard: Dashboard, cookie: str = "", origin: str = "") -> Iterator[ClientConnection]:
+    url = dashboard.url.replace("http", "ws", 1) + "/live/v1"
+    headers = {"Cookie": cookie} if cookie else {}
+    with connect(url, origin=origin or dashboard.url, additional_headers=headers) as opened:  # type: ignore[arg-type]
+        yield opened
+
+
+def hear(opened: ClientConnection) -> Any:
+    return json.loads(opened.recv(timeout=15))
+
+
+def subscribe(opened: ClientConnection, *services: str) -> Any:
+    opened.send(json.dumps({"subscribe": {"services": services}}))
+    return hear(opened)
+
+
+def test_who_has_not_logged_in_is_told_so(dashboard: Dashboard) -> None:
+    with pytest.raises(ConnectionClosed) as closed, socket(dashboard) as opened:
+        opened.recv(timeout=5)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost.evil.example"])
+def test_a_page_of_another_site_is_refused(dashboard: Dashboard, cookie: str, origin: str) -> None:
+    with pytest.raises(InvalidStatus) as refused, socket(dashboard, cookie, origin):
+        pytest.fail("was let in")
+    assert refused.value.response.status_code == 403
+
+
+def test_a_snapshot_comes_first_and_then_what_changes(
+    dashboard: Dashboard, token: str, cookie: str
+) -> None:
+    with socket(dashboard, cookie) as opened:
+        snapshot = subscribe(opened, "*")
+        assert snapshot["type"] == "snapshot"
+        opening = [{"name": "live", "state": "open", "counts": {"failure": 3}}]
+        post(dashboard, token, report(1, "live", breakers=opening))
+        frame = hear(opened)
+        while "live" not in [each["name"] for each in frame["breakers"]]:
+            frame = hear(opened)
+        assert frame["service"] == "shop"
+        (view,) = [each for each in frame["breakers"] if each["name"] == "live"]
+        assert view["state"] == "open"
+        assert view["states"] == {"open": 1}
+
+
+def test_other_services_are_left_out_where_they_were_not_asked_for(
+    dashboard: Dashboard, token: str, cookie: str
+) -> None:
+    post(dashboard, token, report(1, "filter"))
+    with socket(dashboard, cookie) as opened:
+        assert subscribe(opened, "bank")["services"] == []
+        post(dashboard, token, report(2, "filter"))
+        with pytest.raises(TimeoutError):
+            opened.recv(timeout=1.5)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "[]", "{", '{"subscribe": {"services": 7}}', "x" * 20_000, "[" * 10_000]
+)
+def test_what_cannot_be_read_is_answered_and_closed(
+    dashboard: Dashboard, cookie: str, wrong: str
+) -> None:
+    with socket(dashboard, cookie) as opened:
+        opened.send(wrong)
+        assert hear(opened)["code"] == "malformed"
+        with pytest.raises(ConnectionClosed) as closed:
+            opened.recv(timeout=5)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4400
+
+
+def test_an_instance_that_falls_silent_is_shown_as_stale(
+    dashboard: Dashboard, token: str, cookie: str
+) -> None:
+    silent = [{"name": "silent", "state": "closed"}]
+    post(dashboard, token, report(1, "silent", instance={"id": "gone"}, breakers=silent))
+    with socket(dashboard, cookie) as opened:
+        message = subscribe(opened, "shop")
+        for _ in range(200):
+            services = message.get("services") or [message]
+            views = [each for service in services for each in service.get("breakers", ())]
+            states = [each["state"] for each in views if each["name"] == "silent"]
+            if states == ["stale"]:
+                return
+            message = hear(opened)
+    pytest.fail("never became stale")
+
+
+def test_the_snapshot_is_there_for_scripts_too(dashboard: Dashboard, cookie: str) -> None:
+    url = f"{dashboard.url}/api/v1/fleet"
+    answer = httpx.get(url, headers={"Cookie": cookie}, trust_env=False)
+    assert answer.json()["type"] == "snapshot"
+    assert httpx.get(url, trust_env=False).status_code == 302

@@ -1,0 +1,132 @@
+"""How services are, in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dashboard.fleet import status_levels
+
+NOW = 100_000.0
+
+
+@dataclass
+class Change:
+    at: float
+    before: str
+    instance: str = "one"
+    service: str = "shop"
+    breaker: str = "posts"
+
+
+def breaker(state: str, service: str = "shop", name: str = "posts", **more: Any) -> dict[str, Any]:
+    one = {"id": "one", "state": state, "since_at": NOW - 700}
+    return {"service": service, "name": name, "state": state, "instances": [one], **more}
+
+
+def service(*states: str, stale: bool = False) -> dict[str, Any]:
+    breakers = [breaker(state, name=f"b{n}") for n, state in enumerate(states)]
+    return {"name": "shop", "instances": [{"stale": stale}], "breakers": breakers}
+
+
+@pytest.mark.parametrize(
+    ("states", "level"),
+    [
+        (["closed", "closed"], "working"),
+        (["closed", "open"], "limited"),
+        (["forced_open"], "limited"),
+        (["closed", "half_open"], "recovering"),
+        (["half_open", "open"], "limited"),
+        (["metrics_only", "forced_closed"], "working"),
+        ([], "working"),
+    ],
+)
+def test_a_service_is_as_its_breakers_say(states: list[str], level: str) -> None:
+    assert status_levels.level(service(*states), []) == level
+
+
+def test_who_is_refused_by_callers_is_disrupted() -> None:
+    assert status_levels.level(service("closed"), [breaker("open", "web", "shop")]) == "disrupted"
+    assert (
+        status_levels.level(service("closed"), [breaker("half_open", "web", "shop")])
+        == "recovering"
+    )
+
+
+def test_who_reports_nothing_is_silent_whatever_was_said_last() -> None:
+    assert status_levels.level(service("open", stale=True), []) == "silent"
+    assert status_levels.level({"name": "shop", "instances": [], "breakers": []}, []) == "silent"
+
+
+def test_trouble_began_when_the_first_instance_left_closed() -> None:
+    changes = [Change(NOW - 30, "half_open"), Change(NOW - 35, "open"), Change(NOW - 60, "closed")]
+    assert status_levels.bad_since([breaker("open")], changes, NOW) == NOW - 60
+
+
+def test_a_moment_without_trouble_does_not_end_it() -> None:
+    changes = [
+        Change(NOW - 10, "closed"),
+        Change(NOW - 40, "half_open"),
+        Change(NOW - 300, "closed"),
+    ]
+    assert status_levels.bad_since([breaker("open")], changes, NOW) == NOW - 300
+
+
+def test_what_was_over_for_longer_is_another_trouble() -> None:
+    changes = [
+        Change(NOW - 10, "closed"),
+        Change(NOW - 10 - status_levels.CALM_S, "half_open"),
+        Change(NOW - 300, "closed"),
+    ]
+    assert status_levels.bad_since([breaker("open")], changes, NOW) == NOW - 10
+
+
+def test_two_breakers_in_turn_are_one_trouble() -> None:
+    views = [breaker("closed", name="posts"), breaker("open", name="social")]
+    changes = [
+        Change(NOW - 50, "half_open"),
+        Change(NOW - 100, "closed", breaker="social"),
+        Change(NOW - 400, "closed"),
+    ]
+    assert status_levels.bad_since(views, changes, NOW) == NOW - 400
+
+
+def test_what_history_does_not_know_says_itself_since_when() -> None:
+    assert status_levels.bad_since([breaker("open")], [], NOW) == NOW - 700
+
+
+def test_where_the_beginning_lies_too_far_back_nothing_is_claimed() -> None:
+    assert status_levels.bad_since([breaker("open")], [Change(NOW - 5, "half_open")], NOW) is None
+
+
+def test_what_works_tells_when_it_came_back() -> None:
+    back = {"at": NOW - 5, "before": "half_open", "after": "closed"}
+    lifted = {"at": NOW - 1, "before": "metrics_only", "after": "closed"}
+    views = [breaker("closed", last=back), breaker("closed", last=lifted)]
+    assert status_levels.calm_since(views) == NOW - 5
+    assert status_levels.calm_since([breaker("closed", last=None)]) is None
+
+
+@pytest.mark.parametrize(
+    ("levels", "line"),
+    [
+        ([], "There is nothing to show yet"),
+        (["working", "working"], "All services are working"),
+        (["working", "limited"], "Some services are limited"),
+        (["limited", "disrupted", "working"], "Some services are disrupted"),
+        (["disrupted"], "All services are disrupted"),
+    ],
+)
+def test_the_headline_is_the_worst(levels: list[str], line: str) -> None:
+    services = [status_levels.plain(str(n), level, None) for n, level in enumerate(levels)]
+    assert status_levels.headline(services)[1] == line
+
+
+def test_the_worst_comes_first() -> None:
+    services = [
+        status_levels.plain(name, level, None)
+        for name, level in (("b", "working"), ("a", "working"), ("c", "limited"))
+    ]
+    assert [each["name"] for each in sorted(services, key=status_levels.order)] == ["c", "a", "b"]

@@ -1,0 +1,39 @@
+"""Lets the pages see a fleet without one running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from breakers.protocol import messages as wire
+from dashboard.bus.memory import MemoryBus
+from dashboard.fleet.checkpoint_batch import Batch
+from dashboard.fleet.snapshot import reads
+from dashboard.fleet.snapshot.store import Mirror
+from dashboard.fleet.state import FleetState
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+
+
+@contextmanager
+def showing() -> Iterator[Callable[..., None]]:
+    """`show(service, *breakers, instance="one")` reports them; what was shown before stays."""
+    state = FleetState()
+
+    def show(service: str, *breakers: wire.BreakerReport, instance: str = "one") -> None:
+        report = wire.Report(
+            service=service,
+            instance=wire.Instance(id=instance),
+            boot=instance,
+            seq=1,
+            interval_s=1.0,
+            breakers=list(breakers),
+        )
+        state.fold(report, 1000.0, Batch())
+        mirror = Mirror(MemoryBus())
+        for frame in state.full_frames(1001.5):
+            mirror.lay(frame)
+        reads.use(mirror)
+
+    yield show
+    reads.use(Mirror(MemoryBus()))

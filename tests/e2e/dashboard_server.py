@@ -1,0 +1,174 @@
+"""A control room of its own: a dashboard, and a fleet that says what the test wants it to say."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+from playwright.sync_api import Browser, Page
+
+from tests.dashboard.child_process import Dashboard, embedded_dashboard
+from tests.examples.running import http
+
+HOSTILE = '</script><img src=x onerror="window.pwned=1">'
+INTERVAL_S = 5.0
+_numbers = count(1)
+SLASHES = "a/b?c=1#d %2F ☂"
+
+
+class House(Protocol):
+    """Where people log in."""
+
+    passwords: dict[str, str]
+    sessions: dict[str, Any]
+
+    @property
+    def url(self) -> str: ...
+
+
+def session(browser: Browser, house: House, person: str) -> Any:
+    """What a browser has kept of somebody's login, which happens once: hashing a password is meant
+    to take long."""
+    if person not in house.sessions:
+        page = browser.new_page()
+        page.goto(f"{house.url}/login")
+        page.get_by_label("Name").fill(person)
+        page.get_by_label("Password").fill(house.passwords[person])
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(f"{house.url}/")
+        house.sessions[person] = page.context.storage_state()
+        page.context.close()
+    return house.sessions[person]
+
+
+@dataclass
+class Room:
+    """Its dashboard, its people's passwords, and its services' agents."""
+
+    dashboard: Dashboard
+    passwords: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    seqs: dict[tuple[str, str], int] = field(default_factory=dict)
+    sessions: dict[str, Any] = field(default_factory=dict)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def url(self) -> str:
+        return self.dashboard.url
+
+    def report(self, service: str, *breakers: dict[str, Any], instance: str = "one") -> None:
+        """What an agent says."""
+        if service not in self.tokens:
+            self.tokens[service] = self.dashboard.token(service)
+        with self.turn:
+            self._send(service, instance, breakers)
+
+    def keep_alive(self) -> None:
+        """Say of every instance that nothing has changed: silent ones would be stale."""
+        for service, instance in tuple(self.seqs):
+            with self.turn:
+                self._send(service, instance, ())
+
+    def _send(self, service: str, instance: str, breakers: Sequence[dict[str, Any]]) -> None:
+        seq = self.seqs[service, instance] = self.seqs.get((service, instance), 0) + 1
+        body = {
+            "type": "report",
+            "service": service,
+            "instance": {"id": instance, "host": "here", "version": "1.4.2", "zone": "eu-1a"},
+            "boot": "b",
+            "seq": seq,
+            "interval_s": INTERVAL_S,
+            "breakers": list(breakers),
+        }
+        headers = {"Authorization": f"Bearer {self.tokens[service]}"}
+        answer = http.post(f"{self.url}/api/v1/reports", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+    def page(self, browser: Browser, person: str = "operator", **options: Any) -> Page:
+        """A fresh window in which `person` has logged in. What its console complains of is in
+        `page.complaints`."""
+        options.setdefault("viewport", {"width": 1440, "height": 900})
+        state = session(browser, self, person)
+        page = browser.new_context(storage_state=state, **options).new_page()
+        page.set_default_timeout(15_000)
+        complaints: list[str] = []
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.complaints = complaints  # type: ignore[attr-defined]
+        return page
+
+    def status_link(self) -> str:
+        """The address of a fresh link to the status page."""
+        raw = self.dashboard.python(
+            "from datetime import timedelta\n"
+            "from django.utils import timezone\n"
+            "from dashboard.access.models import Person\n"
+            "from dashboard.access.status_links import create_status_link\n"
+            "ada = Person.objects.get(username='admin')\n"
+            "raw = create_status_link(ada, 'board', timezone.now() + timedelta(days=1))\n"
+            "print(json.dumps(raw))"
+        )
+        return f"{self.url}/status/{raw}"
+
+
+def breaker(name: str, state: str = "closed", was: str = "", **more: Any) -> dict[str, Any]:
+    """What is said of a breaker; `was` adds the transition that led to its state."""
+    said: dict[str, Any] = {
+        "name": name,
+        "state": state,
+        "since_s": 2.0,
+        "counts": {"success": 30, "failure": 3},
+        "histogram": {"buckets": {"-36": 20, "-28": 10, "-20": 3}, "sum_s": 2.5},
+    }
+    if was:
+        window = {"calls": 20, "failures": 10, "consecutive_failures": 5}
+        change = {"id": next(_numbers), "ago_s": 0.5, "from": was, "to": state}
+        said["transitions"] = [{**change, "cause": "5 failures in a row", "window": window}]
+    return said | more
+
+
+def everything(room: Room) -> None:
+    """Each state there is, a cascade, and names that nobody would choose."""
+    room.report("web", breaker("api", "open", was="closed"))
+    room.report("web", breaker("api", "half_open"), instance="two")
+    room.report(
+        "api",
+        breaker("posts", "open", was="closed", policy={"timeout": 0.5}),
+        breaker("users", "half_open"),
+        breaker("mail", "metrics_only"),
+        breaker("search", "forced_closed"),
+        breaker("cache", "forced_open"),
+        breaker("db"),
+        breaker(SLASHES, "open", cause=HOSTILE),
+        breaker(HOSTILE, "open", was="closed", cause=HOSTILE),
+        breaker("x" * 120),
+    )
+
+
+@contextmanager
+def control_room(directory: Path) -> Iterator[Room]:
+    """One process on SQLite in debug, so that the styleguide is there too. A report is answered
+    when it is stored: that is soon here."""
+    settings = {"SWITCHGEAR_DEBUG": "1", "SWITCHGEAR_CHECKPOINT": "0.1"}
+    with embedded_dashboard(directory, **settings) as dashboard:
+        room = Room(dashboard)
+        for person in ("operator", "viewer", "admin"):
+            said = dashboard.manage("create_person", person, "--role", person)
+            room.passwords[person] = said.partition("password: ")[2].strip()
+        everything(room)
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(INTERVAL_S):
+                room.keep_alive()
+
+        heart = threading.Thread(target=beat, daemon=True)
+        heart.start()
+        yield room
+        over.set()
+        heart.join()
