@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from dashboard.access.roles import CHANGE_POLICIES, OPERATE
 from dashboard.web.action_catalogue import ACTS
+from dashboard.web.viewer_zone import zone_label, zone_name
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -17,4 +18,6 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "may_operate": user.has_perm(OPERATE),
         "may_change_policies": user.has_perm(CHANGE_POLICIES) and getattr(user, "is_staff", False),
         "acts": ACTS.values(),
+        "zone_name": zone_name(),
+        "zone_label": zone_label(),
     }

@@ -54,7 +54,7 @@ class ReleaseForm(forms.Form):
 
 
 class ForceForm(ReleaseForm):
-    """A reason and an end: some minutes from now, or a time of day in UTC."""
+    """A reason and an end: some minutes from now, or a time of day in the viewer's zone."""
 
     expires_in = forms.ChoiceField(
         label="For",
@@ -64,7 +64,7 @@ class ForceForm(ReleaseForm):
         error_messages={"invalid_choice": "Choose one of the times offered, or Until."},
     )
     until = forms.DateTimeField(
-        label="Until (UTC)",
+        label="Until",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
@@ -76,7 +76,7 @@ class ForceForm(ReleaseForm):
             until = cleaned.get("until")
             if until is None:
                 if "until" not in self.errors:
-                    self.add_error("until", "Say until when, in UTC.")
+                    self.add_error("until", "Say until when.")
             else:
                 left = until.astimezone(UTC) - timezone.now()
                 cleaned["seconds"] = left.total_seconds()

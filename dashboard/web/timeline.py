@@ -45,12 +45,12 @@ class TimelineForm(forms.Form):
         initial="24h",
     )
     since = forms.DateTimeField(
-        label="From (UTC)",
+        label="From",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}),
     )
     until = forms.DateTimeField(
-        label="To (UTC)",
+        label="To",
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}),
     )
@@ -70,7 +70,7 @@ class TimelineForm(forms.Form):
         if cleaned.get("range") == CUSTOM and not self.errors:
             since, until = cleaned.get("since"), cleaned.get("until")
             if since is None:
-                self.add_error("since", "Say from when, in UTC.")
+                self.add_error("since", "Say from when.")
             elif until is not None and until <= since:
                 self.add_error("until", "The end comes after the beginning.")
         return cleaned

@@ -3,6 +3,7 @@
 
 import { setText, svg } from "./dom.js";
 import { word } from "./format.js";
+import { day, full, minute, offset } from "./times.js";
 
 /** @import {Event, Shown} from "./timeline.js" */
 
@@ -130,7 +131,7 @@ function marks(lane, middle, scale) {
       access: () => svg("circle", { cx: x, cy: middle, r: 5 }),
     }[each.kind];
     const title = svg("title", {});
-    title.textContent = `${new Date(each.at * 1000).toLocaleString()}: ${each.said || word(each.after)}`;
+    title.textContent = `${full(each.at)}: ${each.said || word(each.after)}`;
     mark.append(shape ? shape() : svg("circle", { cx: x, cy: middle, r: 5 }), title);
     return mark;
   });
@@ -143,15 +144,11 @@ const STEPS_S = [60, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800
 function ticks(from, to, scale, label, width, height) {
   const room = Math.max(2, Math.floor((width - label) / 110));
   const step = STEPS_S.find((each) => (to - from) / each <= room) ?? 2_592_000;
-  const zone = new Date(from * 1000).getTimezoneOffset() * 60;
+  const zone = offset(from);
   const drawn = [];
-  for (let at = Math.ceil((from - zone) / step) * step + zone; at <= to; at += step) {
-    const moment = new Date(at * 1000);
+  for (let at = Math.ceil((from + zone) / step) * step - zone; at <= to; at += step) {
     const text = svg("text", { x: scale(at), y: 12, class: "tick" });
-    text.textContent =
-      step >= 43_200
-        ? moment.toLocaleDateString([], { month: "short", day: "numeric" })
-        : moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+    text.textContent = step >= 43_200 ? day(at) : minute(at);
     drawn.push(svg("line", { x1: scale(at), x2: scale(at), y1: 18, y2: height, class: "grid" }), text);
   }
   return drawn;

@@ -1,7 +1,8 @@
 import { openActs } from "./act.js";
 import { Charts } from "./charts.js";
 import { make, parts, setText, showState } from "./dom.js";
-import { latency, moment, percent, rate, utc, word } from "./format.js";
+import { latency, percent, rate, word } from "./format.js";
+import { moment, timeElement, utc } from "./times.js";
 import { listenToActs } from "./keys.js";
 import { showOverride } from "./row.js";
 import { start } from "./shell.js";
@@ -127,10 +128,7 @@ async function refreshTables() {
 function transitionRow(each) {
   const row = document.createElement("tr");
   const when = make("td", "");
-  const time = make("time", moment(each.at, store.now()));
-  time.setAttribute("datetime", new Date(each.at * 1000).toISOString());
-  time.title = utc(each.at);
-  when.append(time);
+  when.append(timeElement(each.at, moment(each.at, store.now())));
   const change = make("td", "");
   const chip = make("span", word(each.after), "chip");
   chip.dataset.state = each.after;

@@ -1,8 +1,9 @@
 /** The charts as tables, for who cannot see them or wants the figures. */
 
 import { make } from "./dom.js";
-import { moment as when, percent, utc, word } from "./format.js";
+import { percent, word } from "./format.js";
 import { ms, OUTCOMES, PERCENTILES } from "./plots.js";
+import { moment, timeElement } from "./times.js";
 
 /** @import {Piece, Series} from "./plots.js" */
 
@@ -38,12 +39,7 @@ function fill(into, head, rows, texts) {
 }
 
 /** @param {number} at @param {number} now */
-function time(at, now) {
-  const element = make("time", when(at, now));
-  element.setAttribute("datetime", new Date(at * 1000).toISOString());
-  element.title = utc(at);
-  return element;
-}
+const time = (at, now) => timeElement(at, moment(at, now));
 
 /** The points at which something was called, newest first. @param {Series} series */
 function points(series) {

@@ -2,8 +2,9 @@
 
 import { heatTable, latencyTable, rateTable, stateTable } from "./chart-tables.js";
 import { setText } from "./dom.js";
-import { moment as when, rank, utc } from "./format.js";
+import { rank } from "./format.js";
 import { CONFIG, heatAxis, heatTraces, latencyTraces, layout, rateTraces, stateTraces } from "./plots.js";
+import { fromWall, moment, utc, wall } from "./times.js";
 
 /** @import {Piece, Series} from "./plots.js" */
 /** @import {BreakerAtInstance} from "./types.js" */
@@ -220,7 +221,7 @@ export class Charts {
     setText(unzoom, `Back to ${words}`);
     const [from, to] = this.#span();
     const span = byId("span-words");
-    setText(span, this.zoomed ? `${when(from, this.now())} to ${when(to, this.now())}` : "");
+    setText(span, this.zoomed ? `${moment(from, this.now())} to ${moment(to, this.now())}` : "");
     span.title = this.zoomed ? `${utc(from)} to ${utc(to)}` : "";
     const url = new URL(location.href);
     for (const name of ["range", "from", "to"]) url.searchParams.delete(name);
@@ -250,7 +251,7 @@ export class Charts {
       element.on("plotly_relayout", (/** @type {any} */ change) => {
         const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
         if (from === undefined || to === undefined) return;
-        this.#zoom(secondsOf(from), secondsOf(to));
+        this.#zoom(fromWall(from), fromWall(to));
       });
     }
   }
@@ -295,7 +296,7 @@ export class Charts {
 
   #slide() {
     if (!plotly() || !this.series || document.hidden || this.zoomed) return;
-    const range = this.#span().map((at) => new Date(at * 1000));
+    const range = this.#span().map(wall);
     for (const id of [IDS.rate, IDS.latency, IDS.heat]) {
       if (!byId(id).hidden) plotly().update(id, {}, { "xaxis.range": range });
     }
@@ -314,12 +315,4 @@ function react(id, traces, shape) {
 async function json(url) {
   const answer = await fetch(url).catch(() => null);
   return answer?.ok ? answer.json() : null;
-}
-
-/** Plotly tells a moment as local time, and midnight as a day alone, which would be read as UTC.
- * @param {string | number | Date} value @returns {number} Unix seconds */
-function secondsOf(value) {
-  if (typeof value !== "string") return Number(value) / 1000;
-  const text = value.length > 10 ? value.replace(" ", "T") : `${value}T00:00`;
-  return new Date(text).getTime() / 1000;
 }

@@ -70,21 +70,6 @@ export function countdown(seconds) {
   return `${Math.floor(s / 60)}:${two(s % 60)}`;
 }
 
-/** The viewer's own time of day. @param {number} at Unix seconds */
-export const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour12: false });
-
-/** For a title: the same moment in UTC. @param {number} at Unix seconds */
-export const utc = (at) => `${new Date(at * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
-
-/** A moment in the viewer's zone, with its day where that is not today's.
- * @param {number} at Unix seconds @param {number} now */
-export function moment(at, now) {
-  const then = new Date(at * 1000);
-  if (then.toDateString() === new Date(now * 1000).toDateString()) return clock(at);
-  const day = then.toLocaleDateString([], { month: "short", day: "numeric" });
-  return `${day}, ${clock(at)}`;
-}
-
 /** By service, then by breaker; for thousands of names, thus without a collation.
  * @param {{service: string, name: string}} a @param {{service: string, name: string}} b */
 export function byName(a, b) {

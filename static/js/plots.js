@@ -2,6 +2,7 @@
 
 import { colour as ink } from "./colours.js";
 import { word } from "./format.js";
+import { wall } from "./times.js";
 
 /**
  * @typedef {{from: number, to: number, step_s: number, t: number[],
@@ -41,13 +42,10 @@ const ROUND_MS = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 
 
 export const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, scrollZoom: false };
 
-/** @param {number} at Unix seconds */
-export const moment = (at) => new Date(at * 1000);
-
 /** @param {Series} series */
 export function rateTraces(series) {
   const { t, rate, step_s: width } = series;
-  const x = t.map((at) => moment(at + width / 2));
+  const x = t.map((at) => wall(at + width / 2));
   return OUTCOMES.filter(([name]) => name === "success" || rate[name].some(Boolean)).map(
     ([name, label, pattern]) => ({
       x,
@@ -68,7 +66,7 @@ export function rateTraces(series) {
 /** @param {Series} series @param {number | null} timeoutMs */
 export function latencyTraces(series, timeoutMs) {
   const { t, latency, step_s: width } = series;
-  const x = t.map((at) => moment(at + width / 2));
+  const x = t.map((at) => wall(at + width / 2));
   const lone = t.length < 3 || sparse(latency.p50_ms);
   /** @type {any[]} */
   const traces = PERCENTILES.map(([name, label, dash, token]) => ({
@@ -91,7 +89,7 @@ const sparse = (values) => values.filter((each) => each !== null).length < 12;
 
 /** @param {Series} series @param {number} y */
 const timeoutLine = (series, y) => ({
-  x: [moment(series.from - 86_400), moment(series.to + 86_400)],
+  x: [wall(series.from - 86_400), wall(series.to + 86_400)],
   y: [y, y],
   name: "timeout",
   mode: "lines",
@@ -164,7 +162,7 @@ export function stateTraces(pieces) {
     type: "bar",
     orientation: "h",
     name: word(state),
-    base: those.map((each) => moment(each.from)),
+    base: those.map((each) => wall(each.from)),
     x: those.map((each) => (each.to - each.from) * 1000),
     y: those.map((each) => each.id),
     customdata: those.map((each) => each.cause),

@@ -1,5 +1,6 @@
 import { breakerUrl, cloneTemplate, parts, setText } from "./dom.js";
-import { clock, countdown, latency, percent, rank, rate, span, utc, word } from "./format.js";
+import { countdown, latency, percent, rank, rate, span, word } from "./format.js";
+import { clock, utc } from "./times.js";
 import { drawSpark } from "./spark.js";
 
 /** @import {BreakerView, Entry, Last, OverrideView} from "./types.js" */

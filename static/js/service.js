@@ -1,7 +1,8 @@
 /** The page of one service, live. */
 
 import { breakerUrl, make, parts, setText, showState, svg } from "./dom.js";
-import { countdown, latency, noRoom, percent, rank, rate, span, utc, word } from "./format.js";
+import { countdown, latency, noRoom, percent, rank, rate, span, word } from "./format.js";
+import { utc } from "./times.js";
 import { start } from "./shell.js";
 
 /** @import {BreakerView, InstanceView} from "./types.js" */

@@ -1,4 +1,5 @@
-import { clock, span, utc, word } from "./format.js";
+import { span, word } from "./format.js";
+import { clock, utc } from "./times.js";
 import { Live } from "./live.js";
 import { Store } from "./store.js";
 

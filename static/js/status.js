@@ -1,5 +1,7 @@
 /** The status page for stakeholders: asks again every ten seconds, and says so when it cannot. */
 
+import { clock, day, minute, timeElement } from "./times.js";
+
 const EVERY_MS = 10_000;
 const OLD_AFTER_S = 45;
 
@@ -9,7 +11,6 @@ const OLD_AFTER_S = 45;
 const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 let heardAt = Date.now() / 1000;
 
-rewriteTimes();
 setInterval(tellAge, 5000);
 let next = setTimeout(ask, EVERY_MS);
 addEventListener("online", ask);
@@ -42,7 +43,7 @@ function show(shown) {
   document.title = `${shown.headline} · Status`;
   part("services").replaceChildren(...shown.services.map(item));
   part("none").hidden = shown.services.length > 0;
-  part("updated").replaceChildren("As of ", time(shown.at, { timeStyle: "medium" }));
+  part("updated").replaceChildren("As of ", timeElement(shown.at, clock(shown.at)));
 }
 
 /** @param {Plain} service */
@@ -51,7 +52,7 @@ function item(service) {
   element.dataset.level = service.level;
   const since = text("p", "", "since");
   if (service.since) {
-    since.append("Since ", time(service.since, { dateStyle: "medium", timeStyle: "short" }));
+    since.append("Since ", timeElement(service.since, `${day(service.since)}, ${minute(service.since)}`));
   }
   const sign = text("span", "", "sign");
   sign.setAttribute("aria-hidden", "true");
@@ -65,17 +66,6 @@ function item(service) {
   return element;
 }
 
-/** The viewer's own time, with UTC on hover.
- * @param {number} at Unix seconds @param {Intl.DateTimeFormatOptions} style */
-function time(at, style) {
-  const moment = new Date(at * 1000);
-  const element = document.createElement("time");
-  element.dateTime = moment.toISOString();
-  element.title = `${moment.toISOString().slice(0, 19).replace("T", " ")} UTC`;
-  element.textContent = moment.toLocaleString([], style);
-  return element;
-}
-
 /** @param {string} tag @param {string} words @param {string} [name] */
 function text(tag, words, name = "") {
   const element = document.createElement(tag);
@@ -84,23 +74,12 @@ function text(tag, words, name = "") {
   return element;
 }
 
-/** What the server wrote in UTC is shown in the viewer's own time. */
-function rewriteTimes() {
-  for (const each of document.querySelectorAll("time")) {
-    const at = Date.parse(each.dateTime) / 1000;
-    const inList = each.closest("li");
-    each.replaceWith(
-      time(at, inList ? { dateStyle: "medium", timeStyle: "short" } : { timeStyle: "medium" }),
-    );
-  }
-}
-
 function tellAge() {
   const age = Date.now() / 1000 - heardAt;
   const old = part("old");
   old.hidden = age < OLD_AFTER_S;
   if (!old.hidden) {
-    const since = new Date(heardAt * 1000).toLocaleTimeString([], { timeStyle: "short" });
+    const since = minute(heardAt);
     const words = `This page could not update since ${since}: things may have changed. It keeps trying.`;
     if (old.textContent !== words) old.textContent = words;
   }

@@ -2,8 +2,8 @@
 
 import { Axis } from "./axis.js";
 import { breakerUrl, make, serviceUrl, setText } from "./dom.js";
-import { moment, utc } from "./format.js";
 import { start } from "./shell.js";
+import { moment, timeElement } from "./times.js";
 
 /**
  * @typedef {{id: string, at: number, until: number, kind: string, service: string,
@@ -127,10 +127,7 @@ function rowOf(event, fresh) {
   if (event.after) row.dataset.state = event.after;
   if (fresh) row.classList.add("fresh");
   const when = make("td", "", "when");
-  const time = make("time", moment(event.at, shown.now));
-  time.setAttribute("datetime", new Date(event.at * 1000).toISOString());
-  time.title = utc(event.at);
-  when.append(time);
+  when.append(timeElement(event.at, moment(event.at, shown.now)));
   const what = make("td", "", "what");
   what.append(make("span", KINDS[event.kind] ?? event.kind, "kind"), make("b", event.said));
   if (event.count > 1) what.title = event.instances.join(", ");

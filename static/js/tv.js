@@ -5,6 +5,7 @@ import { byName, percent, rank, rate, span, word } from "./format.js";
 import { headline } from "./headline.js";
 import { start } from "./shell.js";
 import { keyOf } from "./store.js";
+import { iso, minute } from "./times.js";
 
 /** @import {BreakerView} from "./types.js" */
 
@@ -83,9 +84,9 @@ function rowHeight() {
 }
 
 function tellTime() {
-  const now = new Date();
-  setText(byId("clock"), now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false }));
-  setText(byId("utc"), `${now.toISOString().slice(11, 16)} UTC`);
+  const now = Date.now() / 1000;
+  setText(byId("clock"), minute(now));
+  setText(byId("utc"), `${iso(now).slice(11, 16)} UTC`);
 }
 
 /** Screens that nobody touches fall asleep, where the browser is not asked to stay awake. */
