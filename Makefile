@@ -6,7 +6,7 @@ LOCK := requirements/requirements.lock
 STAMP := .venv/.locked
 COMPILED := breakers/.compiled
 
-.PHONY: help venv demo dashboard test check soak bench format lock system screenshots icons clean
+.PHONY: help venv demo dashboard test check check-js soak bench format lock system screenshots icons clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,18 @@ check: venv ## Lint, types and architecture
 	@$(BIN)/ruff check .
 	@SWITCHGEAR_DEBUG=1 $(BIN)/mypy breakers dashboard examples tests/typed
 	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory check-js
+
+NODE_STAMP := node_modules/.locked
+
+# Node only checks static/js; nothing it installs is served. CI must have it, a laptop need not.
+check-js: ## Types and lint of static/js
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE_STAMP) && npm run --silent check; \
+	elif [ -n "$$CI" ]; then echo "npm is missing: install Node 18 or newer to check static/js"; exit 1; \
+	else echo "npm is missing: static/js was not checked (apt-get install nodejs npm)"; fi
+
+$(NODE_STAMP): package.json package-lock.json
+	@npm ci --silent --no-audit --no-fund && touch $@
 
 # Most tests wait more than they compute, so that three at a time fill two cores. What starts servers
 # and browsers computes, a file or a folder in one process (see tests/conftest.py), browsers last.

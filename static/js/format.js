@@ -39,17 +39,17 @@ export function latency(ms) {
   return `${ms >= 10 ? ms.toFixed(0) : ms.toFixed(1)} ms`;
 }
 
-/** @param {number} rate */
-export function rate(rate) {
-  if (rate >= 10_000) return Math.round(rate).toLocaleString("en");
-  return rate >= 100 ? rate.toFixed(0) : rate.toFixed(1);
+/** @param {number} calls a second */
+export function rate(calls) {
+  if (calls >= 10_000) return Math.round(calls).toLocaleString("en");
+  return calls >= 100 ? calls.toFixed(0) : calls.toFixed(1);
 }
 
-/** @param {number | null} percent */
-export function percent(percent) {
-  if (percent === null) return "–";
-  if (percent > 0 && percent < 0.1) return "<0.1%";
-  return `${percent >= 10 || percent === 0 ? percent.toFixed(0) : percent.toFixed(1)}%`;
+/** @param {number | null} share in per cent */
+export function percent(share) {
+  if (share === null) return "–";
+  if (share > 0 && share < 0.1) return "<0.1%";
+  return `${share >= 10 || share === 0 ? share.toFixed(0) : share.toFixed(1)}%`;
 }
 
 /** A span of time, short. @param {number} seconds */

@@ -16,11 +16,11 @@ export function layered(nodes, edges) {
   const sound = edges.filter((each) => known.has(each.from) && known.has(each.to) && each.from !== each.to);
   const next = neighbours(ids, withoutCycles(ids, sound));
   const layers = ordered(layersOf(ids, next), next);
-  const places = new Map();
+  const found = new Map();
   layers.forEach((layer, n) => {
-    layer.forEach((id, place) => places.set(id, { layer: n, place, of: layer.length }));
+    layer.forEach((id, place) => found.set(id, { layer: n, place, of: layer.length }));
   });
-  return places;
+  return found;
 }
 
 /** Turn round the edges that close a circle, going through the nodes by name.

@@ -3,6 +3,8 @@ const ASK_AFTER_MS = 13_000;
 const DEAD_AFTER_MS = 22_000;
 const ASK_AGAIN_MS = 500;
 
+/** @typedef {"live" | "connecting" | "lost" | "silent"} Status */
+
 /**
  * The live socket: connects, reconnects with jitter, and notices gaps and silence.
  *
@@ -10,6 +12,11 @@ const ASK_AGAIN_MS = 500;
  * lost, or silent: connected, but the dashboard itself hears nothing of the fleet).
  */
 export class Live extends EventTarget {
+  /** @type {Status | undefined} */
+  status;
+  /** @type {WebSocket | undefined} */
+  socket;
+
   /** @param {string[]} services names, or ["*"]
    * @param {"full" | "wall"} detail */
   constructor(services, detail = "full") {
@@ -18,6 +25,7 @@ export class Live extends EventTarget {
     /** @type {Map<string, number>} */
     this.seqs = new Map();
     this.attempts = 0;
+    this.timer = 0;
     this.heardAt = 0;
     /** Unix seconds of our clock: what is shown is of then. */
     this.newsAt = 0;
@@ -107,7 +115,7 @@ export class Live extends EventTarget {
     }, ms);
   }
 
-  /** @param {"live" | "connecting" | "lost" | "silent"} status */
+  /** @param {Status} status */
   #say(status) {
     if (status === this.status) return;
     this.status = status;

@@ -181,7 +181,7 @@ function addressOf(node) {
 function update() {
   const vertical = canvas.classList.contains("vertical");
   const top = Math.max(1, ...graph.lines.map((each) => each.view.rate));
-  for (const { view, from, to } of graph.lines) {
+  for (const { view, to } of graph.lines) {
     const key = keyOf(view.service, view.name);
     const edge = edges.get(key);
     if (edge) {

@@ -19,7 +19,8 @@ export function rowMenu(wall) {
       link.href = link.dataset.act ? `${url}/${link.dataset.act}` : url;
     }
     setText(part.whom, `${breaker} of ${service}`);
-    menu.showPopover({ source: /** @type {HTMLElement} */ (button) });
+    // TypeScript does not know the argument yet.
+    /** @type {any} */ (menu).showPopover({ source: button });
     place(menu, button);
   });
   menu.addEventListener("click", () => menu.hidePopover());

@@ -112,7 +112,7 @@ export function heatTraces(series) {
   return [
     {
       type: "heatmap",
-      x: [...t, t[t.length - 1] + width].map(moment),
+      x: [...t, t[t.length - 1] + width].map(wall),
       y: Array.from({ length: rows + 1 }, (_, row) => row),
       z,
       text,
@@ -197,7 +197,7 @@ export function layout(range, more = {}) {
     hovermode: "closest",
     hoverlabel: { bgcolor: ink("--raised"), bordercolor: ink("--line-strong"), font: { color: ink("--ink") } },
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
-    xaxis: { ...axis, type: "date", range: range.map(moment), showgrid: false, fixedrange: false, ...xTicks(range) },
+    xaxis: { ...axis, type: "date", range: range.map(wall), showgrid: false, fixedrange: false, ...xTicks(range) },
     yaxis: { ...axis, rangemode: "tozero", nticks: 5, fixedrange: true, ...yaxis },
     ...rest,
   };

@@ -17,7 +17,8 @@ export class Row {
     this.element = /** @type {HTMLElement} */ (cloneTemplate("row-template").firstElementChild);
     this.parts = parts(this.element);
     const paths = this.element.querySelectorAll("path");
-    [this.calls, this.errors] = [paths[0], paths[1]];
+    this.calls = paths[0];
+    this.errors = paths[1];
     this.use = this.parts.state.querySelector("use");
     this.word = /** @type {HTMLElement} */ (this.parts.state.querySelector("b"));
     this.menu = this.element.querySelector("[data-menu]");

@@ -100,8 +100,8 @@ export function wall(at) {
  * @returns {number} Unix seconds */
 export function fromWall(text) {
   if (typeof text !== "string") return Number(text) / 1000;
-  const full = text.length > 10 ? text.replace(" ", "T") : `${text}T00:00`;
-  const asUtc = Date.parse(`${full}Z`);
+  const stamp = text.length > 10 ? text.replace(" ", "T") : `${text}T00:00`;
+  const asUtc = Date.parse(`${stamp}Z`);
   const before = offset((asUtc - DAY_MS) / 1000);
   const after = offset((asUtc + DAY_MS) / 1000);
   // The earlier moment has the larger offset; it is right where it reads as what was given.

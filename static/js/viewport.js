@@ -34,6 +34,12 @@ export class Viewport {
     /** A row that stays in the document wherever the screen is: it has the focus. */
     this.kept = "";
     this.top = 0;
+    this.rowH = 0;
+    this.groupH = 0;
+    this.headH = 0;
+    this.tileW = 0;
+    this.gap = 0;
+    this.width = 0;
     this.measure();
   }
 
