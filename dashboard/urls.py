@@ -5,6 +5,10 @@ from django.urls import include, path
 
 from dashboard.observability.health import healthz, metrics, readyz
 
+handler400 = "dashboard.web.error_pages.bad_request"
+handler403 = "dashboard.web.error_pages.forbidden"
+handler404 = "dashboard.web.error_pages.not_found"
+
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),

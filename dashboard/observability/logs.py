@@ -3,6 +3,7 @@ the connection or the task that it belongs to."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import structlog
@@ -11,6 +12,21 @@ FORMATS: Final = ("json", "text")
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # What the servers say of every connection is said better by `dashboard.observability.request_ids`.
 _QUIETER: Final = ("uvicorn.access", "websockets", "httpx", "asyncio")
+# Control characters, line and paragraph separators, and those that turn the direction of text.
+_UNPRINTABLE: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def escape_controls(logger: Any, name: str, event: Any) -> Any:
+    """Write control characters as escapes, so that nobody who is logged can forge a line.
+
+    Line breaks stay in tracebacks alone, which the renderer adds later.
+    """
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], value)
+    return event
 
 
 def configuration(format: str, level: str) -> dict[str, Any]:
@@ -21,6 +37,7 @@ def configuration(format: str, level: str) -> dict[str, Any]:
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        escape_controls,
     ]
     last: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

@@ -3,13 +3,15 @@ face tell it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from typing import Any, Final
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django.conf import settings
 from prometheus_client import make_wsgi_app
@@ -22,6 +24,9 @@ from dashboard.observability import metrics as telemetry
 logger = logging.getLogger("switchgear")
 # So many ticks late at least is a worker that does not tick.
 _TICKS_ALLOWED: Final = 20
+# Connections to the metrics port at once, and how long one may be silent.
+_CONNECTIONS: Final = 32
+_IDLE_S: Final = 2.0
 _StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -98,11 +103,43 @@ def serve(what_is_wrong: Callable[[], str]) -> None:
         )
         return [json.dumps({"status": wrong or "ok"}).encode()]
 
-    server = make_server(settings.METRICS_HOST, settings.METRICS_PORT, answer, handler_class=_Quiet)
+    server = make_server(
+        settings.METRICS_HOST, settings.METRICS_PORT, answer, _ThreadedServer, _Handler
+    )
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     logger.info("metrics are at %s:%d", settings.METRICS_HOST, settings.METRICS_PORT)
 
 
-class _Quiet(WSGIRequestHandler):
+class _ThreadedServer(ThreadingMixIn, WSGIServer):
+    """A thread for each connection, and a bound on how many there are: one that is idle, or many,
+    keep nobody from `/healthz`."""
+
+    daemon_threads = True
+    _slots = threading.BoundedSemaphore(_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._slots.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _IDLE_S
+
+    def handle(self) -> None:
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            super().handle()
+
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing of each scrape."""
+        """Scrapes are not logged."""

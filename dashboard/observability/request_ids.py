@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import structlog
 
@@ -18,6 +19,8 @@ logger = logging.getLogger("switchgear.request")
 _HEADER: Final = b"x-request-id"
 _SOUND: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Asked every few seconds by machines, which look at the answer.
+# Whoever has the address of a status page can read it.
+_TOKEN: Final = re.compile(r"^(/status/)[^/]+")
 _QUIET: Final = ("/healthz", "/readyz", "/metrics", "/static/")
 
 
@@ -58,12 +61,17 @@ def id_of(scope: Scope) -> str:
     return uuid.uuid4().hex
 
 
+def loggable(path: str) -> str:
+    """A path as logs may hold it: control characters escaped, tokens of status links left out."""
+    return quote(_TOKEN.sub(r"\1***", path), safe="/:@!$&'()*+,;=~")
+
+
 def _tell(scope: Scope, status: int, took_s: float) -> None:
     logger.log(
         logging.WARNING if status >= 500 else logging.INFO,
         "%s %s %s",
         scope["method"],
-        scope["path"],
+        loggable(scope["path"]),
         status or "cut off",
         extra={"status": status, "took_ms": round(took_s * 1000, 1)},
     )

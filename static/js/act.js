@@ -60,8 +60,28 @@ function token() {
 }
 
 /** @param {string} url @param {RequestInit} options */
-const send = (url, options) =>
+const post = (url, options) =>
   fetch(url, { ...options, headers: { ...HEADERS, "X-CSRFToken": token() } }).catch(() => null);
+
+/** Send; where another tab has logged in since, with the fresh token that the server gives, once more.
+ * @param {string} url @param {RequestInit} options */
+async function send(url, options) {
+  const response = await post(url, options);
+  if (response?.status !== 403) return response;
+  const fresh = (await refusal(response))?.token;
+  if (!fresh) return response;
+  for (const input of document.querySelectorAll("input[name=csrfmiddlewaretoken]")) {
+    if (input instanceof HTMLInputElement) input.value = fresh;
+  }
+  if (options.body instanceof URLSearchParams && options.body.has("csrfmiddlewaretoken")) {
+    options.body.set("csrfmiddlewaretoken", fresh);
+  }
+  return post(url, options);
+}
+
+/** What the server says of a refused request, if it says it as JSON. @param {Response} response
+ * @returns {Promise<{token?: string, errors?: Record<string, string[]>} | null>} */
+const refusal = (response) => response.clone().json().catch(() => null);
 
 /** @param {string} url @param {RequestInit} options */
 async function load(url, options = {}) {
@@ -105,13 +125,10 @@ function tell(title, outcome) {
 async function trouble(response) {
   if (!response) return "The dashboard cannot be reached; nothing was done. Try again.";
   if (response.redirected) return "You are logged out; nothing was done. Log in and try again.";
+  const errors = (await refusal(response))?.errors;
+  if (errors) return Object.values(errors).flat().join(" ");
   if (response.status === 403) return "You may not do this; nothing was done.";
-  try {
-    const { errors } = await response.clone().json();
-    return Object.values(errors).flat().join(" ");
-  } catch {
-    return `The dashboard answered ${response.status}; whether it was done is shown on the wall.`;
-  }
+  return `The dashboard answered ${response.status}; whether it was done is shown on the wall.`;
 }
 
 /** @param {HTMLFormElement} form @param {string} words */

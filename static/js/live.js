@@ -53,7 +53,8 @@ export class Live extends EventTarget {
     socket.addEventListener("message", (event) => this.#take(JSON.parse(event.data)));
     socket.addEventListener("close", (event) => {
       if (socket !== this.socket) return;
-      if (event.code === 4401) location.reload();
+      // The session has ended or the role has changed: the page says so, and the log-in leads back.
+      if (event.code === 4401 || event.code === 4403) location.reload();
       else this.#lost();
     });
   }

@@ -8,9 +8,11 @@ from collections import deque
 from typing import Final, Literal
 
 import msgspec
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from dashboard.api.browsers.eager_tasks import eager
+from dashboard.api.browsers.session_watch import Grant, role_of, session_watch
 from dashboard.common.connections import GOING_AWAY, REASON, doors
 from dashboard.fleet.snapshot.process import mirror
 from dashboard.observability.metrics import told
@@ -52,6 +54,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(LOGIN_NEEDED, "log in first")
             return
         self._send_frame = self.scope[FRAMES_OUT]
+        grant = await database_sync_to_async(self._grant)()
+        self._watch = session_watch.add(grant, self._end)
         self._is_let_in = True
         told.browsers += 1
         self._door = doors.enter(self._leave)
@@ -61,6 +65,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if self._is_let_in:
             told.browsers -= 1
             doors.left(self._door)
+            session_watch.remove(self._watch)
         if (writer := self._writer) is not None:
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -118,9 +123,16 @@ class LiveConsumer(AsyncWebsocketConsumer):
         finally:
             self._writer = None
 
+    def _grant(self) -> Grant:
+        person = self.scope["user"]
+        return Grant(self.scope["session"].session_key, person.pk, role_of(person))
+
     async def _leave(self) -> None:
         """Tell the browser to come back elsewhere."""
+        await self._end(GOING_AWAY, REASON)
+
+    async def _end(self, code: int, reason: str) -> None:
         mirror().forget(self._take)
         if self._writer is not None:
             self._writer.cancel()
-        await self.close(GOING_AWAY, REASON)
+        await self.close(code, reason)

@@ -27,12 +27,17 @@ def cookie(dashboard: Dashboard, tmp_path_factory: pytest.TempPathFactory) -> st
     dashboard.manage("collectstatic", "--noinput", "-v0")
     dashboard.manage("create_person", "eve", "--role", "viewer", "--password-file", str(file))
     with httpx.Client(base_url=dashboard.url, trust_env=False) as client:
-        page = client.get("/login").text
-        token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page)
-        assert token
-        form = {"username": "eve", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
-        assert client.post("/login", data=form).status_code == 302
-        return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        return log_in(client)
+
+
+def log_in(client: httpx.Client) -> str:
+    """Log in as the viewer; the cookies of the session."""
+    page = client.get("/login").text
+    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page)
+    assert token
+    form = {"username": "eve", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+    assert client.post("/login", data=form).status_code == 302
+    return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
 
 
 @contextmanager
@@ -131,3 +136,19 @@ def test_the_snapshot_is_there_for_scripts_too(dashboard: Dashboard, cookie: str
     answer = httpx.get(url, headers={"Cookie": cookie}, trust_env=False)
     assert answer.json()["type"] == "snapshot"
     assert httpx.get(url, trust_env=False).status_code == 302
+
+
+def test_a_socket_ends_within_five_seconds_of_the_log_out(
+    dashboard: Dashboard, cookie: str
+) -> None:
+    with httpx.Client(base_url=dashboard.url, trust_env=False) as client:
+        own = log_in(client)
+        with socket(dashboard, own) as opened:
+            subscribe(opened, "nothing")
+            token = client.cookies["csrftoken"]
+            client.post("/logout", data={"csrfmiddlewaretoken": token})
+            with pytest.raises(ConnectionClosed) as closed:
+                opened.recv(timeout=5)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 4401
+            assert "log in again" in closed.value.rcvd.reason
