@@ -1,4 +1,4 @@
-"""The acts that pages offer, and how far each reaches."""
+"""The acts that pages offer, and the reach of each."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from dashboard.control.override_writes import Target
 
 @dataclass(frozen=True)
 class Act:
-    """An act on breakers: what the button says, and what it does to calls.
+    """An act on breakers: its button and its effect on calls.
 
-    `reach` says what the act does to the calls, with `{calls}` and `{whom}` to fill in; `key` is
-    the wall's.
+    `reach` is a template with `{calls}` and `{whom}`; `key` is its shortcut on the wall.
     """
 
     slug: str
@@ -74,13 +73,13 @@ ACTS: Final = {
     )
 }
 
-# How far an act goes from the breakers that were chosen.
+# Scopes of an act, from the chosen breakers outwards.
 SELECTED, INSTANCES, FLEET = "selected", "instances", "fleet"
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What an act would touch: calls a second, instances, services, breakers."""
+    """What an act affects: calls a second, instances, services, breakers."""
 
     rate: float
     instances: int
@@ -104,8 +103,8 @@ class Reach:
 
 
 def reach(snapshot: dict[str, Any], targets: Iterable[Target]) -> Reach:
-    """How far an act on these would go, by what the fleet reports now. Of a breaker on some
-    instances only, the calls are taken in proportion: nobody reports them one by one."""
+    """The reach of an act on these targets, from the current snapshot. For an act on some
+    instances the calls are prorated, because figures are kept by breaker, not by instance."""
     views = {
         (service["name"], each["name"]): each
         for service in snapshot["services"]

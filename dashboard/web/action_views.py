@@ -1,7 +1,7 @@
-"""The forms of acts: on one breaker, on many, and their undoing.
+"""Views that force, release and undo overrides: on one breaker, on many.
 
-Each is a page of its own, and the inside of a dialog when a script asks for it: then JSON says how
-it went, service by service, and 422 brings the form back with what is wrong at each field.
+Each form is a page of its own, and a dialog fragment when a script requests it. A script gets the
+result by service as JSON, or status 422 with the form and the error at each field.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from dashboard.web.forms import ForceForm, ReleaseForm, TargetsField
 
 @dataclass(frozen=True)
 class Scope:
-    """A choice of how far to go, and what that touches."""
+    """One choice of scope, with the instances and calls that it affects."""
 
     value: str
     title: str
@@ -54,14 +54,13 @@ def one(request: HttpRequest, service: str, breaker: str, slug: str) -> HttpResp
     target = Target(service, breaker)
     if _unknown([target]):
         raise Http404(f"No instance of {service} has reported a breaker named {breaker}.")
-    asked = request.method == "GET"
-    return _answer(request, person, chosen, [target], asked)
+    return _answer(request, person, chosen, [target], is_blank=request.method == "GET")
 
 
 @require_POST
 def many(request: HttpRequest, slug: str) -> HttpResponse:
-    """Act on the breakers in `targets`, pairs of service and breaker as JSON. With `ask` it only
-    brings the form, which says what the act would do."""
+    """Act on the breakers in `targets`, pairs of service and breaker as JSON. With `preview` it
+    only renders the form, which says what the act would do."""
     chosen, person = _allowed(request, slug)
     try:
         targets = TargetsField().clean(request.POST.get("targets", ""))
@@ -71,12 +70,12 @@ def many(request: HttpRequest, slug: str) -> HttpResponse:
         first = f"{unknown[0].breaker} of {unknown[0].service}"
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         return _refused({"targets": [f"No instance has reported {first}{more}."]})
-    return _answer(request, person, chosen, targets, asked="ask" in request.POST)
+    return _answer(request, person, chosen, targets, is_blank="preview" in request.POST)
 
 
 @require_POST
 def undo(request: HttpRequest, act_id: str) -> HttpResponse:
-    """Undo an act, where nobody has changed since what it did."""
+    """Undo an act on every breaker that nobody has changed since."""
     person = request.user
     if not isinstance(person, Person):
         raise PermissionDenied("Operators only.")
@@ -98,7 +97,7 @@ def _allowed(request: HttpRequest, slug: str) -> tuple[Act, Person]:
 
 
 def _unknown(targets: Sequence[Target]) -> list[Target]:
-    """Those that no instance reports and no policy names."""
+    """Targets that no instance reports and no policy names."""
     return [
         each
         for each in targets
@@ -108,11 +107,11 @@ def _unknown(targets: Sequence[Target]) -> list[Target]:
 
 
 def _answer(
-    request: HttpRequest, person: Person, chosen: Act, targets: list[Target], asked: bool
+    request: HttpRequest, person: Person, chosen: Act, targets: list[Target], is_blank: bool
 ) -> HttpResponse:
     in_dialog = request.headers.get("X-Requested-With") == "fetch"
     make = ForceForm if chosen.needs_end else ReleaseForm
-    form = make(None if asked else request.POST)
+    form = make(None if is_blank else request.POST)
     if form.is_bound and form.is_valid() and (outcome := _act(form, person, chosen, targets)):
         if in_dialog:
             return _done(outcome)
@@ -136,7 +135,7 @@ def _answer(
 
 
 def _scopes(chosen: Act, targets: list[Target]) -> list[Scope]:
-    """The chosen breakers, and their namesakes in the whole fleet where there are any."""
+    """The chosen breakers, and those of the same names in the whole fleet if there are any."""
     shot = snapshot()
     near = reach(shot, targets)
     single = len(targets) == 1
@@ -154,7 +153,7 @@ def _scopes(chosen: Act, targets: list[Target]) -> list[Scope]:
 def _act(
     form: ReleaseForm, person: Person, chosen: Act, targets: list[Target]
 ) -> actions.Outcome | None:
-    """Do it; what the service refuses is shown at the form's field."""
+    """Perform the act. Errors of the service layer are shown at the form's field."""
     data = form.cleaned_data
     if data["scope"] == FLEET:
         targets = everywhere(snapshot(), targets)

@@ -35,7 +35,7 @@ _BACK_S: Final = 90 * 86_400
 
 @require_GET
 def breaker(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
-    """Live figures, charts, instances, transitions, the policy in force, and who did what to it."""
+    """Live figures, charts, instances, transitions, the policy in force, and the audit trail."""
     view = breaker_view(service, breaker)
     head = policies.head(service, breaker)
     if view is None and head is None:

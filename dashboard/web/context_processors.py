@@ -1,4 +1,4 @@
-"""What every template may show."""
+"""Variables of every template."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from dashboard.web.viewer_zone import zone_label, zone_name
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """What the viewer may do, the acts there are, and where the demo's own page is."""
+    """The user's permissions, the acts, and the address of the demo's page."""
     user = request.user
     return {
         "demo_url": settings.DEMO_URL,

@@ -1,4 +1,4 @@
-"""The forms behind the buttons. They shape the input; the services decide."""
+"""Forms of acts. They parse the input; the service layer validates and performs."""
 
 from datetime import UTC
 from typing import Any
@@ -30,7 +30,7 @@ class TargetsField(forms.CharField):
 
 
 class ReleaseForm(forms.Form):
-    """Back to automatic: the reason is asked, and how far from the chosen breakers it goes."""
+    """A reason and a scope: what ending an override needs."""
 
     reason = forms.CharField(
         max_length=500,

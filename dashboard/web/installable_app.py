@@ -1,4 +1,4 @@
-"""What makes the dashboard an app on a phone: the manifest, and a page for when there is no net."""
+"""The web app: its manifest, its service worker and its offline page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def manifest(request: HttpRequest) -> HttpResponse:
         "id": "/",
         "name": "Switchgear",
         "short_name": "Switchgear",
-        "description": "The control room for circuit breakers",
+        "description": "Live states of circuit breakers, and the controls to override them",
         "start_url": reverse("wall"),
         "scope": "/",
         "display": "standalone",
@@ -52,7 +52,7 @@ def manifest(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_GET
 def offline(request: HttpRequest) -> HttpResponse:
-    """What an installed app shows where nothing answers. It says nothing of the fleet."""
+    """The page of the installed app while the server is unreachable; without any data."""
     return render(request, "pages/offline.html")
 
 
@@ -60,7 +60,7 @@ def offline(request: HttpRequest) -> HttpResponse:
 @require_GET
 @cache_control(no_cache=True)
 def worker(request: HttpRequest) -> HttpResponse:
-    """The service worker, at the root, so that it sees every page."""
+    """The service worker; at the root, so that its scope is every page."""
     kept = [reverse("offline"), *(static(f"css/{each}.css") for each in _STYLES)]
     context = {"kept": [*kept, static("img/mark.svg"), static("js/theme.js")]}
     return render(request, "pages/worker.js", context, content_type="text/javascript")

@@ -1,4 +1,4 @@
-"""The door for people, and the icon."""
+"""The login page and the favicon."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.templatetags.static import static
 
 
 def icon(request: HttpRequest) -> HttpResponse:
-    """What browsers ask for on pages that name no icon, such as the admin's."""
+    """The favicon for pages that link to none."""
     return redirect(static("img/mark.svg"))
 
 
 class Login(LoginView):
-    """The door for people."""
+    """The login page."""
 
     template_name = "pages/login.html"
     redirect_authenticated_user = True

@@ -23,7 +23,7 @@ _EVENTS = 12
 
 @require_GET
 def service(request: HttpRequest, service: str) -> HttpResponse:
-    """Its breakers, its instances, what happened, and the policies set for it."""
+    """Breakers, instances, recent events and policies of one service."""
     shot = snapshot(service)
     if not shot["services"] and not Service.objects.filter(name=service).exists():
         raise Http404(f"No instance of {service} has reported.")

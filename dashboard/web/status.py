@@ -1,4 +1,4 @@
-"""The status page: how services are, for who follows a link and has no login."""
+"""The public status page of a link: the level of each service, without a login."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_CHANGES: Final = 5000
 @login_not_required
 @require_GET
 def status(request: HttpRequest, token: str) -> HttpResponse:
-    """The page behind a link, with its first view."""
+    """The page with its first data."""
     link = status_link(token)
     if link is None:
         return _private(render(request, "pages/status_gone.html", status=404))
@@ -36,7 +36,7 @@ def status(request: HttpRequest, token: str) -> HttpResponse:
 @login_not_required
 @require_GET
 def status_now(request: HttpRequest, token: str) -> HttpResponse:
-    """The same as JSON, for the page to follow."""
+    """The same data as JSON, polled by the page."""
     link = status_link(token)
     if link is None:
         return _private(
@@ -49,10 +49,10 @@ def _shown(link: StatusLink) -> dict[str, Any]:
     everything = cache.get_or_set("status", services_in_plain_words, _KEPT_S) or []
     wanted = None if link.services is None else set(link.services)
     services = [each for each in everything if wanted is None or each["name"] in wanted]
-    told = {each["name"] for each in services}
-    # A service that was asked for and never reported is not left out without a word.
+    present = {each["name"] for each in services}
+    # A service of the link that never reported is listed as silent.
     services += [
-        status_levels.plain(name, "silent", None) for name in sorted((wanted or set()) - told)
+        status_levels.plain(name, "silent", None) for name in sorted((wanted or set()) - present)
     ]
     worst, line = status_levels.headline(services)
     return {"at": time.time(), "level": worst, "headline": line, "services": services}
@@ -70,8 +70,8 @@ def services_in_plain_words() -> list[status_levels.Plain]:
         name = service["name"]
         callers = [each for each in guarding[name] if each["service"] != name]
         level = status_levels.level(service, callers)
-        telling = callers if level == "disrupted" else [*service["breakers"], *callers]
-        found.append(status_levels.plain(name, level, _since(level, telling)))
+        relevant = callers if level == "disrupted" else [*service["breakers"], *callers]
+        found.append(status_levels.plain(name, level, _since(level, relevant)))
     return sorted(found, key=status_levels.order)
 
 
@@ -86,7 +86,7 @@ def _since(level: str, breakers: list[dict[str, Any]]) -> float | None:
 
 
 def _private(response: HttpResponse) -> HttpResponse:
-    """The address is the key: it is told to nobody and kept nowhere."""
+    """The address is a secret: it must not be cached, indexed or sent as a referrer."""
     response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "no-referrer"
     response["X-Robots-Tag"] = "noindex"

@@ -1,4 +1,4 @@
-"""Every part and every state on one page, in both themes; for those who build pages."""
+"""A developer page that shows every component in every state and both themes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from dashboard.web.fleet_pages import STATES
+from dashboard.web.map import STATES
 
 _COLOUR: Final = re.compile(r"(--[\w-]+): light-dark\(#")
 
 
 @require_GET
 def styleguide(request: HttpRequest) -> HttpResponse:
-    """Only where the dashboard is being developed."""
+    """Served only with `SWITCHGEAR_DEBUG=1`."""
     if not settings.DEBUG:
         raise Http404("The styleguide is shown with SWITCHGEAR_DEBUG=1 only.")
     tokens = (settings.BASE_DIR / "static/css/tokens.css").read_text()

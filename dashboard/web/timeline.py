@@ -30,14 +30,14 @@ RANGES: Final = {
     "30d": ("30 days", 30 * 86_400),
 }
 CUSTOM: Final = "custom"
-# What one view holds, and how many single events are read to fill it.
+# Lines of one page, and the number of events that are read to fill it.
 _LINES: Final = 200
 _READ: Final = 5000
 _PIECE: Final = 500
 
 
 class TimelineForm(forms.Form):
-    """What is asked for; the address carries it, so that it can be pasted."""
+    """The filter of the timeline. It is kept in the query string, so that links carry it."""
 
     range = forms.ChoiceField(
         choices=[*((key, words) for key, (words, _) in RANGES.items()), (CUSTOM, "From … to …")],
@@ -76,7 +76,7 @@ class TimelineForm(forms.Form):
         return cleaned
 
     def wanted(self, may_see_people: bool) -> Wanted:
-        """What to read, once the form is valid."""
+        """The events to read; valid only after `is_valid()`."""
         data = self.cleaned_data
         now = time.time()
         if data["range"] == CUSTOM:
@@ -97,8 +97,8 @@ class TimelineForm(forms.Form):
 
 @require_GET
 def timeline(request: HttpRequest) -> HttpResponse:
-    """The page, with its first view."""
-    form = TimelineForm(_asked(request))
+    """The page with its first lines."""
+    form = TimelineForm(_with_default_range(request))
     shot = lean_snapshot()["services"]
     shown = _view(form, request) if form.is_valid() else _nothing()
     context = {
@@ -117,7 +117,7 @@ def timeline(request: HttpRequest) -> HttpResponse:
 @require_GET
 def timeline_events(request: HttpRequest) -> HttpResponse:
     """The same view as JSON. `before` (Unix time) goes further back."""
-    form = TimelineForm(_asked(request))
+    form = TimelineForm(_with_default_range(request))
     if not form.is_valid():
         body: Any = {"code": "invalid", "errors": form.errors.get_json_data()}
         return HttpResponse(msgspec.json.encode(body), "application/json", 400)
@@ -129,7 +129,7 @@ def timeline_events(request: HttpRequest) -> HttpResponse:
 @require_GET
 def timeline_export(request: HttpRequest, format: str) -> HttpResponse | StreamingHttpResponse:
     """The whole range as a file, streamed."""
-    form = TimelineForm(_asked(request))
+    form = TimelineForm(_with_default_range(request))
     if not form.is_valid():
         return timeline(request)
     wanted = form.wanted(request.user.has_perm(VIEW_AUDIT))
@@ -154,20 +154,20 @@ def timeline_export(request: HttpRequest, format: str) -> HttpResponse | Streami
 
 
 async def _streamed(pieces: Iterator[str]) -> AsyncIterator[str]:
-    """Read in a thread, some at a time: a long export holds up nobody."""
+    """Read in a thread, 500 lines at a time, so that the event loop is never blocked."""
     take = sync_to_async(lambda: "".join(islice(pieces, _PIECE)))
     while piece := await take():
         yield piece
 
 
-def _asked(request: HttpRequest) -> Any:
-    asked = request.GET.copy()
-    asked.setdefault("range", "24h")
-    return asked
+def _with_default_range(request: HttpRequest) -> Any:
+    query = request.GET.copy()
+    query.setdefault("range", "24h")
+    return query
 
 
 def _view(form: TimelineForm, request: HttpRequest) -> dict[str, Any]:
-    """Up to 200 lines, newest first, and from when on there are more."""
+    """Up to 200 lines, newest first; `more` is the cursor of the next page."""
     wanted = form.wanted(request.user.has_perm(VIEW_AUDIT))
     before = _before(request)
     until = min(wanted.until, before) if before is not None else wanted.until

@@ -6,13 +6,14 @@ from dashboard.common import url_converters  # noqa: F401 - registers <name:…>
 from dashboard.web import (
     action_views,
     breaker,
-    fleet_pages,
     installable_app,
     login,
+    map,
     service,
     status,
     styleguide,
     timeline,
+    tv,
     wall,
 )
 
@@ -25,8 +26,8 @@ urlpatterns = [
     path("styleguide", styleguide.styleguide, name="styleguide"),
     path("login", login_not_required(login.Login.as_view()), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
-    path("map", fleet_pages.dependencies, name="map"),
-    path("tv", fleet_pages.tv, name="tv"),
+    path("map", map.dependencies, name="map"),
+    path("tv", tv.tv, name="tv"),
     path("timeline", timeline.timeline, name="timeline"),
     path("timeline/events", timeline.timeline_events, name="timeline-events"),
     path("timeline.<export:format>", timeline.timeline_export, name="timeline-export"),

@@ -21,9 +21,9 @@ WORST_FIRST = (
     "forced_closed",
     "closed",
 )
-# Past this the sparklines, and what is for pages without scripts, are left out of the page itself,
-# so that it stays small: the socket brings them.
-_GREAT = 500
+# Above this number of breakers the page omits sparklines and its no-script table, to stay small;
+# the socket delivers them.
+_LARGE = 500
 
 
 @require_GET
@@ -31,15 +31,15 @@ def wall(request: HttpRequest) -> HttpResponse:
     """Every breaker of every service, live."""
     assert isinstance(request.user, Person)
     shot = lean_snapshot()
-    is_great = sum(len(service["breakers"]) for service in shot["services"]) > _GREAT
-    if is_great:
+    is_large = sum(len(service["breakers"]) for service in shot["services"]) > _LARGE
+    if is_large:
         for service in shot["services"]:
             service["breakers"] = [
                 {**each, "spark": [], "spark_err": []} for each in service["breakers"]
             ]
     context = {
         "snapshot": shot,
-        "is_great": is_great,
+        "is_large": is_large,
         "has_services": Service.objects.exists(),
         "states": WORST_FIRST,
         "saved_views": request.user.views.all(),
@@ -49,7 +49,7 @@ def wall(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def keep(request: HttpRequest) -> HttpResponse:
-    """Keep a view under a name; 400 says at which field something is wrong."""
+    """Save a view under a name. Status 400 carries the error of each field."""
     assert isinstance(request.user, Person)
     query = request.POST.get("query", "").removeprefix("?")
     try:
@@ -61,7 +61,7 @@ def keep(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def forget(request: HttpRequest, pk: int) -> HttpResponse:
-    """Forget one of one's own views; 404 if there is none of this number."""
+    """Delete a view of the user; 404 if there is none with this number."""
     assert isinstance(request.user, Person)
     found = access.forget_view(request.user, pk)
     return HttpResponse(status=204 if found else 404)

@@ -49,7 +49,7 @@ export function ask(slug, targets) {
     load(`${breakerUrl(...targets[0])}/${slug}`);
     return;
   }
-  const body = new URLSearchParams({ ask: "1", targets: JSON.stringify(targets) });
+  const body = new URLSearchParams({ preview: "1", targets: JSON.stringify(targets) });
   load(`/acts/${slug}`, { method: "POST", body });
 }
 

@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class BrowsersApiConfig(AppConfig):
-    """Frames to browsers."""
+    """The live socket of browsers, and the JSON that pages read."""
 
     name = "dashboard.api.browsers"

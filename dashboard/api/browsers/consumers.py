@@ -1,4 +1,4 @@
-"""One browser's WebSocket."""
+"""The WebSocket of one browser."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from dashboard.common.connections import GOING_AWAY, REASON, doors
 from dashboard.fleet.snapshot.process import mirror
 from dashboard.observability.metrics import told
 
-# Where the connection's scope has the server's own way of sending.
+# Key of the connection's scope that holds the server's direct send function.
 FRAMES_OUT: Final = "switchgear.frames_out"
 LOGIN_NEEDED: Final = 4401
 MALFORMED: Final = 4400
-# So many frames may wait for a slow browser, and so many of each service where there are many;
-# past that it gets a fresh snapshot instead of them.
+# Bounds of a slow browser's backlog: in all, and for each service where there are many. Past it the
+# browser is sent a fresh snapshot instead.
 _BACKLOG: Final = 64
 _BACKLOG_A_SERVICE: Final = 8
 _MAX_TEXT: Final = 16_384
 
 
-class _Wish(msgspec.Struct):
+class _Subscription(msgspec.Struct):
     services: list[str]
     detail: Literal["full", "wall"] = "full"
 
 
 class _Subscribe(msgspec.Struct):
-    subscribe: _Wish
+    subscribe: _Subscription
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
-    """`{"subscribe": {"services": ["*"]}}` brings a snapshot and then frames. Asking again, with
-    the same or other services, brings a fresh snapshot. With `"detail": "wall"` both are lean, see
-    `dashboard.fleet.snapshot.summary`."""
+    """`{"subscribe": {"services": ["*"]}}` is answered with a snapshot, then frames. Each further
+    subscription replaces the last and is answered with a fresh snapshot. With `"detail": "wall"`
+    both are summaries, see `dashboard.fleet.snapshot.summary`."""
 
     async def connect(self) -> None:
         self._wanted: frozenset[str] | None = frozenset()
-        self._lean = False
-        self._waiting: deque[str] = deque()
+        self._is_summary = False
+        self._backlog: deque[str] = deque()
         self._snapshot_due = False
-        self._is_let_in = False
+        self._is_accepted = False
         self._writer: asyncio.Task[None] | None = None
         await self.accept()
         if not self.scope["user"].is_authenticated:
@@ -56,13 +56,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._send_frame = self.scope[FRAMES_OUT]
         grant = await database_sync_to_async(self._grant)()
         self._watch = session_watch.add(grant, self._end)
-        self._is_let_in = True
+        self._is_accepted = True
         told.browsers += 1
         self._door = doors.enter(self._leave)
 
     async def disconnect(self, code: int) -> None:
         mirror().forget(self._take)
-        if self._is_let_in:
+        if self._is_accepted:
             told.browsers -= 1
             doors.left(self._door)
             session_watch.remove(self._watch)
@@ -74,50 +74,50 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:
             if text_data is None or len(text_data) > _MAX_TEXT:
-                raise msgspec.DecodeError("text of at most 16 KiB is taken")
-            wish = msgspec.json.decode(text_data, type=_Subscribe).subscribe
+                raise msgspec.DecodeError("a message is text of at most 16 KiB")
+            subscription = msgspec.json.decode(text_data, type=_Subscribe).subscribe
         except (msgspec.DecodeError, RecursionError) as error:
             body = {"type": "error", "code": "malformed", "message": str(error)}
             await self.send(text_data=msgspec.json.encode(body).decode())
             await self.close(MALFORMED)
             return
-        if not self._is_let_in:
+        if not self._is_accepted:
             return
-        self._wanted = None if "*" in wish.services else frozenset(wish.services)
-        self._lean = wish.detail == "wall"
+        self._wanted = None if "*" in subscription.services else frozenset(subscription.services)
+        self._is_summary = subscription.detail == "wall"
         mirror().forget(self._take)
-        mirror().listen(self._take, lean=self._lean)
+        mirror().listen(self._take, lean=self._is_summary)
         self._snapshot_due = True
-        self._go_on()
+        self._start_writer()
 
     def _take(self, service: str, text: str) -> None:
         if self._wanted is not None and service not in self._wanted:
             return
-        if len(self._waiting) >= max(_BACKLOG, _BACKLOG_A_SERVICE * len(mirror().services)):
+        if len(self._backlog) >= max(_BACKLOG, _BACKLOG_A_SERVICE * len(mirror().services)):
             self._snapshot_due = True
         if not self._snapshot_due:
-            self._waiting.append(text)
-        self._go_on()
+            self._backlog.append(text)
+        self._start_writer()
 
-    def _go_on(self) -> None:
-        """Say what there is to say, at once where the browser can take it."""
+    def _start_writer(self) -> None:
+        """Send what is due, immediately if the browser can accept it."""
         if self._writer is None:
             try:
                 self._writer = eager(self._write())
             except Exception:
-                # It has left; the server will tell.
+                # The browser has disconnected; `disconnect` follows.
                 mirror().forget(self._take)
 
     async def _write(self) -> None:
         try:
-            while self._snapshot_due or self._waiting:
+            while self._snapshot_due or self._backlog:
                 if self._snapshot_due:
-                    # What waits is older than the snapshot.
-                    self._waiting.clear()
+                    # The snapshot supersedes the backlog.
+                    self._backlog.clear()
                     self._snapshot_due = False
-                    text = mirror().told(self._wanted, self._lean)
+                    text = mirror().told(self._wanted, self._is_summary)
                 else:
-                    text = self._waiting.popleft()
+                    text = self._backlog.popleft()
                 told.frames_delivered += 1
                 await self._send_frame({"type": "websocket.send", "text": text})
         finally:
@@ -128,7 +128,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         return Grant(self.scope["session"].session_key, person.pk, role_of(person))
 
     async def _leave(self) -> None:
-        """Tell the browser to come back elsewhere."""
+        """Close the connection at shutdown; the browser reconnects to another process."""
         await self._end(GOING_AWAY, REASON)
 
     async def _end(self, code: int, reason: str) -> None:

@@ -1,8 +1,7 @@
-"""Runs a coroutine at once, and makes a task of it only if it has to wait.
+"""Runs a coroutine immediately, and creates a task only if it has to wait.
 
-A frame goes to hundreds of browsers, nearly all of which can take it at this moment: sending then
-never waits, and a task for each would cost more than the sending. (Python has this as eager tasks
-from 3.12 on.)
+A frame is sent to hundreds of browsers, most of which can accept it without waiting; a task for
+each would cost more than the send. (Python 3.12 has this as eager tasks.)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a request asks of history, checked."""
+"""Parses and validates the query parameters of history endpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LATEST: Final = 4_102_444_800  # the year 2100
 
 
 class Invalid(ValueError):
-    """A parameter that cannot be, and what would be right."""
+    """An invalid parameter: the field, the value, and what would be valid."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -35,15 +35,15 @@ def span(query: QueryDict, default: str = "15m") -> tuple[float, float]:
     missing), each as Unix seconds or as ISO 8601.
 
     Raises:
-        Invalid: one of them is no time, or the range ends before it begins.
+        Invalid: a value is not a time, or the range ends before it begins.
     """
     now = time.time()
     if "from" not in query:
-        asked = query.get("range", default)
-        if asked not in RANGES:
+        name = query.get("range", default)
+        if name not in RANGES:
             known = ", ".join(RANGES)
-            raise Invalid("range", f"{asked[:20]!r} is no range; there are {known}")
-        return now - RANGES[asked], now
+            raise Invalid("range", f"{name[:20]!r} is no range; there are {known}")
+        return now - RANGES[name], now
     begin = _moment("from", query.get("from", ""))
     end = _moment("to", query.get("to", "")) if "to" in query else now
     if not begin < end:
@@ -70,7 +70,7 @@ def number(query: QueryDict, field: str, default: int, low: int, high: int) -> i
     """A whole number within bounds.
 
     Raises:
-        Invalid: it is none, or beyond them.
+        Invalid: the value is not a whole number, or out of bounds.
     """
     text = query.get(field, str(default))
     if not text.isascii() or not text.isdigit() or not low <= int(text[:20]) <= high:

@@ -1,4 +1,4 @@
-"""The live state and its history as JSON, for pages and scripts."""
+"""The fleet snapshot and its history as JSON, for pages and scripts."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def _json(body: object, status: int = 200) -> HttpResponse:
     return response
 
 
-def _refusing(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Answer a parameter that cannot be with 400 and what would be right."""
+def _validated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Answer an invalid parameter with status 400, its field and what would be valid."""
 
     @wraps(view)
     def answer(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponse:
@@ -44,7 +44,7 @@ def fleet(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@_refusing
+@_validated
 def history(
     request: HttpRequest, service: str | None = None, breaker: str | None = None
 ) -> HttpResponse:
@@ -59,7 +59,7 @@ def history(
 
 
 @require_GET
-@_refusing
+@_validated
 def sums(request: HttpRequest, service: str | None = None) -> HttpResponse:
     """The figures of each breaker over a range, of a service or of the fleet; see
     `history.queries.sums`."""
@@ -68,7 +68,7 @@ def sums(request: HttpRequest, service: str | None = None) -> HttpResponse:
 
 
 @require_GET
-@_refusing
+@_validated
 def transitions(request: HttpRequest) -> HttpResponse:
     """What changed state in a range (of 24 hours, if none is named), newest first; see
     `history.queries.timeline`.
@@ -95,7 +95,7 @@ def transitions(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@_refusing
+@_validated
 def strips(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
     """The states that each instance of a breaker was in; see `history.queries.strips`."""
     begin, end = span(request.GET)

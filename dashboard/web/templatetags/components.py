@@ -1,4 +1,4 @@
-"""Parts that hold other parts; those that hold none are partials in templates/components/."""
+"""Block components. Components without a body are partials in templates/components/."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Column:
 
 @register.filter
 def columns(text: str) -> list[Column]:
-    """The columns out of `When|Instance|#Calls`; a # says that it holds numbers."""
+    """Parses `When|Instance|#Calls` into columns; `#` marks a numeric one."""
     return [Column(each.removeprefix("#"), each.startswith("#")) for each in text.split("|")]
 
 

@@ -174,12 +174,12 @@ class TestMany:
         shown("shop", posts, instance="two")
         shown("bank", posts)
 
-    def ask(self, client: Client, *targets: tuple[str, str], **more: Any) -> Any:
+    def post(self, client: Client, *targets: tuple[str, str], **more: Any) -> Any:
         body = {"targets": json.dumps(targets), **more}
         return client.post(self.MANY, body, headers=FETCH)
 
     def test_the_form_says_how_far_it_goes_before_anything_is_done(self, client: Client) -> None:
-        answer = self.ask(client, ("shop", "posts"), ("shop", "users"), ask="1")
+        answer = self.post(client, ("shop", "posts"), ("shop", "users"), preview="1")
         assert answer.status_code == 200
         near, far = answer.context["scopes"]
         assert near.sentence.startswith("Stops 30 calls/s from 2 instances of 1 service.")
@@ -188,22 +188,22 @@ class TestMany:
         assert not Override.objects.exists()
 
     def test_all_that_were_chosen_are_forced(self, client: Client) -> None:
-        answer = self.ask(client, ("shop", "posts"), ("shop", "users"), ("bank", "posts"), **GOOD)
+        answer = self.post(client, ("shop", "posts"), ("shop", "users"), ("bank", "posts"), **GOOD)
         assert answer.status_code == 200
         assert [part["service"] for part in answer.json()["parts"]] == ["bank", "shop"]
         assert Override.objects.filter(ended=None).count() == 3
 
     def test_fleet_wide_takes_the_namesakes_too(self, client: Client) -> None:
-        self.ask(client, ("shop", "posts"), scope="fleet", **GOOD)
+        self.post(client, ("shop", "posts"), scope="fleet", **GOOD)
         forced = Override.objects.values_list("service", "breaker")
         assert set(forced) == {("shop", "posts"), ("bank", "posts")}
 
     def test_some_instances_only(self, client: Client) -> None:
-        self.ask(client, ("shop", "posts"), scope="instances", instances=["two"], **GOOD)
+        self.post(client, ("shop", "posts"), scope="instances", instances=["two"], **GOOD)
         assert Override.objects.get().instances == ["two"]
 
     def test_some_instances_means_at_least_one(self, client: Client) -> None:
-        answer = self.ask(client, ("shop", "posts"), scope="instances", **GOOD)
+        answer = self.post(client, ("shop", "posts"), scope="instances", **GOOD)
         assert answer.status_code == 422
         assert "at least one" in answer.content.decode()
         assert not Override.objects.exists()
@@ -223,10 +223,10 @@ class TestMany:
         assert not Override.objects.exists()
 
     def test_none_chosen_is_said(self, client: Client) -> None:
-        assert self.ask(client, **GOOD).status_code == 400
+        assert self.post(client, **GOOD).status_code == 400
 
     def test_undo_puts_it_back(self, client: Client) -> None:
-        self.ask(client, ("shop", "posts"), ("bank", "posts"), act_id="act-0001", **GOOD)
+        self.post(client, ("shop", "posts"), ("bank", "posts"), act_id="act-0001", **GOOD)
         answer = client.post("/acts/act-0001/undo", {"act_id": "undo-001"})
         assert answer.status_code == 200
         assert not Override.objects.filter(ended=None).exists()
@@ -239,6 +239,6 @@ class TestMany:
     def test_a_viewer_may_neither_ask_nor_act_nor_undo(self, viewer: Person) -> None:
         client = Client()
         client.force_login(viewer)
-        assert self.ask(client, ("shop", "posts"), ask="1").status_code == 403
-        assert self.ask(client, ("shop", "posts"), **GOOD).status_code == 403
+        assert self.post(client, ("shop", "posts"), preview="1").status_code == 403
+        assert self.post(client, ("shop", "posts"), **GOOD).status_code == 403
         assert client.post("/acts/act-0001/undo").status_code == 403
