@@ -19,7 +19,7 @@ CHECKS = {
     "httpx": "import asyncio\nassert asyncio.run(user(7)) == b'answer'",
     "requests": "assert payments.snapshot().counts['success'] == 1",
     "Redis": "assert client.get('greeting') == b'hello'",
-    "Answers kept in Redis": "assert caller.call(dict, options) == rates",
+    "Caching in Redis": "assert caller.call(dict, options) == rates",
     "SQLAlchemy": """
 from breakers import registry
 (breaker,) = registry.all()
