@@ -66,4 +66,4 @@ def worker(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/worker.js", context, content_type="text/javascript")
 
 
-_STYLES: Final = ("tokens", "base", "shell", "components")
+_STYLES: Final = ("tokens", "base", "shell", "components", "forms", "tables")

@@ -21,6 +21,10 @@ WORST_FIRST = (
     "forced_closed",
     "closed",
 )
+# In order: the later ones override the earlier ones.
+_SHEETS = tuple(
+    f"css/{name}.css" for name in ("wall", "wall-rows", "wall-tiles", "progress", "wall-narrow")
+)
 # Above this number of breakers the page omits sparklines and its no-script table, to stay small;
 # the socket delivers them.
 _LARGE = 500
@@ -41,6 +45,7 @@ def wall(request: HttpRequest) -> HttpResponse:
         "snapshot": shot,
         "is_large": is_large,
         "has_services": Service.objects.exists(),
+        "sheets": _SHEETS,
         "states": WORST_FIRST,
         "saved_views": request.user.views.all(),
     }

@@ -68,7 +68,7 @@ def test_on_a_tint_everything_stays_legible(theme: str) -> None:
 
 def test_the_tints_are_those_of_the_stylesheet() -> None:
     text = (ROOT / "static/css/tokens.css").read_text()
-    shares = re.search(r"--tint: light-dark\(.*?(\d+)%.*?(\d+)%", text)
+    shares = re.search(r"--tint: light-dark\(.*?(\d+)%.*?(\d+)%", text, re.S)
     assert shares
     assert [int(each) / 100 for each in shares.groups()] == [TINT["light"], TINT["dark"]]
 
