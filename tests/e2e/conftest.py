@@ -1,4 +1,4 @@
-"""Real browsers, and a control room for them to look at."""
+"""Chromium, and a dashboard server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.e2e.dashboard_server import Room, control_room
+from tests.e2e.dashboard_server import Site, running_site
 
 CHROMIUM_ARGS = [
     "--no-sandbox",
@@ -29,9 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    with control_room(tmp_path_factory.mktemp("room")) as room:
-        yield room
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("site")) as site:
+        yield site
 
 
 def chromium() -> str:

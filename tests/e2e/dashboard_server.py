@@ -1,4 +1,4 @@
-"""A control room of its own: a dashboard, and a fleet that says what the test wants it to say."""
+"""A dashboard server whose fleet reports what a test sends."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _numbers = count(1)
 SLASHES = "a/b?c=1#d %2F ☂"
 
 
-class House(Protocol):
-    """Where people log in."""
+class Login(Protocol):
+    """A server that people log in to."""
 
     passwords: dict[str, str]
     sessions: dict[str, Any]
@@ -31,24 +31,23 @@ class House(Protocol):
     def url(self) -> str: ...
 
 
-def session(browser: Browser, house: House, person: str) -> Any:
-    """What a browser has kept of somebody's login, which happens once: hashing a password is meant
-    to take long."""
-    if person not in house.sessions:
+def session(browser: Browser, site: Login, person: str) -> Any:
+    """The cookies of a login. Each person logs in once, because hashing a password is slow."""
+    if person not in site.sessions:
         page = browser.new_page()
-        page.goto(f"{house.url}/login")
+        page.goto(f"{site.url}/login")
         page.get_by_label("Name").fill(person)
-        page.get_by_label("Password").fill(house.passwords[person])
+        page.get_by_label("Password").fill(site.passwords[person])
         page.get_by_role("button", name="Log in").click()
-        page.wait_for_url(f"{house.url}/")
-        house.sessions[person] = page.context.storage_state()
+        page.wait_for_url(f"{site.url}/")
+        site.sessions[person] = page.context.storage_state()
         page.context.close()
-    return house.sessions[person]
+    return site.sessions[person]
 
 
 @dataclass
-class Room:
-    """Its dashboard, its people's passwords, and its services' agents."""
+class Site:
+    """A dashboard, the passwords of its users, and the sequence numbers of its agents."""
 
     dashboard: Dashboard
     passwords: dict[str, str] = field(default_factory=dict)
@@ -62,14 +61,14 @@ class Room:
         return self.dashboard.url
 
     def report(self, service: str, *breakers: dict[str, Any], instance: str = "one") -> None:
-        """What an agent says."""
+        """Send a report of an agent."""
         if service not in self.tokens:
             self.tokens[service] = self.dashboard.token(service)
         with self.turn:
             self._send(service, instance, breakers)
 
     def keep_alive(self) -> None:
-        """Say of every instance that nothing has changed: silent ones would be stale."""
+        """Send an empty report of every instance, so that none becomes stale."""
         for service, instance in tuple(self.seqs):
             with self.turn:
                 self._send(service, instance, ())
@@ -90,8 +89,7 @@ class Room:
         assert answer.status_code == 200, answer.text
 
     def page(self, browser: Browser, person: str = "operator", **options: Any) -> Page:
-        """A fresh window in which `person` has logged in. What its console complains of is in
-        `page.complaints`."""
+        """A new window in which `person` is logged in. Its console errors are in `page.complaints`."""
         options.setdefault("viewport", {"width": 1440, "height": 900})
         state = session(browser, self, person)
         page = browser.new_context(storage_state=state, **options).new_page()
@@ -103,7 +101,7 @@ class Room:
         return page
 
     def status_link(self) -> str:
-        """The address of a fresh link to the status page."""
+        """The address of a new status link."""
         raw = self.dashboard.python(
             "from datetime import timedelta\n"
             "from django.utils import timezone\n"
@@ -117,7 +115,7 @@ class Room:
 
 
 def breaker(name: str, state: str = "closed", was: str = "", **more: Any) -> dict[str, Any]:
-    """What is said of a breaker; `was` adds the transition that led to its state."""
+    """A breaker of a report; `was` adds the transition to its state."""
     said: dict[str, Any] = {
         "name": name,
         "state": state,
@@ -132,11 +130,11 @@ def breaker(name: str, state: str = "closed", was: str = "", **more: Any) -> dic
     return said | more
 
 
-def everything(room: Room) -> None:
-    """Each state there is, a cascade, and names that nobody would choose."""
-    room.report("web", breaker("api", "open", was="closed"))
-    room.report("web", breaker("api", "half_open"), instance="two")
-    room.report(
+def everything(site: Site) -> None:
+    """Every state, a cascade, and hostile names."""
+    site.report("web", breaker("api", "open", was="closed"))
+    site.report("web", breaker("api", "half_open"), instance="two")
+    site.report(
         "api",
         breaker("posts", "open", was="closed", policy={"timeout": 0.5}),
         breaker("users", "half_open"),
@@ -151,24 +149,23 @@ def everything(room: Room) -> None:
 
 
 @contextmanager
-def control_room(directory: Path) -> Iterator[Room]:
-    """One process on SQLite in debug, so that the styleguide is there too. A report is answered
-    when it is stored: that is soon here."""
+def running_site(directory: Path) -> Iterator[Site]:
+    """One process on SQLite with debug on, so that the styleguide is served."""
     settings = {"SWITCHGEAR_DEBUG": "1", "SWITCHGEAR_CHECKPOINT": "0.1"}
     with embedded_dashboard(directory, **settings) as dashboard:
-        room = Room(dashboard)
+        site = Site(dashboard)
         for person in ("operator", "viewer", "admin"):
             said = dashboard.manage("create_person", person, "--role", person)
-            room.passwords[person] = said.partition("password: ")[2].strip()
-        everything(room)
+            site.passwords[person] = said.partition("password: ")[2].strip()
+        everything(site)
         over = threading.Event()
 
         def beat() -> None:
             while not over.wait(INTERVAL_S):
-                room.keep_alive()
+                site.keep_alive()
 
         heart = threading.Thread(target=beat, daemon=True)
         heart.start()
-        yield room
+        yield site
         over.set()
         heart.join()

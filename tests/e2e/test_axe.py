@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.e2e.dashboard_server import HOSTILE, Room, everything
+from tests.e2e.dashboard_server import HOSTILE, Site, everything
 
 PAGES = {
     "wall": "/",
@@ -28,9 +28,9 @@ PAGES = {
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
-def page(browser: Browser, room: Room, request: pytest.FixtureRequest) -> Iterator[Page]:
-    everything(room)
-    page = room.page(browser, color_scheme=request.param)
+def page(browser: Browser, site: Site, request: pytest.FixtureRequest) -> Iterator[Page]:
+    everything(site)
+    page = site.page(browser, color_scheme=request.param)
     yield page
     page.context.close()
 
@@ -46,8 +46,8 @@ def judged(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
-def test_no_violation(page: Page, room: Room, path: str) -> None:
-    page.goto(room.url + path)
+def test_no_violation(page: Page, site: Site, path: str) -> None:
+    page.goto(site.url + path)
     page.wait_for_load_state("networkidle")
     if path.endswith("/posts"):
         page.wait_for_selector("#chart-states .main-svg")
@@ -59,20 +59,20 @@ def test_no_violation(page: Page, room: Room, path: str) -> None:
 
 
 def test_no_violation_before_login_and_behind_a_link(
-    page: Page, room: Room, browser: Browser
+    page: Page, site: Site, browser: Browser
 ) -> None:
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     stranger = browser.new_page(color_scheme="dark" if dark else "light")
-    for url in (f"{room.url}/login", room.status_link()):
+    for url in (f"{site.url}/login", site.status_link()):
         stranger.goto(url)
         assert judged(stranger) == []
     stranger.close()
 
 
-def test_nothing_is_wider_than_a_phone(browser: Browser, room: Room) -> None:
-    page = room.page(browser, viewport={"width": 390, "height": 844})
+def test_nothing_is_wider_than_a_phone(browser: Browser, site: Site) -> None:
+    page = site.page(browser, viewport={"width": 390, "height": 844})
     for name, path in PAGES.items():
-        page.goto(room.url + path)
+        page.goto(site.url + path)
         page.wait_for_load_state("networkidle")
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= 390, (name, width)

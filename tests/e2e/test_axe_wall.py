@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.e2e.dashboard_server import Room, everything
+from tests.e2e.dashboard_server import Site, everything
 from tests.e2e.test_axe import judged
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
-def wall(browser: Browser, room: Room, request: pytest.FixtureRequest) -> Iterator[Page]:
-    everything(room)
-    page = room.page(browser, color_scheme=request.param)
-    page.goto(room.url)
+def wall(browser: Browser, site: Site, request: pytest.FixtureRequest) -> Iterator[Page]:
+    everything(site)
+    page = site.page(browser, color_scheme=request.param)
+    page.goto(site.url)
     page.wait_for_selector("#connection[data-status=live]")
     yield page
     page.context.close()

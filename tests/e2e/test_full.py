@@ -1,4 +1,4 @@
-"""A service with more breakers than there is room for: the pages say so."""
+"""A service with more breakers than there is site for: the pages say so."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from breakers.protocol.messages import MAX_BREAKERS
-from tests.e2e.dashboard_server import breaker, control_room
+from tests.e2e.dashboard_server import breaker, running_site
 
 
 def test_what_there_is_no_room_for_is_said_where_one_looks(
     browser: Browser, tmp_path: Path
 ) -> None:
-    with control_room(tmp_path) as room:
-        room.report("crowd", *(breaker(f"b{n}") for n in range(MAX_BREAKERS)))
-        room.report("crowd", breaker("one more"), breaker("and another"))
-        page = room.page(browser)
-        page.goto(f"{room.url}/?q=service:crowd")
+    with running_site(tmp_path) as site:
+        site.report("crowd", *(breaker(f"b{n}") for n in range(MAX_BREAKERS)))
+        site.report("crowd", breaker("one more"), breaker("and another"))
+        page = site.page(browser)
+        page.goto(f"{site.url}/?q=service:crowd")
         expect(page.get_by_text("No room for 2 breakers")).to_be_visible()
-        page.goto(f"{room.url}/services/crowd")
+        page.goto(f"{site.url}/services/crowd")
         expect(page.get_by_role("status").filter(has_text="No room")).to_contain_text(
             "No room for 2 breakers: they are not shown here."
         )
         expect(page.get_by_role("status").filter(has_text="No room")).to_contain_text(
             "Not watched: and another, one more"
         )
-        page.goto(f"{room.url}/services/web")
+        page.goto(f"{site.url}/services/web")
         expect(page.get_by_role("heading", name="web", exact=True)).to_be_visible()
         expect(page.get_by_text("No room")).to_be_hidden()
         page.context.close()

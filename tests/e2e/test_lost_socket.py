@@ -95,7 +95,9 @@ def log_in(page: Page, url: str) -> None:
     page.get_by_role("button", name="Log in").click()
 
 
-def test_it_says_since_when_it_is_old_and_recovers(browser: Browser, dashboard: Dashboard) -> None:
+def test_a_lost_connection_shows_the_age_of_the_data_and_recovers(
+    browser: Browser, dashboard: Dashboard
+) -> None:
     context = browser.new_context()
     page = context.new_page()
     with Instance(dashboard) as instance:

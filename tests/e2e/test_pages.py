@@ -12,13 +12,13 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.dashboard_server import HOSTILE, SLASHES, Room, breaker, everything
+from tests.e2e.dashboard_server import HOSTILE, SLASHES, Site, breaker, everything
 from tests.examples.running import eventually, http
 
 
 @pytest.fixture
-def page(browser: Browser, room: Room) -> Iterator[Page]:
-    page = room.page(browser)
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    page = site.page(browser)
     yield page
     complaints: list[str] = page.complaints  # type: ignore[attr-defined]
     pwned = page.evaluate("window.pwned")
@@ -36,9 +36,9 @@ def quoted(name: str) -> str:
 
 
 def test_a_drag_across_a_chart_zooms_all_of_them_and_loads_that_range(
-    page: Page, room: Room
+    page: Page, site: Site
 ) -> None:
-    page.goto(f"{room.url}/services/api/breakers/posts?range=24h")
+    page.goto(f"{site.url}/services/api/breakers/posts?range=24h")
     page.wait_for_selector("#chart-heat .main-svg")
     box = page.locator("#chart-rate .nsewdrag").bounding_box()
     assert box
@@ -65,8 +65,8 @@ def test_a_drag_across_a_chart_zooms_all_of_them_and_loads_that_range(
     assert "from=" not in page.url
 
 
-def test_keys_zoom_too(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/services/api/breakers/posts")
+def test_keys_zoom_too(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/services/api/breakers/posts")
     page.get_by_role("button", name="Zoom in").press("Enter")
     expect(page.locator("#unzoom")).to_have_text("Back to 15 min")
     page.get_by_role("button", name="Earlier").press("Enter")
@@ -74,8 +74,8 @@ def test_keys_zoom_too(page: Page, room: Room) -> None:
     expect(page.locator("#unzoom")).to_be_hidden()
 
 
-def test_every_range_has_its_history(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/services/api/breakers/posts")
+def test_every_range_has_its_history(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/services/api/breakers/posts")
     page.wait_for_selector("#chart-rate .main-svg")
     for name in ("5m", "15m", "1h", "6h", "24h", "7d", "30d"):
         with page.expect_response(lambda answer: "/history?" in answer.url) as response:
@@ -84,8 +84,8 @@ def test_every_range_has_its_history(page: Page, room: Room) -> None:
         assert len(response.value.json()["t"]) <= 400
 
 
-def test_every_chart_is_a_table_too(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/services/api/breakers/posts")
+def test_every_chart_is_a_table_too(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/services/api/breakers/posts")
     page.wait_for_selector("#chart-states .main-svg")
 
     def shown() -> bool:
@@ -105,20 +105,20 @@ def test_every_chart_is_a_table_too(page: Page, room: Room) -> None:
         expect(figure.locator(".plot .main-svg").first).to_be_visible()
 
 
-def test_a_transition_appears_with_its_cause_and_its_window(page: Page, room: Room) -> None:
-    room.report("api", breaker("db"))
-    page.goto(f"{room.url}/services/api/breakers/db")
+def test_a_transition_appears_with_its_cause_and_its_window(page: Page, site: Site) -> None:
+    site.report("api", breaker("db"))
+    page.goto(f"{site.url}/services/api/breakers/db")
     expect(page.locator("#transitions .none")).to_be_visible()
-    room.report("api", breaker("db", "open", was="closed"))
+    site.report("api", breaker("db", "open", was="closed"))
     row = page.locator("#transitions tbody tr").first
     expect(row).to_contain_text("5 failures in a row")
     expect(row).to_contain_text("10 of 20 failed, 5 in a row")
-    room.report("api", breaker("db", was="open"))
+    site.report("api", breaker("db", was="open"))
     expect(page.locator("#transitions tbody tr")).to_have_count(2)
 
 
-def test_a_key_opens_the_form_and_the_tables_tell_of_the_act(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/services/api/breakers/users")
+def test_a_key_opens_the_form_and_the_tables_tell_of_the_act(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/services/api/breakers/users")
     expect(page.locator("#overrides .none")).to_be_visible()
     page.keyboard.press("o")
     page.get_by_label("Reason").fill("INC-248")
@@ -132,8 +132,8 @@ def test_a_key_opens_the_form_and_the_tables_tell_of_the_act(page: Page, room: R
     expect(page.locator("#overrides tbody tr")).to_contain_text("over")
 
 
-def test_the_policy_says_where_each_field_comes_from(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/services/api/breakers/posts")
+def test_the_policy_says_where_each_field_comes_from(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/services/api/breakers/posts")
     row = page.locator("#policy tr", has_text="timeout").first
     expect(row).to_contain_text("0.5 s")
     expect(row).to_contain_text("code")
@@ -142,8 +142,8 @@ def test_the_policy_says_where_each_field_comes_from(page: Page, room: Room) -> 
 # -- Service, map, TV -----------------------------------------------------------------------------
 
 
-def test_the_service_page_shows_its_breakers_instances_and_callers(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/services/api")
+def test_the_service_page_shows_its_breakers_instances_and_callers(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/services/api")
     expect(page.locator("#breakers tbody tr")).to_have_count(9)
     expect(page.locator("#breakers tbody tr").first).to_contain_text("Open")
     expect(page.locator("#instances tbody tr")).to_contain_text("1.4.2")
@@ -153,8 +153,8 @@ def test_the_service_page_shows_its_breakers_instances_and_callers(page: Page, r
     expect(page.locator("h1")).to_have_text("web")
 
 
-def test_the_map_leads_from_service_to_service_to_breaker(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/map")
+def test_the_map_leads_from_service_to_service_to_breaker(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/map")
     expect(page.locator(".edge")).to_have_count(10)
     # The breaker named like a service leads to that service: one box, not two.
     expect(page.locator(".node-name", has_text="api")).to_have_count(1)
@@ -166,8 +166,8 @@ def test_the_map_leads_from_service_to_service_to_breaker(page: Page, room: Room
     assert page.url.endswith("/services/web/breakers/api")
 
 
-def test_the_map_is_a_table_too_and_filters_by_name(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/map?q=posts")
+def test_the_map_is_a_table_too_and_filters_by_name(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/map?q=posts")
     expect(page.locator(".edge")).to_have_count(1)
     page.locator(".as-table summary").click()
     expect(page.locator("#lines tr")).to_have_count(1)
@@ -176,8 +176,8 @@ def test_the_map_is_a_table_too_and_filters_by_name(page: Page, room: Room) -> N
     assert "q=" not in page.url
 
 
-def test_the_same_graph_gives_the_same_picture_and_circles_end(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/map")
+def test_the_same_graph_gives_the_same_picture_and_circles_end(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/map")
     places = page.evaluate(
         """async () => {
           const { layered } = await import("/static/js/layout.js");
@@ -203,9 +203,9 @@ def test_the_same_graph_gives_the_same_picture_and_circles_end(page: Page, room:
 
 
 def test_the_screen_for_the_room_shows_the_worst_first_and_the_connection(
-    page: Page, room: Room
+    page: Page, site: Site
 ) -> None:
-    page.goto(f"{room.url}/tv")
+    page.goto(f"{site.url}/tv")
     expect(page.locator("#headline")).to_contain_text("of 10 breakers open")
     expect(page.locator(".tv-row").first).to_have_attribute("data-state", "open")
     expect(page.locator("#connection")).to_contain_text("Live")
@@ -220,9 +220,9 @@ def test_the_screen_for_the_room_shows_the_worst_first_and_the_connection(
 
 
 @pytest.mark.parametrize("name", [HOSTILE, SLASHES, "x" * 120], ids=["html", "slashes", "long"])
-def test_any_name_is_shown_as_text_and_leads_to_its_page(page: Page, room: Room, name: str) -> None:
+def test_any_name_is_shown_as_text_and_leads_to_its_page(page: Page, site: Site, name: str) -> None:
     for path in ("/map", "/tv", "/timeline", "/services/api"):
-        page.goto(room.url + path)
+        page.goto(site.url + path)
         page.wait_for_load_state("networkidle")
     page.get_by_role("link", name=name, exact=True).first.click()
     expect(page.locator("h1")).to_have_text(name)
@@ -233,22 +233,22 @@ def test_any_name_is_shown_as_text_and_leads_to_its_page(page: Page, room: Room,
 # -- The timeline ---------------------------------------------------------------------------------
 
 
-def test_the_timeline_follows_what_happens(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/timeline?service=api&kind=transition")
+def test_the_timeline_follows_what_happens(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/timeline?service=api&kind=transition")
     expect(page.locator("#events tr").first).to_be_visible()
-    room.report("api", breaker("mail", "forced_open", was="metrics_only"))
+    site.report("api", breaker("mail", "forced_open", was="metrics_only"))
     row = page.locator("#events tr", has_text="mail").first
     expect(row).to_contain_text("Metrics only → Forced open on one", timeout=10_000)
     expect(page.locator(".axis-svg .mark[data-state=forced_open]")).not_to_have_count(0)
-    room.report("api", breaker("mail", "metrics_only", was="forced_open"))
+    site.report("api", breaker("mail", "metrics_only", was="forced_open"))
 
 
-def test_the_timeline_tells_who_did_what_and_why(page: Page, room: Room) -> None:
-    page.goto(f"{room.url}/services/api/breakers/search/force-open")
+def test_the_timeline_tells_who_did_what_and_why(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/services/api/breakers/search/force-open")
     page.get_by_label("Reason").fill("INC-247 <b>")
     page.get_by_role("button", name="Force open").click()
     page.wait_for_url("**/breakers/search*")
-    page.goto(f"{room.url}/timeline?who=operator&kind=override")
+    page.goto(f"{site.url}/timeline?who=operator&kind=override")
     row = page.locator("#events tr").first
     expect(row).to_contain_text("Forced open")
     expect(row).to_contain_text("INC-247 <b>")
@@ -260,8 +260,8 @@ def test_the_timeline_tells_who_did_what_and_why(page: Page, room: Room) -> None
 
 
 @pytest.mark.parametrize("format", ["JSON", "CSV", "Markdown"])
-def test_the_timeline_is_saved_as_a_file(page: Page, room: Room, format: str) -> None:
-    page.goto(f"{room.url}/timeline?range=1h&service=api&kind=transition")
+def test_the_timeline_is_saved_as_a_file(page: Page, site: Site, format: str) -> None:
+    page.goto(f"{site.url}/timeline?range=1h&service=api&kind=transition")
     with page.expect_download() as download:
         page.get_by_role("link", name=format).click()
     text = download.value.path().read_text()
@@ -282,24 +282,24 @@ def test_the_timeline_is_saved_as_a_file(page: Page, room: Room, format: str) ->
 
 
 def test_the_status_page_follows_without_a_login_and_ends_with_its_link(
-    browser: Browser, room: Room
+    browser: Browser, site: Site
 ) -> None:
-    everything(room)
+    everything(site)
     stranger: Any = browser.new_page()
     stranger.clock.install()
-    stranger.goto(room.status_link())
+    stranger.goto(site.status_link())
     expect(stranger.locator("h1")).to_have_text("Some services are disrupted")
     item = stranger.locator("li", has_text="api")
     expect(item).to_contain_text("Disrupted")
     expect(item).to_contain_text("Since")
     for inside in ("posts", "one", "failures", "operator"):
         assert inside not in stranger.locator("main").inner_text()
-    room.report("web", breaker("api", was="open"))
-    room.report("web", breaker("api", was="half_open"), instance="two")
+    site.report("web", breaker("api", was="open"))
+    site.report("web", breaker("api", was="half_open"), instance="two")
     expect(item).to_contain_text("Disrupted")
     # Again and again: a question that was under way while time ran asks anew only after its answer.
     eventually(lambda: (stranger.clock.run_for(11_000), "Limited" in item.inner_text())[1], 15)
-    room.dashboard.python(
+    site.dashboard.python(
         "from django.utils import timezone\n"
         "from dashboard.access.models import StatusLink\n"
         "print(json.dumps(StatusLink.objects.update(revoked=timezone.now())))"
@@ -310,9 +310,9 @@ def test_the_status_page_follows_without_a_login_and_ends_with_its_link(
     stranger.close()
 
 
-def test_nothing_else_is_shown_without_a_login(room: Room) -> None:
+def test_nothing_else_is_shown_without_a_login(site: Site) -> None:
     for path in ("/map", "/tv", "/timeline", "/timeline/events", "/timeline.csv", "/services/api"):
-        answer = http.get(room.url + path)
+        answer = http.get(site.url + path)
         assert answer.status_code == 302, path
         assert answer.headers["location"].startswith("/login"), path
 
@@ -320,19 +320,19 @@ def test_nothing_else_is_shown_without_a_login(room: Room) -> None:
 # -- As an app ------------------------------------------------------------------------------------
 
 
-def test_it_can_be_installed_and_says_when_there_is_no_net(page: Page, room: Room) -> None:
-    manifest = page.request.get(f"{room.url}/manifest.webmanifest").json()
+def test_the_web_app_is_installable_and_has_an_offline_page(page: Page, site: Site) -> None:
+    manifest = page.request.get(f"{site.url}/manifest.webmanifest").json()
     for icon in manifest["icons"]:
-        answer = page.request.get(room.url + icon["src"])
+        answer = page.request.get(site.url + icon["src"])
         assert answer.headers["content-type"] == "image/png"
         width = int.from_bytes(answer.body()[16:20], "big")
         assert icon["sizes"] == f"{width}x{width}"
-    page.goto(f"{room.url}/tv")
-    page.goto(room.url)
+    page.goto(f"{site.url}/tv")
+    page.goto(site.url)
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     page.reload()
     page.context.set_offline(True)
-    page.goto(f"{room.url}/map")
+    page.goto(f"{site.url}/map")
     expect(page.locator("h1")).to_have_text("The dashboard cannot be reached")
     page.context.set_offline(False)
     page.get_by_role("link", name="Try again").click()

@@ -122,7 +122,7 @@ def page(browser: Browser) -> Iterator[Page]:
         ('"', EVERY),
     ],
 )
-def test_a_filter_leaves(page: Page, text: str, found: set[str]) -> None:
+def test_filter_matches(page: Page, text: str, found: set[str]) -> None:
     answer = page.evaluate(ASK, [text, FLEET])
     assert set(answer["found"]) == found
     assert answer["complaints"] == []
@@ -137,13 +137,13 @@ def test_a_filter_leaves(page: Page, text: str, found: set[str]) -> None:
         ("errors:many", "errors:>5"),
     ],
 )
-def test_what_cannot_be_meant_is_said_and_left_out(page: Page, text: str, says: str) -> None:
+def test_an_invalid_term_is_reported_and_ignored(page: Page, text: str, says: str) -> None:
     answer = page.evaluate(ASK, [f"{text} web", FLEET])
     assert says in " ".join(answer["complaints"])
     assert set(answer["found"]) == {WEB_POSTS, USERS}
 
 
-def test_figures_are_asked_again_as_they_change(page: Page) -> None:
+def test_filters_on_figures_follow_the_figures(page: Page) -> None:
     assert page.evaluate(ASK, ["errors:>5", FLEET])["moves"]
     assert not page.evaluate(ASK, ["state:open posts", FLEET])["moves"]
 
@@ -157,7 +157,7 @@ def test_figures_are_asked_again_as_they_change(page: Page) -> None:
         ("posts state:open", "open", "posts"),
     ],
 )
-def test_a_state_is_put_into_a_filter_and_taken_out(
+def test_a_pill_toggles_its_state_in_the_filter(
     page: Page, text: str, state: str, after: str
 ) -> None:
     toggle = """async ([text, state]) =>
@@ -165,7 +165,7 @@ def test_a_state_is_put_into_a_filter_and_taken_out(
     assert page.evaluate(toggle, [text, state]) == after
 
 
-def test_what_is_sorted_worst_first_keeps_its_groups(page: Page) -> None:
+def test_sorting_by_severity_keeps_the_groups(page: Page) -> None:
     order = """async (fleet) => {
       const { arranged, byName } = await import("/static/js/order.js");
       const entries = fleet.map((view) => ({ view, key: view.name, ...view })).sort(byName);

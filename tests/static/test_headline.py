@@ -30,5 +30,5 @@ def view(state: str = "closed", rate: float = 10.0, error_pct: float = 0.0, **mo
         ([], "Waiting for the first report"),
     ],
 )
-def test_all_is_well_only_where_nothing_is_wrong(views: list[Any], line: str) -> None:
+def test_the_headline_is_calm_only_when_nothing_is_wrong(views: list[Any], line: str) -> None:
     assert node.run(SCRIPT, views) == line

@@ -30,7 +30,7 @@ def frame(service: str, full: bool, names: list[str], removed: list[str] | None 
     }
 
 
-def test_a_service_of_which_nobody_is_left_is_no_longer_one_of_the_fleet() -> None:
+def test_a_service_without_instances_is_removed() -> None:
     frames = [
         frame("shop", True, ["posts"]),
         frame("bank", True, ["users"]),
@@ -61,7 +61,7 @@ def tailed(at: float, tail: list[int], tail_err: list[int]) -> Any:
     return told | {"at": at, "breakers": [{"name": "posts", "tail": tail, "tail_err": tail_err}]}
 
 
-def test_the_end_of_a_minute_is_laid_over_the_minute_that_is_known() -> None:
+def test_a_tail_is_merged_into_the_known_minute() -> None:
     whole = frame("shop", True, ["posts"])
     whole["breakers"][0] |= {"spark": list(range(60)), "spark_err": [0] * 60}
     first, same, later, much_later = node.run(

@@ -51,7 +51,7 @@ def test_an_operator_forces_a_breaker_open(client: Client) -> None:
     assert AuditEntry.objects.get().act == "forced_open"
 
 
-def test_a_script_hears_how_it_went(client: Client) -> None:
+def test_a_script_gets_the_outcome_as_json(client: Client) -> None:
     answer = client.post(URL, {**GOOD, "act_id": "act-0001"}, headers=FETCH)
     assert answer.status_code == 200
     told = answer.json()
@@ -87,7 +87,7 @@ def test_back_to_automatic_lifts_it(client: Client) -> None:
         ({"expires_in": "until", "until": "yesterday"}, "until", "valid"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field(
+def test_errors_are_shown_at_their_fields(
     client: Client, changed: dict[str, str], field: str, says: str
 ) -> None:
     answer = client.post(URL, {**GOOD, **changed})
@@ -123,7 +123,7 @@ def test_a_viewer_may_not(viewer: Person) -> None:
     assert not Override.objects.exists()
 
 
-def test_who_has_not_logged_in_is_sent_to_the_door() -> None:
+def test_anonymous_users_are_redirected_to_login() -> None:
     answer = Client().post(URL, GOOD)
     assert answer.status_code == 302
     assert answer["Location"].startswith("/login?next=")
@@ -144,12 +144,12 @@ def test_a_forged_post_is_refused(operator: Person) -> None:
         "/services/shop/breakers/nobody",
     ],
 )
-def test_what_is_not_there_is_not_found(client: Client, url: str) -> None:
+def test_unknown_targets_are_404(client: Client, url: str) -> None:
     assert client.get(url).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["put", "delete", "patch"])
-def test_other_methods_are_not_taken(client: Client, method: str) -> None:
+def test_other_methods_are_405(client: Client, method: str) -> None:
     send: Any = getattr(client, method)
     assert send(URL).status_code == 405
 
@@ -178,7 +178,7 @@ class TestMany:
         body = {"targets": json.dumps(targets), **more}
         return client.post(self.MANY, body, headers=FETCH)
 
-    def test_the_form_says_how_far_it_goes_before_anything_is_done(self, client: Client) -> None:
+    def test_the_preview_states_the_reach(self, client: Client) -> None:
         answer = self.post(client, ("shop", "posts"), ("shop", "users"), preview="1")
         assert answer.status_code == 200
         near, far = answer.context["scopes"]
@@ -236,7 +236,7 @@ class TestMany:
         assert answer.status_code == 400
         assert "no act" in str(answer.json()["errors"])
 
-    def test_a_viewer_may_neither_ask_nor_act_nor_undo(self, viewer: Person) -> None:
+    def test_a_viewer_may_not_preview_act_or_undo(self, viewer: Person) -> None:
         client = Client()
         client.force_login(viewer)
         assert self.post(client, ("shop", "posts"), preview="1").status_code == 403

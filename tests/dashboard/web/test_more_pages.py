@@ -49,7 +49,7 @@ PAGES = ["map", "tv", "timeline"]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_who_has_not_logged_in_is_sent_to_the_door(page: str) -> None:
+def test_anonymous_users_are_redirected_to_login(page: str) -> None:
     answer = Client().get(reverse(page))
     assert answer.status_code == 302
     assert answer["Location"].startswith("/login")
@@ -164,7 +164,7 @@ async def test_exports_are_streamed_files(format: str, django_user_model: Any) -
         assert json.loads(text)["count"] == 1
 
 
-def test_who_may_not_see_the_audit_trail_sees_what_breakers_did(shown: Any) -> None:
+def test_without_audit_permission_only_transitions_are_shown(shown: Any) -> None:
     nobody = Person.objects.create(username="newcomer")
     client = Client()
     client.force_login(nobody)
@@ -182,9 +182,7 @@ def link(admin: Person, services: list[str] | None = None) -> str:
     return f"/status/{raw}"
 
 
-def test_the_status_page_needs_no_login_and_tells_nothing_of_the_inside(
-    admin: Person, shown: Any
-) -> None:
+def test_the_status_page_needs_no_login_and_exposes_no_internals(admin: Person, shown: Any) -> None:
     shown("shop", wire.BreakerReport(name="posts-secret", state="open", cause="secret cause"))
     url = link(admin)
     for path in (url, f"{url}/now"):
@@ -210,7 +208,7 @@ def test_the_status_page_shows_the_services_of_its_link(admin: Person, shown: An
     }
 
 
-def test_it_says_since_when(admin: Person, shown: Any) -> None:
+def test_it_shows_when_the_disruption_began(admin: Person, shown: Any) -> None:
     shown("shop", wire.BreakerReport(name="posts", state="open"))
     began = at(120.0)
     at(60.0, before="open", after="half_open")
@@ -219,7 +217,7 @@ def test_it_says_since_when(admin: Person, shown: Any) -> None:
     assert service["since"] == pytest.approx(began.at)
 
 
-def test_a_service_of_a_thousand_breakers_says_it_too(admin: Person, shown: Any) -> None:
+def test_a_service_of_a_thousand_breakers_shows_it_too(admin: Person, shown: Any) -> None:
     states = ["open", *["closed"] * 999]
     shown("shop", *(wire.BreakerReport(name=f"b{n}", state=s) for n, s in enumerate(states)))
     began = at(60.0, breaker="b0")

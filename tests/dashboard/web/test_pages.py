@@ -37,7 +37,7 @@ def shown() -> Iterator[Any]:
         yield show
 
 
-def test_an_empty_wall_teaches(client: Client) -> None:
+def test_an_empty_wall_explains_how_to_connect_a_service(client: Client) -> None:
     page = client.get("/").content.decode()
     assert "No service has reported yet" in page
     assert "create_token" in page
@@ -88,7 +88,7 @@ def test_a_viewer_is_shown_no_act(viewer: Person) -> None:
 
 
 @pytest.mark.django_db
-def test_the_wrong_password_is_said_without_saying_which_was_wrong() -> None:
+def test_a_failed_login_does_not_reveal_which_field_was_wrong() -> None:
     answer = Client().post("/login", {"username": "nobody", "password": "wrong"})
     assert answer.status_code == 200
     assert b"Please enter a correct" in answer.content
@@ -158,9 +158,7 @@ class TestViews:
         assert other.post(f"/views/{kept['id']}/forget").status_code == 404
 
 
-def test_a_great_walls_first_view_leaves_the_sparklines_to_the_socket(
-    client: Client, shown: Any
-) -> None:
+def test_a_large_wall_omits_sparklines_from_the_page(client: Client, shown: Any) -> None:
     many = [wire.BreakerReport(name=f"b{n}", state="closed") for n in range(600)]
     shown("shop", *many)
     snapshot = client.get("/").context["snapshot"]

@@ -79,7 +79,7 @@ def test_one_instance_alone_is_forced_and_the_others_go_on(operator: Visit) -> N
     settle(page)
 
 
-def test_an_act_that_is_sent_twice_is_done_once(operator: Visit, demo: Demo) -> None:
+def test_a_repeated_act_id_is_performed_once(operator: Visit, demo: Demo) -> None:
     page = operator.page
     settle(page)
     csrf = next(c["value"] for c in page.context.cookies() if c["name"] == "csrftoken")

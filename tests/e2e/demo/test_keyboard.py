@@ -61,7 +61,7 @@ def test_from_search_to_a_confirmed_act_and_back(operator: Visit, demo: Demo) ->
     assert operator.complaints == []
 
 
-def test_a_viewers_keys_do_nothing(viewer: Visit) -> None:
+def test_shortcuts_of_acts_are_disabled_for_viewers(viewer: Visit) -> None:
     page = viewer.page
     expect(page.locator("#wall .breaker")).to_have_count(4)
     for key in ("j", "x", "o", "c", "a"):

@@ -44,9 +44,7 @@ def test_the_wall_shows_every_breaker_of_the_shop_with_its_traffic(operator: Vis
     assert operator.complaints == []
 
 
-def test_an_incident_opens_posts_before_our_eyes_and_its_end_closes_it(
-    operator: Visit, demo: Demo
-) -> None:
+def test_an_incident_opens_posts_and_its_end_closes_it(operator: Visit, demo: Demo) -> None:
     page = operator.page
     expect(page.locator(POSTS)).to_have_attribute("data-state", "closed", timeout=20_000)
     page.evaluate("window.notReloaded = true")
@@ -62,9 +60,7 @@ def test_an_incident_opens_posts_before_our_eyes_and_its_end_closes_it(
     assert page.evaluate("window.notReloaded")
 
 
-def test_forcing_open_degrades_the_shop_and_every_instance_confirms(
-    operator: Visit, demo: Demo
-) -> None:
+def test_forcing_open_is_confirmed_by_every_instance(operator: Visit, demo: Demo) -> None:
     page = operator.page
     eventually(lambda: not any("posts" in each["degraded"] for each in demo.profiles()), 20)
     act(page, "force-open", "trying the switch")
@@ -78,7 +74,7 @@ def test_forcing_open_degrades_the_shop_and_every_instance_confirms(
     assert operator.complaints == []
 
 
-def test_a_reason_is_asked_for_at_its_field(operator: Visit) -> None:
+def test_a_missing_reason_is_an_error_at_its_field(operator: Visit) -> None:
     page = operator.page
     page.locator(f"{POSTS} [data-menu]").click()
     page.locator("#row-menu a[data-act=force-open]").click()
@@ -88,7 +84,7 @@ def test_a_reason_is_asked_for_at_its_field(operator: Visit) -> None:
     expect(page.locator("#act-dialog")).to_be_hidden()
 
 
-def test_without_the_dashboard_the_shop_stays_as_it_was_told(operator: Visit, demo: Demo) -> None:
+def test_overrides_hold_while_the_dashboard_is_down(operator: Visit, demo: Demo) -> None:
     page = operator.page
     act(page, "force-open", "hold it")
     expect(page.locator(f"{POSTS} .override")).to_contain_text("applied 4 of 4")
@@ -152,7 +148,7 @@ def test_the_breaker_page_draws_charts_that_move(operator: Visit, demo: Demo) ->
     assert operator.complaints == []
 
 
-def test_a_viewer_sees_everything_and_may_do_nothing(viewer: Visit, demo: Demo) -> None:
+def test_a_viewer_is_offered_no_act(viewer: Visit, demo: Demo) -> None:
     page = viewer.page
     expect(page.locator(".breaker")).to_have_count(4)
     expect(page.locator("[data-act]")).to_have_count(0)
@@ -166,7 +162,7 @@ def test_a_viewer_sees_everything_and_may_do_nothing(viewer: Visit, demo: Demo) 
 
 
 @pytest.mark.parametrize("path", ["/", "/services/profile-api/breakers/posts", "/api/v1/fleet"])
-def test_who_has_not_logged_in_sees_the_door(browser: Browser, demo: Demo, path: str) -> None:
+def test_anonymous_users_see_the_login_page(browser: Browser, demo: Demo, path: str) -> None:
     answer = http.get(demo.url + path)
     assert answer.status_code == 302
     assert answer.headers["location"].startswith("/login")

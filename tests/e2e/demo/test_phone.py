@@ -1,4 +1,4 @@
-"""The wall on a phone: from the door to a confirmed trip in four taps and a reason."""
+"""The wall on a phone: from the login page to a confirmed trip in four taps and a reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THUMB = 44
 
 
 @pytest.mark.usefixtures("hands_off")
-def test_from_the_door_to_a_confirmed_trip(browser: Browser, demo: Demo) -> None:
+def test_from_the_login_page_to_a_confirmed_trip(browser: Browser, demo: Demo) -> None:
     context = browser.new_context(**PHONE)
     context.set_default_timeout(15_000)
     page = context.new_page()
@@ -53,7 +53,7 @@ def test_from_the_door_to_a_confirmed_trip(browser: Browser, demo: Demo) -> None
     tap(confirm)
     expect(row).to_have_attribute("data-state", "forced_open", timeout=10_000)
     expect(page.locator(".progress")).to_contain_text("Confirmed by all 4", timeout=10_000)
-    assert taps + 1 <= 4  # and the one at the door
+    assert taps + 1 <= 4  # and the one at the login page
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator(".progress").get_by_role("button", name="Undo").tap()

@@ -65,7 +65,7 @@ def test_a_filter_narrows_as_it_is_typed_and_travels_in_the_address(
     assert operator.complaints == []
 
 
-def test_what_cannot_be_filtered_by_is_said(operator: Visit) -> None:
+def test_an_unknown_filter_is_reported(operator: Visit) -> None:
     page = operator.page
     page.locator("#filter").fill("colour:red posts")
     expect(page.locator("#complaint")).to_contain_text("no “colour:”")
@@ -148,7 +148,7 @@ def test_on_returning_to_a_hidden_page_it_asks_for_a_snapshot(operator: Visit) -
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_moves_for_who_wants_no_motion(browser: Browser, demo: Demo, scheme: str) -> None:
+def test_reduced_motion_disables_animation(browser: Browser, demo: Demo, scheme: str) -> None:
     opened = visit(browser, demo, "viewer", color_scheme=scheme, reduced_motion="reduce")
     moving = opened.page.evaluate(
         """[...document.querySelectorAll("*")].filter((each) => {

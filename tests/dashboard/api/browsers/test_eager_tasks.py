@@ -9,7 +9,7 @@ import pytest
 from dashboard.api.browsers.eager_tasks import eager
 
 
-async def test_what_need_not_wait_is_done_at_once_and_has_no_task() -> None:
+async def test_a_coroutine_that_never_waits_gets_no_task() -> None:
     done = []
 
     async def work() -> None:
@@ -19,7 +19,7 @@ async def test_what_need_not_wait_is_done_at_once_and_has_no_task() -> None:
     assert done == [1]
 
 
-async def test_what_waits_goes_on_in_a_task() -> None:
+async def test_a_coroutine_that_waits_continues_in_a_task() -> None:
     gate, done = asyncio.Event(), []
 
     async def work() -> None:
@@ -38,7 +38,7 @@ async def test_what_waits_goes_on_in_a_task() -> None:
     assert done == [0, 1, 2]
 
 
-async def test_a_failure_comes_out_where_it_happens() -> None:
+async def test_an_early_exception_is_raised_to_the_caller() -> None:
     async def at_once() -> None:
         raise KeyError
 
@@ -54,7 +54,7 @@ async def test_a_failure_comes_out_where_it_happens() -> None:
         await task
 
 
-async def test_it_can_be_cancelled_while_it_waits() -> None:
+async def test_a_waiting_coroutine_can_be_cancelled() -> None:
     tidied = []
 
     async def work() -> None:

@@ -30,7 +30,7 @@ def ask(client: Client, path: str, **query: Any) -> Any:
 
 
 @pytest.mark.parametrize("range", ["5m", "15m", "1h", "6h", "24h", "7d", "30d"])
-def test_each_range_tells_what_happened_in_it(eve: Client, range: str) -> None:
+def test_each_range_returns_its_history(eve: Client, range: str) -> None:
     absorb(time.time() - 60)
     series = ask(eve, f"{POSTS}/history", range=range)
     assert series["total"]["counts"]["success"] == 10
@@ -85,7 +85,7 @@ def test_transitions_come_in_pages_and_strips_by_instance(eve: Client) -> None:
         ("transitions", {"after": "x"}, "after"),
     ],
 )
-def test_what_cannot_be_is_refused_by_its_name(
+def test_an_invalid_parameter_is_named(
     eve: Client, path: str, query: dict[str, str], field: str
 ) -> None:
     answer = eve.get(f"/api/v1/{path}", query)
@@ -95,5 +95,5 @@ def test_what_cannot_be_is_refused_by_its_name(
 
 
 @pytest.mark.parametrize("path", ["history", "sums", "transitions", "services/shop/history"])
-def test_who_has_not_logged_in_is_sent_to_the_door(client: Client, path: str) -> None:
+def test_anonymous_users_are_redirected_to_login(client: Client, path: str) -> None:
     assert client.get(f"/api/v1/{path}").status_code == 302

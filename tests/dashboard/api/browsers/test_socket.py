@@ -21,7 +21,7 @@ PASSWORD = "a password for the tests"
 
 @pytest.fixture(scope="module")
 def cookie(dashboard: Dashboard, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The session of a viewer who has logged in at the door."""
+    """The session of a viewer who has logged in at the login page."""
     file = tmp_path_factory.mktemp("password") / "password"
     file.write_text(PASSWORD)
     dashboard.manage("collectstatic", "--noinput", "-v0")
@@ -57,7 +57,7 @@ def subscribe(opened: ClientConnection, *services: str) -> Any:
     return hear(opened)
 
 
-def test_who_has_not_logged_in_is_told_so(dashboard: Dashboard) -> None:
+def test_anonymous_sockets_are_closed_with_4401(dashboard: Dashboard) -> None:
     with pytest.raises(ConnectionClosed) as closed, socket(dashboard) as opened:
         opened.recv(timeout=5)
     assert closed.value.rcvd is not None
@@ -88,9 +88,7 @@ def test_a_snapshot_comes_first_and_then_what_changes(
         assert view["states"] == {"open": 1}
 
 
-def test_other_services_are_left_out_where_they_were_not_asked_for(
-    dashboard: Dashboard, token: str, cookie: str
-) -> None:
+def test_only_subscribed_services_are_sent(dashboard: Dashboard, token: str, cookie: str) -> None:
     post(dashboard, token, report(1, "filter"))
     with socket(dashboard, cookie) as opened:
         assert subscribe(opened, "bank")["services"] == []
@@ -102,7 +100,7 @@ def test_other_services_are_left_out_where_they_were_not_asked_for(
 @pytest.mark.parametrize(
     "wrong", ["", "[]", "{", '{"subscribe": {"services": 7}}', "x" * 20_000, "[" * 10_000]
 )
-def test_what_cannot_be_read_is_answered_and_closed(
+def test_a_malformed_message_is_answered_and_the_socket_closed(
     dashboard: Dashboard, cookie: str, wrong: str
 ) -> None:
     with socket(dashboard, cookie) as opened:
