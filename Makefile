@@ -75,6 +75,7 @@ bench: venv ## Measure against the peers
 	@$(BIN)/python -m benchmarks.fanout --seconds 20
 	@$(BIN)/python -m benchmarks.command --seconds 15
 	@$(BIN)/python -m benchmarks.agent
+	@$(BIN)/python -m benchmarks.hostile
 	@$(BIN)/python -m benchmarks.wall
 
 format: venv ## Format and fix what can be fixed

@@ -71,6 +71,10 @@ class SocketAgent:
             url, "/agent/v1", f"Authorization: Bearer {self._token}", _HEADERS
         )
 
+    def renew(self) -> None:
+        """Take a new socket, after the last one was closed."""
+        self.socket = Socket(self._hear)
+
     def report(self) -> None:
         """Send the next report."""
         self.sent += 1
