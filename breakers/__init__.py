@@ -11,7 +11,7 @@ from breakers.calls.gathering import Gathered, agather, gather
 from breakers.calls.hedging import hedged
 from breakers.calls.options import CallOptions, FallbackValue
 from breakers.calls.retries import RetryAttempt
-from breakers.calls.timeouts import timeout
+from breakers.calls.thread_timeouts import timeout
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.circuit.policy import Policy
 from breakers.circuit.records import Snapshot, TransitionRecord

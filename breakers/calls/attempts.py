@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from breakers.calls.coroutine_timeouts import CoroutineTimeout
 from breakers.calls.hedging import hedged
 from breakers.calls.options import CallOptions
 from breakers.calls.retries import RetryAttempt, full_jitter, retry_after
-from breakers.calls.timeouts import Within, call_within
+from breakers.calls.thread_timeouts import call_within
 from breakers.circuit.decorators import notify
 from breakers.deadline import _current, current_deadline
 from breakers.errors import BulkheadFull, CallTimeout, CircuitBreakerOpen
@@ -27,9 +28,9 @@ class Attempts:
     ) -> None:
         self._sleep, self._asleep, self._random = sleep, asleep, random
 
-    def make(self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any) -> Any:
+    def run(self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any) -> Any:
         """The first answer that needs no other, or the last attempt's answer or error."""
-        declared, attempts, delay = options.in_force()
+        declared, attempts, delay = options.effective()
         breaker, budget = options.circuit_breaker, options.budget
         if budget is not None:
             budget.deposit()
@@ -37,7 +38,7 @@ class Attempts:
         while True:
             attempt += 1
             result: Any = None
-            timeout = _bound(declared)
+            timeout = _attempt_timeout(declared)
             try:
                 if timeout is None:
                     result = (
@@ -63,12 +64,12 @@ class Attempts:
                     return result
             self._sleep(pause)
 
-    async def amake(
+    async def arun(
         self, func: Callable[..., Awaitable[Any]], options: CallOptions, args: Any, kwargs: Any
     ) -> Any:
         """`make` for a coroutine function. Breaker and timeout are entered by hand: each coroutine
         that only awaits another costs as much as the breaker does."""
-        declared, attempts, delay = options.in_force()
+        declared, attempts, delay = options.effective()
         breaker, budget = options.circuit_breaker, options.budget
         if budget is not None:
             budget.deposit()
@@ -79,14 +80,14 @@ class Attempts:
         while True:
             attempt += 1
             result: Any = None
-            timeout = _bound(declared)
+            timeout = _attempt_timeout(declared)
             try:
                 held = breaker.enter() if breaker is not None else None
                 try:
                     if timeout is None:
                         result = await func(*args, **kwargs)
                     else:
-                        within = Within(timeout)
+                        within = CoroutineTimeout(timeout)
                         try:
                             result = await func(*args, **kwargs)
                         except BaseException as error:
@@ -149,7 +150,7 @@ class Attempts:
         return pause
 
 
-def _bound(timeout: float | None) -> float | None:
+def _attempt_timeout(timeout: float | None) -> float | None:
     """The time of the next attempt: its own, or what a deadline leaves where it has none.
 
     Raises:

@@ -70,7 +70,7 @@ class Backends:
 
     def get(self, key: str) -> Any:
         """The value kept for `key`, or `MISS`."""
-        with harmless("cache"):
+        with swallow_errors("cache"):
             stored = self.cache.get(key) if self.cache is not None else None
             if inspect.iscoroutine(stored):
                 stored.close()
@@ -80,55 +80,55 @@ class Backends:
 
     async def aget(self, key: str) -> Any:
         """`get`, where the cache's may be a coroutine."""
-        with harmless("cache"):
+        with swallow_errors("cache"):
             stored = self.cache.get(key) if self.cache is not None else None
             return unpack(await stored if inspect.isawaitable(stored) else stored)
         return MISS
 
-    def keep(self, key: str, options: CallOptions, result: Any) -> None:
+    def store(self, key: str, options: CallOptions, result: Any) -> None:
         """Store an answer, and for longer the one to fall back on."""
         assert self.cache is not None
-        with harmless("cache"):
+        with swallow_errors("cache"):
             self.cache.set(key, pack(result), ttl=options.cache_ttl)
             if options.stale_ttl is not None:
                 ttl = options.cache_ttl + options.stale_ttl
                 self.cache.set(key + STALE, pack(result), ttl=ttl)
 
-    async def akeep(self, key: str, options: CallOptions, result: Any) -> None:
+    async def astore(self, key: str, options: CallOptions, result: Any) -> None:
         """`keep`, where the cache's may be a coroutine."""
         assert self.cache is not None
-        with harmless("cache"):
+        with swallow_errors("cache"):
             await _done(self.cache.set(key, pack(result), ttl=options.cache_ttl))
             if options.stale_ttl is not None:
                 ttl = options.cache_ttl + options.stale_ttl
                 await _done(self.cache.set(key + STALE, pack(result), ttl=ttl))
 
-    def keep_failure(self, key: str, options: CallOptions, error: Exception) -> None:
+    def store_failure(self, key: str, options: CallOptions, error: Exception) -> None:
         """Store an error that the options call an answer."""
         stored = stored_failure(options, error)
         if stored is not None and self.cache is not None:
-            with harmless("cache"):
+            with swallow_errors("cache"):
                 self.cache.set(key, stored, ttl=options.negative_ttl)
 
-    async def akeep_failure(self, key: str, options: CallOptions, error: Exception) -> None:
+    async def astore_failure(self, key: str, options: CallOptions, error: Exception) -> None:
         """`keep_failure`, where the cache's may be a coroutine."""
         stored = stored_failure(options, error)
         if stored is not None and self.cache is not None:
-            with harmless("cache"):
+            with swallow_errors("cache"):
                 await _done(self.cache.set(key, stored, ttl=options.negative_ttl))
 
-    def tell(self, event: str, options: CallOptions) -> None:
+    def count_lookup(self, event: str, options: CallOptions) -> None:
         """Count what the cache said: hit, miss or stale."""
         if self.metrics is not None:
-            with harmless("metrics"):
+            with swallow_errors("metrics"):
                 self.metrics.increment(f"cache.{event}")
         if options.circuit_breaker is not None and event != "stale":
             options.circuit_breaker.count(f"cache_{event}")
 
-    def tell_call(self, outcome: str, start: float) -> None:
+    def record_call(self, outcome: str, start: float) -> None:
         """Count a call and how long it took."""
         if self.metrics is not None:
-            with harmless("metrics"):
+            with swallow_errors("metrics"):
                 self.metrics.histogram("call.duration", SYSTEM_CLOCK.monotonic() - start)
                 self.metrics.increment(f"call.{outcome}")
 
@@ -141,7 +141,7 @@ async def _done(stored: Any) -> None:
 _complained: dict[str, float] = {}
 
 
-class harmless:  # noqa: N801 - reads as a word
+class swallow_errors:  # noqa: N801 - reads as a word
     """Swallow the error of a cache or metrics backend, and say so in the log once a minute."""
 
     __slots__ = ("_what",)

@@ -17,7 +17,7 @@ from breakers.calls.attempts import Attempts
 from breakers.calls.backends import STALE, Backends, Metrics, known_failure
 from breakers.calls.cache import MISS, Cache
 from breakers.calls.options import CallOptions
-from breakers.calls.single_flight import Flights
+from breakers.calls.single_flight import SingleFlight
 from breakers.circuit.decorators import is_kind
 from breakers.clock import SYSTEM_CLOCK
 from breakers.deadline import bounded
@@ -58,7 +58,7 @@ class ResilientCaller:
     ) -> None:
         self._backends = Backends(cache, metrics)
         self._attempts = Attempts(sleep, asleep, random)
-        self._flights = Flights()
+        self._single_flight = SingleFlight()
 
     @property
     def cache(self) -> Cache | None:
@@ -95,22 +95,22 @@ class ResilientCaller:
         key, backends = None, self._backends
         if backends.cache is not None and options.cache_key is not None:
             key = options.key_for(args, kwargs)
-            kept = self._told(options, backends.get(key))
+            kept = self._counted(options, backends.get(key))
             if failure := known_failure(options, kept):
-                return cast(R, self._instead(None, options, failure, args, kwargs))
+                return cast(R, self._stand_in(None, options, failure, args, kwargs))
             if kept is not MISS:
                 return cast(R, kept)
         start = _now() if backends.metrics is not None else 0.0
         try:
             if key is None:
-                result = self._made(func, options, args, kwargs)
+                result = self._call_guarded(func, options, args, kwargs)
             else:
-                result = self._kept(key, func, options, args, kwargs)
+                result = self._call_cached(key, func, options, args, kwargs)
         except Exception as error:
-            backends.tell_call("failure", start)
-            return cast(R, self._instead(key, options, error, args, kwargs))
+            backends.record_call("failure", start)
+            return cast(R, self._stand_in(key, options, error, args, kwargs))
         if backends.metrics is not None:
-            backends.tell_call("success", start)
+            backends.record_call("success", start)
         return cast(R, result)
 
     async def acall(
@@ -125,102 +125,104 @@ class ResilientCaller:
         key, backends = None, self._backends
         if backends.cache is not None and options.cache_key is not None:
             key = options.key_for(args, kwargs)
-            kept = self._told(options, await backends.aget(key))
+            kept = self._counted(options, await backends.aget(key))
             if failure := known_failure(options, kept):
-                return cast(R, await self._ainstead(None, options, failure, args, kwargs))
+                return cast(R, await self._astand_in(None, options, failure, args, kwargs))
             if kept is not MISS:
                 return cast(R, kept)
         start = _now() if backends.metrics is not None else 0.0
         try:
             if key is not None:
-                result = await self._akept(key, func, options, args, kwargs)
+                result = await self._acall_cached(key, func, options, args, kwargs)
             elif options.is_guarded:
-                result = await self._amade(func, options, args, kwargs)
+                result = await self._acall_guarded(func, options, args, kwargs)
             else:
-                result = await self._attempts.amake(func, options, args, kwargs)
+                result = await self._attempts.arun(func, options, args, kwargs)
         except Exception as error:
-            backends.tell_call("failure", start)
-            return cast(R, await self._ainstead(key, options, error, args, kwargs))
+            backends.record_call("failure", start)
+            return cast(R, await self._astand_in(key, options, error, args, kwargs))
         if backends.metrics is not None:
-            backends.tell_call("success", start)
+            backends.record_call("success", start)
         return cast(R, result)
 
     # -- Cache -----------------------------------------------------------------------------------
 
-    def _told(self, options: CallOptions, kept: Any) -> Any:
-        self._backends.tell("miss" if kept is MISS else "hit", options)
+    def _counted(self, options: CallOptions, kept: Any) -> Any:
+        self._backends.count_lookup("miss" if kept is MISS else "hit", options)
         return kept
 
-    def _kept(
+    def _call_cached(
         self, key: str, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
     ) -> Any:
         """Make the call, once for all who ask meanwhile, and keep its answer."""
 
         def make() -> Any:
             try:
-                result = self._made(func, options, args, kwargs)
+                result = self._call_guarded(func, options, args, kwargs)
             except Exception as error:
-                self._backends.keep_failure(key, options, error)
+                self._backends.store_failure(key, options, error)
                 raise
-            self._backends.keep(key, options, result)
+            self._backends.store(key, options, result)
             return result
 
-        return self._flights.fly(key, make) if options.single_flight else make()
+        return self._single_flight.run(key, make) if options.single_flight else make()
 
-    async def _akept(
+    async def _acall_cached(
         self, key: str, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
     ) -> Any:
         async def make() -> Any:
             try:
-                result = await self._amade(func, options, args, kwargs)
+                result = await self._acall_guarded(func, options, args, kwargs)
             except Exception as error:
-                await self._backends.akeep_failure(key, options, error)
+                await self._backends.astore_failure(key, options, error)
                 raise
-            await self._backends.akeep(key, options, result)
+            await self._backends.astore(key, options, result)
             return result
 
-        return await (self._flights.afly(key, make) if options.single_flight else make())
+        return await (self._single_flight.arun(key, make) if options.single_flight else make())
 
     # -- Deadline, rate limit, bulkhead ----------------------------------------------------------
 
-    def _made(self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any) -> Any:
-        if not options.is_guarded:
-            return self._attempts.make(func, options, args, kwargs)
-        with bounded(options.deadline), _Counted(options):
-            if options.rate_limiter is not None:
-                options.rate_limiter.acquire()
-            if options.bulkhead is None:
-                return self._attempts.make(func, options, args, kwargs)
-            with options.bulkhead:
-                return self._attempts.make(func, options, args, kwargs)
-
-    async def _amade(
+    def _call_guarded(
         self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
     ) -> Any:
         if not options.is_guarded:
-            return await self._attempts.amake(func, options, args, kwargs)
-        with bounded(options.deadline), _Counted(options):
+            return self._attempts.run(func, options, args, kwargs)
+        with bounded(options.deadline), _CountRejections(options):
+            if options.rate_limiter is not None:
+                options.rate_limiter.acquire()
+            if options.bulkhead is None:
+                return self._attempts.run(func, options, args, kwargs)
+            with options.bulkhead:
+                return self._attempts.run(func, options, args, kwargs)
+
+    async def _acall_guarded(
+        self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
+    ) -> Any:
+        if not options.is_guarded:
+            return await self._attempts.arun(func, options, args, kwargs)
+        with bounded(options.deadline), _CountRejections(options):
             if options.rate_limiter is not None:
                 await options.rate_limiter.aacquire()
             if options.bulkhead is None:
-                return await self._attempts.amake(func, options, args, kwargs)
+                return await self._attempts.arun(func, options, args, kwargs)
             async with options.bulkhead:
-                return await self._attempts.amake(func, options, args, kwargs)
+                return await self._attempts.arun(func, options, args, kwargs)
 
     # -- What is answered instead ----------------------------------------------------------------
 
-    def _instead(
+    def _stand_in(
         self, key: str | None, options: CallOptions, error: Exception, args: Any, kwargs: Any
     ) -> Any:
         if key is not None and options.takes_stale_for(error):
             kept = self._backends.get(key + STALE)
             if kept is not MISS:
-                self._hid(options, error, "a stale answer")
-                self._backends.tell("stale", options)
+                self._count_fallback(options, error, "a stale answer")
+                self._backends.count_lookup("stale", options)
                 return kept
         if not options.fallbacks:
             _raise(options, error)
-        self._hid(options, error, "a fallback")
+        self._count_fallback(options, error, "a fallback")
         for fallback in options.fallbacks[:-1]:
             try:
                 return fallback(*args, **kwargs)
@@ -228,18 +230,18 @@ class ResilientCaller:
                 logger.warning("a fallback failed, trying the next: %s", worse)
         return options.fallbacks[-1](*args, **kwargs)
 
-    async def _ainstead(
+    async def _astand_in(
         self, key: str | None, options: CallOptions, error: Exception, args: Any, kwargs: Any
     ) -> Any:
         if key is not None and options.takes_stale_for(error):
             kept = await self._backends.aget(key + STALE)
             if kept is not MISS:
-                self._hid(options, error, "a stale answer")
-                self._backends.tell("stale", options)
+                self._count_fallback(options, error, "a stale answer")
+                self._backends.count_lookup("stale", options)
                 return kept
         if not options.fallbacks:
             _raise(options, error)
-        self._hid(options, error, "a fallback")
+        self._count_fallback(options, error, "a fallback")
         for fallback in options.fallbacks[:-1]:
             try:
                 result = fallback(*args, **kwargs)
@@ -250,7 +252,7 @@ class ResilientCaller:
         return await result if inspect.isawaitable(result) else result
 
     @staticmethod
-    def _hid(options: CallOptions, error: Exception, what: str) -> None:
+    def _count_fallback(options: CallOptions, error: Exception, what: str) -> None:
         if options.circuit_breaker is not None:
             options.circuit_breaker.count("fallback")
         logger.debug("call failed, answering with %s: %s", what, error)
@@ -304,7 +306,7 @@ def _raise(options: CallOptions, error: Exception) -> NoReturn:
     raise error
 
 
-class _Counted:
+class _CountRejections:
     """Counts at the breaker the calls for which there was no room."""
 
     __slots__ = ("_options",)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from breakers.calls.retries import RetryAttempt
-from breakers.calls.timeouts import STRATEGIES, Strategy
+from breakers.calls.thread_timeouts import STRATEGIES, Strategy
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.circuit.outcomes import ErrorMap, ErrorRule, error_map, error_rule
 from breakers.circuit.policy import FIELDS, FieldSpec
@@ -88,7 +88,7 @@ class CallOptions:
         hedge_delay: for coroutines that may be made twice: seconds without an answer after which
             the attempt is made once more beside the first.
         hedge_attempts: how many run side by side at most.
-        strategy: how a sync call is bounded, see `breakers.calls.timeouts`.
+        strategy: how a sync call is bounded, see `breakers.calls.thread_timeouts`.
         map_errors: which error the caller gets in the place of the one that the call ends with,
             refusals included, where nothing answers instead; as in `CircuitBreaker`.
 
@@ -188,7 +188,7 @@ to switch it off
         key = self.cache_key
         return str(key(*args, **kwargs) if callable(key) else key)
 
-    def in_force(self) -> tuple[float | None, int, float]:
+    def effective(self) -> tuple[float | None, int, float]:
         """Timeout, attempts and retry delay, an operator's policy before what is declared here."""
         breaker = self.circuit_breaker
         if breaker is None or not breaker._remote:

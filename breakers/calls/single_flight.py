@@ -1,4 +1,4 @@
-"""Single flight: of several who ask for the same at once, one asks and all get its answer."""
+"""Single flight: of concurrent calls with the same key, one runs and all share its result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOTHING: Final = object()
 _inside: ContextVar[tuple[object, ...]] = ContextVar("breakers_flights", default=())
 
 
-class _Flight:
+class _Leader:
     """A call under way in some thread."""
 
     __slots__ = ("done", "error", "result")
@@ -29,19 +29,19 @@ class _Flight:
         self.error: Exception | None = None
 
 
-class Flights:
+class SingleFlight:
     """The calls under way, by key. Threads share theirs, and so do the coroutines of a loop.
 
-    >>> Flights().fly("user:7", lambda: 42)
+    >>> SingleFlight().run("user:7", lambda: 42)
     42
     """
 
     def __init__(self) -> None:
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, _Leader] = {}
         self._aflights: dict[tuple[str, int], asyncio.Future[Any]] = {}
         renew_after_fork(self)
 
-    def fly(self, key: str, make: Callable[[], Any]) -> Any:
+    def run(self, key: str, make: Callable[[], Any]) -> Any:
         """`make()`, or what the call for `key` that is under way returns or raises.
 
         Whoever waits does so until its own deadline. Where the one who asks is interrupted, the
@@ -52,7 +52,7 @@ class Flights:
             Exception: what the call raised.
         """
         while True:
-            mine = _Flight()
+            mine = _Leader()
             # setdefault is atomic: of those who race, exactly one finds its own flight.
             flight = self._flights.setdefault(key, mine)
             if flight is mine:
@@ -68,7 +68,7 @@ class Flights:
             if flight.result is not _NOTHING:
                 return flight.result
 
-    def _lead(self, key: str, flight: _Flight, make: Callable[[], Any]) -> Any:
+    def _lead(self, key: str, flight: _Leader, make: Callable[[], Any]) -> Any:
         token = _inside.set((*_inside.get(), flight))
         try:
             flight.result = make()
@@ -81,7 +81,7 @@ class Flights:
             flight.done.set()
         return flight.result
 
-    async def afly(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
+    async def arun(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
         """`fly` for coroutines. A cancelled one who waits harms nobody else."""
         loop = asyncio.get_running_loop()
         place = (key, id(loop))

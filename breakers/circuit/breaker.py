@@ -25,6 +25,7 @@ from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.common.context_stack import Entered
 from breakers.common.forking import renew_after_fork
 from breakers.common.locking import give_way
+from breakers.common.uninterruptible import uninterruptible
 from breakers.errors import CircuitBreakerOpen, CircuitForcedOpen, PolicyError
 from breakers.limits.retry_budget import RetryBudget
 
@@ -32,6 +33,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+@uninterruptible
 class CircuitBreaker(Operated):
     """Stops calling what keeps failing, and lets probes find out when it is well again.
 

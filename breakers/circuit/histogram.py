@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from breakers.circuit.admission import tally
+from breakers.common.uninterruptible import uninterruptible
 
 SCALE: Final = 8
 LOWEST: Final = -160
@@ -23,6 +24,7 @@ _MAX_S: Final = 2.0 ** (HIGHEST / SCALE)
 _SPARE: Final = 4
 
 
+@uninterruptible
 def bucket_index(seconds: float) -> int:
     """The bucket that holds a latency.
 
@@ -45,6 +47,7 @@ def bucket_bounds(index: int) -> tuple[float, float]:
     return 2.0 ** (index / SCALE), 2.0 ** ((index + 1) / SCALE)
 
 
+@uninterruptible
 class Histogram:
     """A sketch of latencies. Not locked: its owner sees to that.
 
@@ -133,6 +136,7 @@ def _zeros(n: int) -> array[int]:
     return array("Q", bytes(8 * n))
 
 
+@uninterruptible
 def merged(sketches: Iterable[Histogram]) -> Histogram:
     """One sketch of all that several hold.
 

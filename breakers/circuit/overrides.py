@@ -9,8 +9,10 @@ from breakers.circuit.histogram import Histogram, merged
 from breakers.circuit.records import CALL_OUTCOMES, OUTCOMES, Drained, Override, Snapshot
 from breakers.circuit.state_machine import Listener, Machine
 from breakers.circuit.states import State, as_override
+from breakers.common.uninterruptible import uninterruptible
 
 
+@uninterruptible
 class Operated(Machine):
     """A state machine with a handle."""
 

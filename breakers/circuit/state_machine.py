@@ -24,6 +24,7 @@ from breakers.circuit.states import State, check_transition
 from breakers.circuit.windows import FAILED, SLOW, WindowFigures, make_window
 from breakers.clock import Clock
 from breakers.common.locking import give_way
+from breakers.common.uninterruptible import uninterruptible
 
 Listener = Callable[[TransitionRecord], None]
 
@@ -31,6 +32,7 @@ _BATCH: Final = 64
 _MAX_KEPT_TRANSITIONS: Final = 64
 
 
+@uninterruptible
 class Machine(Gate):
     """What `CircuitBreaker` stands on. Methods with an underscore expect the lock to be held,
     but for `_flush`, `_record` and `_deliver`, which take it or must not have it."""

@@ -8,6 +8,7 @@ from math import inf
 from typing import Final, Protocol
 
 from breakers.circuit.policy import Policy
+from breakers.common.uninterruptible import uninterruptible
 
 FAILED: Final = 1
 SLOW: Final = 2
@@ -52,6 +53,7 @@ class Window(Protocol):
         """Let go of what is too old."""
 
 
+@uninterruptible
 class CountWindow:
     """The last `size` calls, in a ring.
 
@@ -97,6 +99,7 @@ class CountWindow:
         """A window over calls does not age."""
 
 
+@uninterruptible
 class TimeWindow:
     """The calls of the last `size_s` seconds, in twenty buckets.
 
@@ -146,6 +149,7 @@ class TimeWindow:
             self.slow -= int(slow)
 
 
+@uninterruptible
 def make_window(policy: Policy, now: float) -> Window:
     """The empty window that a policy asks for."""
     if policy.window_type == "time":

@@ -6,9 +6,12 @@ from threading import Lock
 from time import sleep
 from typing import Final
 
+from breakers.common.uninterruptible import uninterruptible
+
 _TRIES: Final = 100
 
 
+@uninterruptible
 def give_way(lock: Lock) -> None:
     """Let others run while `lock` is taken, for a while; then take it with `with lock:`.
 

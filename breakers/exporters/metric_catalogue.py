@@ -1,4 +1,4 @@
-"""What exporters look at, and how much of it: shared by all of them."""
+"""The metrics that all exporters share, and the snapshots that they read."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from breakers.circuit.registry import Registry
 from breakers.circuit.states import State
 from breakers.errors import PolicyError
 
-# Each call ends in exactly one of these; a slow one is counted apart.
-ENDS: Final = tuple(name for name in OUTCOMES if name in CALL_OUTCOMES and name != "slow")
-# What happens around calls.
+# Each call ends with exactly one of these. Slow calls are counted separately.
+CALL_RESULTS: Final = tuple(name for name in OUTCOMES if name in CALL_OUTCOMES and name != "slow")
+# Events besides the outcomes of calls.
 EVENTS: Final = tuple(name for name in OUTCOMES if name not in CALL_OUTCOMES)
 STATES: Final = tuple(State)
-# Bounds of latencies for those who have no exponential buckets: a doubling each, from 122 µs to
-# 64 s. The bounds of ours are among them, so that nothing is counted on the wrong side of one.
+# Exponents of the bucket bounds for systems without exponential histograms: powers of two from
+# 122 µs to 64 s. They are bounds of the breaker's own histogram too, so the conversion is exact.
 DOUBLINGS: Final = tuple(range(-13, 7))
 
 
-class Looks:
-    """Snapshots of a registry's breakers, of at most `max_breakers`, the oldest first.
+class MetricCatalogue:
+    """Takes snapshots of at most `max_breakers` breakers of a registry, the oldest first.
 
     Raises:
         PolicyError: `max_breakers` is below 1.
@@ -34,15 +34,15 @@ class Looks:
         self._registry = registry
         self.max_breakers = max_breakers
 
-    def take(self) -> tuple[list[Snapshot], int]:
-        """The snapshots, and how many breakers were left out."""
-        all_of_them = self._registry.all()
-        shown = all_of_them[: self.max_breakers]
-        return [breaker.snapshot() for breaker in shown], len(all_of_them) - len(shown)
+    def snapshots(self) -> tuple[list[Snapshot], int]:
+        """The snapshots, and the number of breakers left out."""
+        breakers = self._registry.all()
+        shown = breakers[: self.max_breakers]
+        return [breaker.snapshot() for breaker in shown], len(breakers) - len(shown)
 
 
 def cumulative(buckets: Mapping[int, int]) -> list[tuple[float, int]]:
-    """For each of `DOUBLINGS`, the bound in seconds and how many latencies are not above it.
+    """For each of `DOUBLINGS`, the bound in seconds and the number of latencies up to it.
 
     >>> cumulative({-160: 1, -1: 2, 0: 4})[-8:]
     [(0.5, 1), (1.0, 3), (2.0, 7), (4.0, 7), (8.0, 7), (16.0, 7), (32.0, 7), (64.0, 7)]

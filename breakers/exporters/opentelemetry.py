@@ -1,20 +1,20 @@
-"""Breakers for OpenTelemetry: `instrument(provider)`. Needs the `opentelemetry` extra.
+"""Breaker metrics for OpenTelemetry: `instrument(provider)`. Needs the `opentelemetry` extra.
 
 | instrument | kind, unit | attributes besides `circuit_breaker.name` |
 |---|---|---|
 | `circuit_breaker.state` | gauge, 1 for the state in force, else 0 | `circuit_breaker.state` |
 | `circuit_breaker.calls` | counter, `{call}` | `circuit_breaker.outcome` |
 | `circuit_breaker.slow_calls` | counter, `{call}` | |
-| `circuit_breaker.call.time` | counter, `s`: the latencies of all calls added up | |
+| `circuit_breaker.call.time` | counter, `s`: sum of the latencies of all calls | |
 | `circuit_breaker.events` | counter, `{event}` | `circuit_breaker.event` |
 | `circuit_breaker.transitions` | counter, `{transition}` | `circuit_breaker.state` |
 | `circuit_breaker.active_calls` | up-down counter, `{call}` | |
-| `circuit_breaker.unexported` | gauge, `{breaker}`: those beyond `max_breakers` | none |
+| `circuit_breaker.unexported` | gauge, `{breaker}`: those above `max_breakers` | none |
 | `circuit_breaker.call.duration` | exponential histogram, `s`: with `WithLatencies` alone | |
 
-All are observable: a collection looks, and no call pays for it. OpenTelemetry has no observable
-histogram; `WithLatencies` stands before any exporter and adds the breakers' own buckets, which are
-those of its exponential histogram at scale 3, so that nothing is lost on the way.
+All instruments are observable: they are read at collection and cost calls nothing. OpenTelemetry
+has no observable histogram. `WithLatencies` wraps an exporter and adds the breakers' histograms,
+whose buckets are those of an exponential histogram at scale 3, so the conversion is exact.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from breakers.circuit.histogram import LOWEST, bucket_bounds
 from breakers.circuit.records import Snapshot
 from breakers.circuit.registry import Registry
 from breakers.circuit.registry import registry as default_registry
-from breakers.exporters.metric_catalogue import ENDS, EVENTS, STATES, Looks
+from breakers.exporters.metric_catalogue import CALL_RESULTS, EVENTS, STATES, MetricCatalogue
 
 try:
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
@@ -63,12 +63,12 @@ def instrument(
     registry: Registry = default_registry,
     max_breakers: int = 500,
 ) -> None:
-    """Make the instruments, at the given provider or the global one.
+    """Create the instruments.
 
     Args:
-        meter_provider: whose meter; the global one's.
-        registry: whose breakers; the process's own.
-        max_breakers: of how many at most, the oldest first.
+        meter_provider: the provider of the meter; the global one by default.
+        registry: the registry to export; the process-wide one by default.
+        max_breakers: the maximum number of breakers, the oldest first.
 
     Raises:
         PolicyError: `max_breakers` is below 1.
@@ -84,19 +84,19 @@ def instrument(
     >>> [metric.name for metric in metrics][:2]
     ['circuit_breaker.state', 'circuit_breaker.calls']
     """
-    looks = Looks(registry, max_breakers)
+    catalogue = MetricCatalogue(registry, max_breakers)
     meter = get_meter(SCOPE, meter_provider=meter_provider)
 
     def observer(of: Callable[[Snapshot], Iterable[tuple[float, dict[str, str]]]]) -> Observer:
         def observe(options: CallbackOptions) -> Iterable[Observation]:
-            for shot in looks.take()[0]:
+            for shot in catalogue.snapshots()[0]:
                 for value, attributes in of(shot):
                     yield Observation(value, {_NAME: shot.name, **attributes})
 
         return observe
 
     def unexported(options: CallbackOptions) -> Iterable[Observation]:
-        yield Observation(looks.take()[1])
+        yield Observation(catalogue.snapshots()[1])
 
     def counter(name: str, of: Any, unit: str, description: str) -> None:
         meter.create_observable_counter(name, [observer(of)], unit, description)
@@ -104,16 +104,21 @@ def instrument(
     meter.create_observable_gauge(
         "circuit_breaker.state", [observer(_states)], "1", "1 for the state in force."
     )
-    counter("circuit_breaker.calls", _ends, "{call}", "Calls by their end.")
-    counter("circuit_breaker.slow_calls", _slow, "{call}", "Calls that were slow.")
-    counter("circuit_breaker.call.time", _time, "s", "Latencies of all calls added up.")
-    counter("circuit_breaker.events", _events, "{event}", "What happened around calls.")
-    counter("circuit_breaker.transitions", _entered, "{transition}", "Changes to a state.")
+    counter("circuit_breaker.calls", _ends, "{call}", "Calls by outcome.")
+    counter("circuit_breaker.slow_calls", _slow, "{call}", "Slow calls.")
+    counter("circuit_breaker.call.time", _time, "s", "Sum of the latencies of all calls.")
+    counter(
+        "circuit_breaker.events",
+        _events,
+        "{event}",
+        "Retries, fallbacks, cache and bulkhead events.",
+    )
+    counter("circuit_breaker.transitions", _entered, "{transition}", "Transitions by new state.")
     meter.create_observable_up_down_counter(
-        "circuit_breaker.active_calls", [observer(_in_flight)], "{call}", "Calls under way."
+        "circuit_breaker.active_calls", [observer(_in_flight)], "{call}", "Calls in flight."
     )
     meter.create_observable_gauge(
-        "circuit_breaker.unexported", [unexported], "{breaker}", "Breakers beyond the bound."
+        "circuit_breaker.unexported", [unexported], "{breaker}", "Breakers above max_breakers."
     )
 
 
@@ -125,7 +130,7 @@ def _states(shot: Snapshot) -> Values:
 
 
 def _ends(shot: Snapshot) -> Values:
-    return [(shot.counts[name], {"circuit_breaker.outcome": name}) for name in ENDS]
+    return [(shot.counts[name], {"circuit_breaker.outcome": name}) for name in CALL_RESULTS]
 
 
 def _slow(shot: Snapshot) -> Values:
@@ -149,12 +154,12 @@ def _in_flight(shot: Snapshot) -> Values:
 
 
 class WithLatencies(MetricExporter):
-    """An exporter before another one, which adds `circuit_breaker.call.duration`.
+    """An exporter that adds `circuit_breaker.call.duration` and passes data to another exporter.
 
-    Its temporality is cumulative since this exporter was made, whatever the other prefers.
+    The temporality is cumulative since this exporter was created, whatever the other prefers.
 
     Args:
-        exporter: the one that sends.
+        exporter: the exporter that sends.
         registry, max_breakers: as in `instrument`.
 
     Raises:
@@ -169,25 +174,27 @@ class WithLatencies(MetricExporter):
     ) -> None:
         super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)
         self._exporter = exporter
-        self._looks = Looks(registry, max_breakers)
+        self._catalogue = MetricCatalogue(registry, max_breakers)
         self._since = time.time_ns()
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
-        """Send what was collected, with the latencies of each breaker that has any."""
+        """Send the collected metrics and the latencies of each breaker that has any."""
         latencies = self._latencies()
         given = metrics_data.resource_metrics
         if latencies is not None and given:
             first = given[0]
             scope = ScopeMetrics(InstrumentationScope(SCOPE), [latencies], "")
-            told = ResourceMetrics(first.resource, [*first.scope_metrics, scope], first.schema_url)
-            metrics_data = MetricsData([told, *given[1:]])
+            extended = ResourceMetrics(
+                first.resource, [*first.scope_metrics, scope], first.schema_url
+            )
+            metrics_data = MetricsData([extended, *given[1:]])
         return self._exporter.export(metrics_data, timeout_millis, **kwargs)
 
     def _latencies(self) -> Metric | None:
         now = time.time_ns()
-        points = [self._point(shot, now) for shot in self._looks.take()[0] if shot.buckets]
+        points = [self._point(shot, now) for shot in self._catalogue.snapshots()[0] if shot.buckets]
         if not points:
             return None
         return Metric(
@@ -199,7 +206,7 @@ class WithLatencies(MetricExporter):
 
     def _point(self, shot: Snapshot, now: int) -> ExponentialHistogramDataPoint:
         buckets = dict(shot.buckets)
-        # All below a microsecond share the lowest bucket: as good as zero.
+        # The lowest bucket holds all latencies below a microsecond.
         zeros = buckets.pop(LOWEST, 0)
         lowest, highest = (min(buckets), max(buckets)) if buckets else (0, -1)
         return ExponentialHistogramDataPoint(
@@ -218,9 +225,9 @@ class WithLatencies(MetricExporter):
         )
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """As the other exporter does."""
+        """Call the other exporter's method."""
         return self._exporter.force_flush(timeout_millis)
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """As the other exporter does."""
+        """Call the other exporter's method."""
         self._exporter.shutdown(timeout_millis, **kwargs)

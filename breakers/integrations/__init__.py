@@ -1,10 +1,11 @@
-"""Breakers for the packages that services call with: one module each, which alone imports its
-package. Nothing else in the library imports from here.
+"""Breakers for third-party packages, one module for each package.
 
-    httpx  requests          HTTP clients: a breaker for each host, retries, deadlines
-    redis  sqlalchemy        what a client or an engine asks for passes a breaker
-    redis_cache              answers kept in Redis
-    django                   the same for its databases and its cache; 503 from its views
-    asgi                     Starlette, FastAPI: 503, and a deadline for each request
+Only that module imports the package. Nothing else in the library imports from here.
+
+    httpx  requests          HTTP clients: one breaker per host, retries, deadlines
+    redis  sqlalchemy        commands and statements pass a breaker
+    redis_cache              answers cached in Redis
+    django                   databases and cache behind breakers; 503 responses
+    asgi                     Starlette, FastAPI: 503 responses, and a deadline for each request
     celery                   a breaker and a deadline for each task
 """

@@ -1,5 +1,5 @@
-"""Starlette, FastAPI, any ASGI application: 503 where a breaker is open, and a deadline for each
-request. Needs no package; the deadline needs asyncio.
+"""Middleware for ASGI applications (Starlette, FastAPI): 503 for refused calls, and a deadline for
+each request. It needs no package; the deadline needs asyncio.
 
     app.add_middleware(BreakerMiddleware, deadline=5.0)
 """
@@ -28,17 +28,17 @@ _DEADLINE: Final = FieldSpec(
 
 
 class BreakerMiddleware:
-    """Answers 503 with `Retry-After` where a breaker, a bulkhead or a rate limit refused, and 504
-    where a call, or the request, was out of time. An answer that has begun is left alone.
+    """Responds with 503 and `Retry-After` when a breaker, bulkhead or rate limit refused a call,
+    and with 504 when a call or the request timed out. A response that has begun is not changed.
 
     Args:
         app: the application.
-        deadline: seconds until the answer must have begun; the application is cancelled then, and
-            reads `remaining()` before. None for none. What a stream sends, and what runs in the
-            background afterwards, has no deadline.
+        deadline: seconds until the response must begin. The application can read `remaining()`,
+            and is cancelled at the deadline. None sets no deadline. Streamed bodies and background
+            tasks have no deadline.
 
     Raises:
-        PolicyError: the deadline is not a time.
+        PolicyError: the deadline is out of range.
     """
 
     def __init__(self, app: App, deadline: float | None = None) -> None:
@@ -46,7 +46,7 @@ class BreakerMiddleware:
         self.deadline = None if deadline is None else float(_DEADLINE.check(deadline) or 0)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one request; other kinds of connection pass."""
+        """Serve one request. Other kinds of connection pass through unchanged."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -86,8 +86,10 @@ class BreakerMiddleware:
 
 
 class _UntilBegun(Deadline):
-    """A deadline that can be lifted. Tasks and threads that an application started have copies of
-    the context that it came in: it must be lifted in all of them at once."""
+    """A deadline that can be lifted for all contexts at once.
+
+    Tasks and threads that the application starts have copies of its context.
+    """
 
     lifted = False
 
@@ -97,7 +99,7 @@ class _UntilBegun(Deadline):
 
 
 class _Answer:
-    """Notes when the answer begins."""
+    """Sends messages and records when the response begins."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

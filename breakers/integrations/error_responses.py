@@ -1,4 +1,4 @@
-"""What a web service answers where a call could not be made: 503 and when to come again, or 504."""
+"""HTTP responses for refused and timed-out calls: 503 with `Retry-After`, or 504."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 from breakers.errors import BulkheadFull, CallTimeout, CircuitBreakerOpen, RateLimited
 
 REFUSALS: Final = (CircuitBreakerOpen, BulkheadFull, RateLimited, CallTimeout)
-# Where nobody can say: an operator holds it open, the probes are out, the bulkhead is full.
-_SOME_TIME_S: Final = 5
+# For refusals without a known end: forced open, all probes in use, a full bulkhead.
+_DEFAULT_RETRY_AFTER_S: Final = 5
 
 
 class Refusal(NamedTuple):
-    """An HTTP answer. It names no breaker: what a service depends on is not for its clients."""
+    """An HTTP response. It names no breaker: clients must not learn the service's dependencies."""
 
     status: int
     reason: str
@@ -21,12 +21,12 @@ class Refusal(NamedTuple):
 
     @property
     def body(self) -> str:
-        """A line for people."""
+        """A line of text for people."""
         return self.reason + "\n"
 
 
 def refusal(error: Exception) -> Refusal:
-    """The answer for an error; `Retry-After` is in whole seconds, at least one.
+    """The response for an error. `Retry-After` is in whole seconds, at least one.
 
     >>> refusal(CircuitBreakerOpen("posts", 12.5)).headers["Retry-After"]
     '13'
@@ -37,6 +37,8 @@ def refusal(error: Exception) -> Refusal:
     if isinstance(error, CallTimeout):
         return Refusal(504, "No answer in time.", headers)
     after = getattr(error, "retry_after_s", None)
-    seconds = max(1, ceil(after)) if after is not None and isfinite(after) else _SOME_TIME_S
+    seconds = (
+        max(1, ceil(after)) if after is not None and isfinite(after) else _DEFAULT_RETRY_AFTER_S
+    )
     headers["Retry-After"] = str(seconds)
     return Refusal(503, "Not available at present; try again later.", headers)

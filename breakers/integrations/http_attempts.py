@@ -1,4 +1,4 @@
-"""The loop of attempts of every HTTP client, each within its time and behind its host's breaker."""
+"""The retry loop of the HTTP integrations: a timeout for each attempt, a breaker for each host."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dataclasses import replace
 from typing import Any, Final, Generic, NamedTuple, TypedDict, TypeVar
 
 from breakers.calls.attempts import Attempts
+from breakers.calls.coroutine_timeouts import acall_within
 from breakers.calls.options import CallOptions
-from breakers.calls.timeouts import acall_within
 from breakers.clock import SYSTEM_CLOCK
 from breakers.deadline import Deadline, bounded, current_deadline
 from breakers.errors import CallTimeout
 from breakers.integrations.http_rules import Answer, FailedResponse, failed, safe
 from breakers.integrations.per_host import PER_HOST, BreakerFor, breaker_for
-from breakers.integrations.permits import Held
+from breakers.integrations.permits import Permit
 
 R = TypeVar("R", bound=Answer)
 _MAX_BREAKERS: Final = 1024
 
 
 class Client(NamedTuple):
-    """What the loop must know of a client.
+    """The differences between HTTP clients.
 
-    `worth`: the errors that another attempt may mend; `outcome`: what a breaker is told of an
-    error; `late`: the client's error for a time, in seconds, that is up.
+    `worth`: whether an error is worth a retry. `outcome`: the error that the breaker records.
+    `late`: creates the client's own timeout error from the timeout in seconds.
     """
 
     worth: Callable[[Exception], bool]
@@ -38,21 +38,20 @@ class Client(NamedTuple):
 
 
 class Settings(TypedDict, total=False):
-    """What every client's integration takes.
+    """Settings shared by all HTTP integrations.
 
-    breaker: one for all hosts, a function that gives the one of a host (`PerHost`, the default), or
-        None for none.
-    timeout: seconds one attempt may take, its body included; None, the default, for what a deadline
-        leaves.
-    deadline: seconds for the whole call, attempts and pauses included; None by default.
-    retries: attempts in all, 3 by default; 1 means no retry.
-    retry_delay: seconds of backoff before the second attempt, 0.5 by default; doubles after, with
-        full jitter.
-    is_failure: whether a response is a failure, to be recorded and, where safe, retried; 5xx and
-        429 by default.
-    is_safe: whether a request may be made again; by default where its method is idempotent or it
+    breaker: one breaker for all hosts, a function of the host (`PerHost`, the default), or None.
+    timeout: seconds for one attempt, including the body. None, the default, sets no limit besides
+        the deadline.
+    deadline: seconds for the whole call, including all attempts and pauses; None by default.
+    retries: the number of attempts, 3 by default; 1 means no retry.
+    retry_delay: seconds of backoff before the second attempt, 0.5 by default. It doubles with each
+        attempt and has full jitter.
+    is_failure: whether a response is a failure, which is recorded and, if safe, retried. The
+        default is 5xx and 429.
+    is_safe: whether a request may be repeated. By default it may if its method is idempotent or it
         has an Idempotency-Key.
-    sleep, asleep, random: for tests: how to wait between attempts, and what jitters it.
+    sleep, asleep, random: for tests: functions for the pause between attempts and its jitter.
     """
 
     breaker: BreakerFor
@@ -67,8 +66,8 @@ class Settings(TypedDict, total=False):
     random: Callable[[], float]
 
 
-class Exchanges:
-    """How a client makes its requests; see `Settings`.
+class HttpAttempts:
+    """Makes the requests of one client. See `Settings`.
 
     Raises:
         PolicyError: naming the field, its value and what would be right.
@@ -94,34 +93,38 @@ class Exchanges:
         self._sleep, self._asleep = sleep, asleep
         self.attempts = Attempts(sleep, asleep, random)
         fixed = CallOptions(
-            timeout, retries, retry_delay, deadline=deadline, retry_on=_or_answers(client.worth)
+            timeout,
+            retries,
+            retry_delay,
+            deadline=deadline,
+            retry_on=_or_failed_response(client.worth),
         )
-        # For each breaker once, and bounded: whoever is asked for a host's may make one a call.
+        # One entry per breaker, bounded: a `breaker` function may return a new one for each call.
         self._options = functools.lru_cache(maxsize=_MAX_BREAKERS)(
             lambda breaker: replace(fixed, circuit_breaker=breaker)
         )
 
-    def make(
+    def run(
         self,
         host: str,
         may_repeat: bool,
         send: Callable[[], R],
         dismiss: Callable[[R], object],
-    ) -> Answered[R]:
+    ) -> GuardedResponse[R]:
         """`send` makes one attempt within `remaining()`; `dismiss` closes a response that is not
         returned.
 
         Raises:
             CircuitBreakerOpen: the breaker refused; the host was not asked.
-            CallTimeout: the time was up; the client's own kind of it.
+            CallTimeout: the attempt or the call timed out; a subclass of the client's own error.
             Exception: what `send` raised at the last attempt.
         """
-        exchange = self._begin(host, may_repeat)
-        with bounded(exchange.options.deadline):
+        call = self._begin(host, may_repeat)
+        with bounded(call.options.deadline):
             while True:
-                held = exchange.enter()
+                permit = call.enter()
                 try:
-                    with bounded(exchange.timeout) as until:
+                    with bounded(call.timeout) as until:
                         response = send()
                     try:
                         bad = self._judge(response, until)
@@ -130,33 +133,33 @@ class Exchanges:
                             dismiss(response)
                         raise
                 except BaseException as error:
-                    pause = exchange.pause_after(held, error)
+                    pause = call.pause_after(permit, error)
                     if pause is None:
                         raise
                 else:
-                    pause = exchange.pause_after(held, FailedResponse(response)) if bad else None
+                    pause = call.pause_after(permit, FailedResponse(response)) if bad else None
                     if pause is None:
-                        held.answer = response
-                        return Answered(response, held, exchange.until)
+                        permit.answer = response
+                        return GuardedResponse(response, permit, call.until)
                     with contextlib.suppress(Exception):
                         dismiss(response)
                 self._sleep(pause)
 
-    async def amake(
+    async def arun(
         self,
         host: str,
         may_repeat: bool,
         send: Callable[[], Awaitable[R]],
         dismiss: Callable[[R], Awaitable[object]],
-    ) -> Answered[R]:
-        """`make` for coroutine functions. An attempt whose time is up is really cancelled; one that
-        is cancelled from outside says nothing about the host."""
-        exchange = self._begin(host, may_repeat)
-        with bounded(exchange.options.deadline):
+    ) -> GuardedResponse[R]:
+        """`run` for coroutine functions. A timeout cancels the attempt. The breaker does not record
+        an attempt that is cancelled from outside."""
+        call = self._begin(host, may_repeat)
+        with bounded(call.options.deadline):
             while True:
-                held = exchange.enter()
+                permit = call.enter()
                 try:
-                    with bounded(exchange.timeout) as until:
+                    with bounded(call.timeout) as until:
                         response = await self._asend(send, dismiss, until)
                     try:
                         bad = self._judge(response, until)
@@ -165,14 +168,14 @@ class Exchanges:
                             await dismiss(response)
                         raise
                 except BaseException as error:
-                    pause = exchange.pause_after(held, error)
+                    pause = call.pause_after(permit, error)
                     if pause is None:
                         raise
                 else:
-                    pause = exchange.pause_after(held, FailedResponse(response)) if bad else None
+                    pause = call.pause_after(permit, FailedResponse(response)) if bad else None
                     if pause is None:
-                        held.answer = response
-                        return Answered(response, held, exchange.until)
+                        permit.answer = response
+                        return GuardedResponse(response, permit, call.until)
                     with contextlib.suppress(Exception):
                         await dismiss(response)
                 await self._asleep(pause)
@@ -194,7 +197,7 @@ class Exchanges:
             await acall_within(until.remaining(), attempt)
         except BaseException as error:
             for response in got:
-                # It came in the moment in which the time was up.
+                # The response arrived at the moment of the timeout.
                 with contextlib.suppress(Exception):
                     await dismiss(response)
             if type(error) is CallTimeout:
@@ -202,8 +205,8 @@ class Exchanges:
             raise
         return got[0]
 
-    def _begin(self, host: str, may_repeat: bool) -> _Exchange:
-        return _Exchange(self, self._options(breaker_for(self._breaker, host)), may_repeat)
+    def _begin(self, host: str, may_repeat: bool) -> _HttpCall:
+        return _HttpCall(self, self._options(breaker_for(self._breaker, host)), may_repeat)
 
     def _judge(self, response: Answer, until: Deadline | None) -> bool:
         if until is not None and until.remaining() <= 0:
@@ -211,23 +214,22 @@ class Exchanges:
         return self._is_failure(response)
 
 
-class Answered(NamedTuple, Generic[R]):
-    """A response, the place in the breaker that its body still holds, and when it must be over by
-    the client's settings; see `earliest` for its reader's."""
+class GuardedResponse(NamedTuple, Generic[R]):
+    """A response, the permit that its body holds, and the deadline of the client's settings."""
 
     response: R
-    held: Held
+    permit: Permit
     until: Deadline | None
 
 
-class _Exchange:
-    """One call: how many attempts are left to it, and what its breaker is told of each."""
+class _HttpCall:
+    """The state of one call: remaining attempts, timeout and breaker."""
 
     __slots__ = ("_attempt", "_by", "_delay", "_ends", "_retries", "options", "timeout", "until")
 
-    def __init__(self, by: Exchanges, options: CallOptions, may_repeat: bool) -> None:
+    def __init__(self, by: HttpAttempts, options: CallOptions, may_repeat: bool) -> None:
         self._by, self.options = by, options
-        self.timeout, retries, self._delay = options.in_force()
+        self.timeout, retries, self._delay = options.effective()
         self._retries = retries if may_repeat else 1
         self._attempt = 0
         self._ends = _after(options.deadline)
@@ -235,18 +237,18 @@ class _Exchange:
         if options.budget is not None:
             options.budget.deposit()
 
-    def enter(self) -> Held:
+    def enter(self) -> Permit:
         """Begin an attempt."""
         self._attempt += 1
         deadline = current_deadline()
         if deadline is not None and deadline.remaining() <= 0:
             raise self._by.client.late(deadline.budget)
         self.until = _earlier(self._ends, _after(self.timeout))
-        return Held(self.options.circuit_breaker)
+        return Permit(self.options.circuit_breaker)
 
-    def pause_after(self, held: Held, error: BaseException) -> float | None:
-        """Give the place back; seconds until the next attempt, None where there is none."""
-        held.leave(self._by.client.outcome(error))
+    def pause_after(self, permit: Permit, error: BaseException) -> float | None:
+        """Return the permit. Returns the seconds until the next attempt, or None."""
+        permit.leave(self._by.client.outcome(error))
         if not isinstance(error, Exception):
             return None
         return self._by.attempts.pause(
@@ -255,8 +257,7 @@ class _Exchange:
 
 
 def earliest(until: Deadline | None) -> Deadline | None:
-    """When the reading of a body must be over: by the settings of the client that asked for it, or
-    by the deadline of whoever reads, which need not be the one that it was asked for under."""
+    """The deadline for reading a body: the client's, or that of the reader's context if earlier."""
     return _earlier(until, current_deadline())
 
 
@@ -270,5 +271,5 @@ def _after(seconds: float | None) -> Deadline | None:
     return None if seconds is None else Deadline(SYSTEM_CLOCK.monotonic() + seconds, seconds)
 
 
-def _or_answers(worth: Callable[[Exception], bool]) -> Callable[[Exception], bool]:
+def _or_failed_response(worth: Callable[[Exception], bool]) -> Callable[[Exception], bool]:
     return lambda error: isinstance(error, FailedResponse) or worth(error)

@@ -1,4 +1,4 @@
-"""What all HTTP clients share: which calls may be repeated, which answers are failures."""
+"""Rules shared by the HTTP integrations: safe requests, failed responses, endless bodies."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, Final, Protocol
 
 # RFC 9110, 9.2.2.
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
-# Bodies without an end of their own: nobody can wait for it to judge the call.
+# Media types of bodies without an end.
 _ENDLESS: Final = ("text/event-stream", "multipart/x-mixed-replace")
 _SMALL: Final = 16_384
-# What reading an unwanted body may cost; a new connection costs about as much.
+# Time limit for draining an unwanted body; a new connection costs about as much.
 DRAIN_S: Final = 0.25
 
 
 class Answer(Protocol):
-    """What is read of a response."""
+    """The attributes of a response that the rules read."""
 
     @property
     def status_code(self) -> int: ...
@@ -25,7 +25,7 @@ class Answer(Protocol):
 
 
 class Request(Protocol):
-    """What is read of a request."""
+    """The attributes of a request that the rules read."""
 
     @property
     def method(self) -> Any: ...
@@ -35,7 +35,7 @@ class Request(Protocol):
 
 
 class FailedResponse(Exception):
-    """A breaker is told this of a response whose status is a failure; the client gets the response.
+    """Recorded by a breaker for a response that is a failure. The client gets the response itself.
 
     >>> from types import SimpleNamespace
     >>> str(FailedResponse(SimpleNamespace(status_code=503)))
@@ -52,7 +52,7 @@ class FailedResponse(Exception):
 
 
 def failed(response: Answer) -> bool:
-    """Whether the host is to blame: 5xx and 429.
+    """Whether a response is a failure of the host: 5xx and 429.
 
     >>> from types import SimpleNamespace
     >>> [failed(SimpleNamespace(status_code=status)) for status in (200, 404, 429, 500)]
@@ -62,8 +62,7 @@ def failed(response: Answer) -> bool:
 
 
 def repeatable(method: str, headers: Container[str]) -> bool:
-    """Whether a request may be made again without being asked for: its method is idempotent, or an
-    Idempotency-Key lets the server see that it is the same.
+    """Whether a request may be repeated: its method is idempotent or it has an Idempotency-Key.
 
     >>> repeatable("GET", {}), repeatable("POST", {}), repeatable("POST", {"Idempotency-Key": "7"})
     (True, False, True)
@@ -72,17 +71,17 @@ def repeatable(method: str, headers: Container[str]) -> bool:
 
 
 def safe(request: Request) -> bool:
-    """Whether a request may be made again where nothing else was said."""
+    """The default of `is_safe`."""
     return repeatable(str(request.method), request.headers)
 
 
 def is_endless(response: Answer) -> bool:
-    """Whether the body is a stream of events."""
+    """Whether the body is an event stream."""
     return str(response.headers.get("Content-Type", "")).lower().startswith(_ENDLESS)
 
 
 def is_soon_read(response: Answer) -> bool:
-    """Whether to read a body that nobody wants, so that its connection can be used again.
+    """Whether to drain an unwanted body, so that its connection can be reused.
 
     >>> from types import SimpleNamespace
     >>> is_soon_read(SimpleNamespace(headers={"Content-Length": "120"}))
@@ -93,7 +92,7 @@ def is_soon_read(response: Answer) -> bool:
 
 
 def shortest(limit: float | None, left: float | None) -> float | None:
-    """The client's own limit, or what a deadline leaves where that is less; seconds.
+    """The smaller of the client's own limit and the time left, in seconds.
 
     >>> shortest(5.0, 2.0), shortest(None, 2.0), shortest(5.0, None)
     (2.0, 2.0, 5.0)

@@ -1,19 +1,19 @@
-"""httpx behind breakers: transports that any `httpx.Client` or `httpx.AsyncClient` takes.
+"""Breakers for httpx: transports for `httpx.Client` and `httpx.AsyncClient`.
 
     client = httpx.Client(transport=ResilientTransport(retries=3))
 
-Each host has its breaker. A call is recorded once, when its body has ended: a host that sends its
-headers and then falls silent fails. Only what is safe to repeat is retried; `Retry-After` is obeyed
-and `remaining()` bounds every step.
+Each host has its own breaker. A call is recorded once, when its body ends: a host that sends its
+headers and then stops counts as failed. Only safe requests are retried. `Retry-After` sets
+the pause, and `remaining()` limits every step.
 """
 
 from __future__ import annotations
 
 from typing import Final, Unpack
 
-from breakers.calls.timeouts import acall_within
+from breakers.calls.coroutine_timeouts import acall_within
 from breakers.deadline import current_deadline, remaining
-from breakers.integrations.http_attempts import Client, Exchanges, Settings
+from breakers.integrations.http_attempts import Client, HttpAttempts, Settings
 from breakers.integrations.http_rules import DRAIN_S, is_endless, is_soon_read, shortest
 from breakers.integrations.httpx_bodies import (
     OUR_OWN,
@@ -23,13 +23,13 @@ from breakers.integrations.httpx_bodies import (
     named,
     outcome,
 )
-from breakers.integrations.missing_extra import missing
+from breakers.integrations.missing_extra import missing_extra
 from breakers.integrations.per_host import PerHost, host_name
 
 try:
     import httpx
 except ImportError as error:
-    raise missing("httpx", error) from error
+    raise missing_extra("httpx", error) from error
 
 __all__ = ["AsyncResilientTransport", "DeadlinePassed", "PerHost", "ResilientTransport"]
 
@@ -37,13 +37,12 @@ _LIMITS: Final = ("connect", "read", "write", "pool")
 
 
 class ResilientTransport(httpx.BaseTransport):
-    """Puts `transport` behind breakers, retries and deadlines.
+    """A transport with breakers, retries and deadlines around another transport.
 
-    A single request says that it may be repeated, or must not be, with
-    `extensions={"safe_to_retry": True}`.
+    `extensions={"safe_to_retry": True}` on a request overrides whether it may be repeated.
 
     Args:
-        transport: what really sends; `httpx.HTTPTransport()` where it is left out.
+        transport: the transport that sends; `httpx.HTTPTransport()` by default.
         settings: see `breakers.integrations.http_attempts.Settings`.
 
     Raises:
@@ -54,24 +53,24 @@ class ResilientTransport(httpx.BaseTransport):
         self, transport: httpx.BaseTransport | None = None, **settings: Unpack[Settings]
     ) -> None:
         self._transport = transport or httpx.HTTPTransport()
-        self._exchanges = Exchanges(_CLIENT, **settings)
+        self._attempts = HttpAttempts(_CLIENT, **settings)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Make the request.
 
         Raises:
-            CircuitBreakerOpen: the breaker refused; the host was not asked.
-            DeadlinePassed: the time was up.
-            httpx.TransportError: what the last attempt ended with.
+            CircuitBreakerOpen: the breaker refused; the request was not sent.
+            DeadlinePassed: the attempt or the call timed out.
+            httpx.TransportError: the error of the last attempt.
         """
-        may_repeat = _may_repeat(request, self._exchanges)
-        answered = self._exchanges.make(
+        may_repeat = _may_repeat(request, self._attempts)
+        guarded = self._attempts.run(
             _host(request), may_repeat, lambda: self._send(request), _dismiss
         )
-        response = answered.response
+        response = guarded.response
         if is_endless(response) or response.is_closed:
-            answered.held.leave()
-        response.stream = Body(answered, request)
+            guarded.permit.leave()
+        response.stream = Body(guarded, request)
         return response
 
     def _send(self, request: httpx.Request) -> httpx.Response:
@@ -89,30 +88,30 @@ class ResilientTransport(httpx.BaseTransport):
 
 
 class AsyncResilientTransport(httpx.AsyncBaseTransport):
-    """`ResilientTransport` for `httpx.AsyncClient`; a timeout really cancels."""
+    """`ResilientTransport` for `httpx.AsyncClient`. A timeout cancels the request."""
 
     def __init__(
         self, transport: httpx.AsyncBaseTransport | None = None, **settings: Unpack[Settings]
     ) -> None:
         self._transport = transport or httpx.AsyncHTTPTransport()
-        self._exchanges = Exchanges(_CLIENT, **settings)
+        self._attempts = HttpAttempts(_CLIENT, **settings)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Make the request; a cancelled one says nothing about the host.
+        """Make the request. The breaker does not record a cancelled one.
 
         Raises:
-            CircuitBreakerOpen: the breaker refused; the host was not asked.
-            DeadlinePassed: the time was up.
-            httpx.TransportError: what the last attempt ended with.
+            CircuitBreakerOpen: the breaker refused; the request was not sent.
+            DeadlinePassed: the attempt or the call timed out.
+            httpx.TransportError: the error of the last attempt.
         """
-        may_repeat = _may_repeat(request, self._exchanges)
-        answered = await self._exchanges.amake(
+        may_repeat = _may_repeat(request, self._attempts)
+        guarded = await self._attempts.arun(
             _host(request), may_repeat, lambda: self._send(request), _adismiss
         )
-        response = answered.response
+        response = guarded.response
         if is_endless(response) or response.is_closed:
-            answered.held.leave()
-        response.stream = AsyncBody(answered, request)
+            guarded.permit.leave()
+        response.stream = AsyncBody(guarded, request)
         return response
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
@@ -155,15 +154,15 @@ def _host(request: httpx.Request) -> str:
     return host_name(request.url.scheme, request.url.host, request.url.port)
 
 
-def _may_repeat(request: httpx.Request, exchanges: Exchanges) -> bool:
+def _may_repeat(request: httpx.Request, attempts: HttpAttempts) -> bool:
     declared = request.extensions.get("safe_to_retry")
-    safe = exchanges.is_safe(request) if declared is None else bool(declared)
-    # A body that is made while it is sent can be sent once.
+    safe = attempts.is_safe(request) if declared is None else bool(declared)
+    # A generated body can be sent only once.
     return safe and isinstance(request.stream, httpx.ByteStream)
 
 
 def _bounded(request: httpx.Request) -> httpx.Request:
-    """The request, with no limit of the client's longer than what is left of the deadline."""
+    """The request, with the client's limits capped at the time left."""
     left = remaining()
     if left is None:
         return request

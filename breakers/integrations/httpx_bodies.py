@@ -1,29 +1,29 @@
-"""The bodies of httpx's responses, each in its place in the breaker until it has ended."""
+"""The bodies of httpx responses. Each holds its breaker's permit until it ends."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
-from breakers.calls.timeouts import acall_within
+from breakers.calls.coroutine_timeouts import acall_within
 from breakers.deadline import Deadline
 from breakers.errors import CallTimeout
-from breakers.integrations.http_attempts import Answered, earliest
+from breakers.integrations.http_attempts import GuardedResponse, earliest
 from breakers.integrations.http_rules import shortest
-from breakers.integrations.missing_extra import missing
-from breakers.integrations.permits import Held, NothingLearnt
+from breakers.integrations.missing_extra import missing_extra
+from breakers.integrations.permits import NoOutcome, Permit
 
 try:
     import httpx
 except ImportError as error:
-    raise missing("httpx", error) from error
+    raise missing_extra("httpx", error) from error
 
-# Ours to mend: the host was not asked.
+# Errors of the client itself: the request was not sent.
 OUR_OWN: Final = (httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 
 class DeadlinePassed(CallTimeout, httpx.TimeoutException):
-    """The time of the call was up; for handlers of either kind.
+    """The attempt or the call timed out. A subclass of both libraries' timeout errors.
 
     >>> str(DeadlinePassed(0.5))
     'no answer within 0.5 s'
@@ -35,39 +35,39 @@ class DeadlinePassed(CallTimeout, httpx.TimeoutException):
 
 
 def outcome(error: BaseException) -> BaseException:
-    """What a breaker is told of an error."""
+    """The error that the breaker records."""
     if isinstance(error, OUR_OWN) or isinstance(error.__cause__, OUR_OWN):
-        return NothingLearnt()
+        return NoOutcome()
     if isinstance(error, httpx.TimeoutException) and not isinstance(error, CallTimeout):
         return CallTimeout()
     return error
 
 
 def named(error: httpx.TimeoutException, until: Deadline | None) -> httpx.TimeoutException:
-    """The error, or, where the client gave up because the deadline passed, that."""
+    """The error, or `DeadlinePassed` if the client timed out because of the deadline."""
     if until is None or until.remaining() > 0:
         return error
     return DeadlinePassed(until.budget)
 
 
-def _check(until: Deadline | None, unblamed: Held | None = None) -> None:
+def _check(until: Deadline | None, permit: Permit | None = None) -> None:
     if until is not None and until.remaining() <= 0:
-        if unblamed is not None:
-            # It was the reader who took so long.
-            unblamed.leave(NothingLearnt())
+        if permit is not None:
+            # The reader used up the time, not the host.
+            permit.leave(NoOutcome())
         raise DeadlinePassed(until.budget)
 
 
-class _Held:
-    """Whose place it is, and how long a read may wait."""
+class _PermitHolder:
+    """Holds the permit and limits each read."""
 
-    def __init__(self, answered: Answered[httpx.Response], asked: httpx.Request) -> None:
-        self._held, self._until = answered.held, answered.until
-        self._asked, self._sent = asked, answered.response.request
-        self._held.rest()
+    def __init__(self, guarded: GuardedResponse[httpx.Response], asked: httpx.Request) -> None:
+        self._permit, self._until = guarded.permit, guarded.until
+        self._asked, self._sent = asked, guarded.response.request
+        self._permit.rest()
 
     def _limit(self) -> None:
-        """It was sent with what was left then, and is read with what is left now."""
+        """Update the read limit: the request was sent with the time left at that moment."""
         if self._sent is not self._asked:
             until = earliest(self._until)
             left = None if until is None else until.remaining()
@@ -75,12 +75,12 @@ class _Held:
             self._sent.extensions["timeout"]["read"] = shortest(limit, left)
 
 
-class Body(_Held, httpx.SyncByteStream):
-    """A body that threads read."""
+class Body(_PermitHolder, httpx.SyncByteStream):
+    """The body of a sync response."""
 
-    def __init__(self, answered: Answered[httpx.Response], asked: httpx.Request) -> None:
-        super().__init__(answered, asked)
-        stream = answered.response.stream
+    def __init__(self, guarded: GuardedResponse[httpx.Response], asked: httpx.Request) -> None:
+        super().__init__(guarded, asked)
+        stream = guarded.response.stream
         assert isinstance(stream, httpx.SyncByteStream)
         self._stream = stream
 
@@ -89,17 +89,17 @@ class Body(_Held, httpx.SyncByteStream):
         chunks = iter(self._stream)
         while True:
             until = earliest(self._until)
-            _check(until, self._held)
-            self._held.resume()
+            _check(until, self._permit)
+            self._permit.resume()
             try:
                 chunk = self._next(chunks, until)
             except BaseException as error:
-                self._held.leave(outcome(error))
+                self._permit.leave(outcome(error))
                 raise
             if chunk is None:
-                self._held.leave()
+                self._permit.leave()
                 return
-            self._held.rest()
+            self._permit.rest()
             yield chunk
 
     def _next(self, chunks: Iterator[bytes], until: Deadline | None) -> bytes | None:
@@ -114,15 +114,15 @@ class Body(_Held, httpx.SyncByteStream):
         try:
             self._stream.close()
         finally:
-            self._held.leave()
+            self._permit.leave()
 
 
-class AsyncBody(_Held, httpx.AsyncByteStream):
-    """A body that coroutines read."""
+class AsyncBody(_PermitHolder, httpx.AsyncByteStream):
+    """The body of an async response."""
 
-    def __init__(self, answered: Answered[httpx.Response], asked: httpx.Request) -> None:
-        super().__init__(answered, asked)
-        stream = answered.response.stream
+    def __init__(self, guarded: GuardedResponse[httpx.Response], asked: httpx.Request) -> None:
+        super().__init__(guarded, asked)
+        stream = guarded.response.stream
         assert isinstance(stream, httpx.AsyncByteStream)
         self._stream = stream
 
@@ -131,17 +131,17 @@ class AsyncBody(_Held, httpx.AsyncByteStream):
         chunks = aiter(self._stream)
         while True:
             until = earliest(self._until)
-            _check(until, self._held)
-            self._held.resume()
+            _check(until, self._permit)
+            self._permit.resume()
             try:
                 chunk = await self._next(chunks, until)
             except BaseException as error:
-                self._held.leave(outcome(error))
+                self._permit.leave(outcome(error))
                 raise
             if chunk is None:
-                self._held.leave()
+                self._permit.leave()
                 return
-            self._held.rest()
+            self._permit.rest()
             yield chunk
 
     async def _next(self, chunks: AsyncIterator[bytes], until: Deadline | None) -> bytes | None:
@@ -158,4 +158,4 @@ class AsyncBody(_Held, httpx.AsyncByteStream):
         try:
             await self._stream.aclose()
         finally:
-            self._held.leave()
+            self._permit.leave()

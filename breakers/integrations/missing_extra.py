@@ -1,12 +1,12 @@
-"""What is said where the package of an integration is not installed."""
+"""The error for an integration whose package is not installed."""
 
 from __future__ import annotations
 
 
-def missing(package: str, error: ImportError) -> ImportError:
+def missing_extra(package: str, error: ImportError) -> ImportError:
     """The error that names the extra to install.
 
-    >>> str(missing("httpx", ImportError("No module named 'httpx'")))
+    >>> str(missing_extra("httpx", ImportError("No module named 'httpx'")))
     "this integration needs httpx: pip install 'switchgear[httpx]' (No module named 'httpx')"
     """
     return ImportError(

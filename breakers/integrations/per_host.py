@@ -1,4 +1,4 @@
-"""A breaker for each host that is called."""
+"""One breaker per host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from breakers.calls.backends import harmless
+from breakers.calls.backends import swallow_errors
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.circuit.policy import Policy
 from breakers.circuit.registry import Registry
@@ -17,22 +17,21 @@ from breakers.errors import RegistryFull
 
 BreakerFor = CircuitBreaker | Callable[[str], CircuitBreaker | None] | None
 _LONGEST_NAME: Final = 120
-_USUAL_PORTS: Final = {"http": 80, "https": 443, "redis": 6379}
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "redis": 6379}
 
 
 class PerHost:
-    """Makes and finds the breaker of a host: named after it, registered, shared by all who ask the
-    same registry.
+    """Finds or creates the breaker of a host, named after it and shared through the registry.
 
     Args:
-        max_hosts: how many it makes. Calls to hosts beyond pass without a breaker, which the log
-            says once a minute: are host names made from user input?
-        prefix: put before the host's name.
-        registry: where the breakers are registered.
-        fields: any field of `Policy`, for each of them.
+        max_hosts: the maximum number of breakers. Calls to further hosts pass without one, with
+            a log message once a minute. Host names may come from user input.
+        prefix: a prefix of the breaker names.
+        registry: the registry of the breakers.
+        fields: any field of `Policy`, for each breaker.
 
     Raises:
-        PolicyError: a field has a value it cannot have.
+        PolicyError: a field has a value out of range.
 
     >>> per_host = PerHost(failure_threshold=3, registry=Registry())
     >>> per_host("api.example.com")
@@ -61,46 +60,47 @@ class PerHost:
         self._lock = threading.Lock()
 
     def __call__(self, host: str) -> CircuitBreaker | None:
-        """The breaker of `host`, or None beyond the bound."""
-        name = fitting(self._prefix + host)
+        """The breaker of `host`, or None above `max_hosts`."""
+        name = fit_name(self._prefix + host)
         found = self._registry.get(name)
         if found is not None:
             return found
-        with harmless("breaker per host"), self._lock:
+        with swallow_errors("breaker per host"), self._lock:
             if name not in self._made and len(self._made) >= self.max_hosts:
                 raise RegistryFull(f"{self.max_hosts} hosts already; {name!r} has no breaker")
-            made = named(name, self._registry, self._fields)
+            made = get_or_create_breaker(name, self._registry, self._fields)
             self._made.add(name)
             return made
         return None
 
 
-# One for all clients: a host has one breaker, whichever client asks it.
+# Shared by all clients: a host has one breaker, whichever client calls it.
 PER_HOST: Final = PerHost()
 
 
 def host_name(scheme: str, host: str, port: int | None) -> str:
-    """How a host's breaker is called: its name, and its port where that is not the usual one.
+    """The name of a host's breaker: the host, and the port if it is not the default one.
 
     >>> host_name("https", "api.example.com", 443), host_name("http", "10.0.0.7", 8080)
     ('api.example.com', '10.0.0.7:8080')
     """
-    usual = port is None or port == _USUAL_PORTS.get(scheme)
+    usual = port is None or port == _DEFAULT_PORTS.get(scheme)
     name = f"[{host}]" if ":" in host else host
     return name if usual else f"{name}:{port}"
 
 
 def breaker_for(breaker: BreakerFor, host: str) -> CircuitBreaker | None:
-    """The breaker that guards `host`. A breaker is a function too: it decorates."""
+    """The breaker that guards `host`."""
+    # A breaker is callable too: it is a decorator.
     if breaker is None or isinstance(breaker, CircuitBreaker):
         return breaker
     return breaker(host)
 
 
-def fitting(name: str) -> str:
-    """A name that a breaker may have: of one that is too long the beginning, and a digest of all.
+def fit_name(name: str) -> str:
+    """A valid breaker name. A name that is too long is cut and ends with a digest.
 
-    >>> len(fitting("a" * 200)), fitting("api.example.com")
+    >>> len(fit_name("a" * 200)), fit_name("api.example.com")
     (120, 'api.example.com')
     """
     if len(name) <= _LONGEST_NAME:
@@ -109,12 +109,14 @@ def fitting(name: str) -> str:
     return f"{name[: _LONGEST_NAME - len(digest) - 1]}~{digest}"
 
 
-def named(name: str, registry: Registry, fields: dict[str, object]) -> CircuitBreaker:
-    """The registered breaker of that name, made with these fields of `Policy` if there is none.
+def get_or_create_breaker(
+    name: str, registry: Registry, fields: dict[str, object]
+) -> CircuitBreaker:
+    """The registered breaker of that name, created with these fields of `Policy` if needed.
 
     Raises:
-        PolicyError: a field has a value it cannot have.
-        RegistryFull: there is no room for it.
+        PolicyError: a field has a value out of range.
+        RegistryFull: the registry is at `max_breakers`.
     """
-    name, own = fitting(name), dict[str, Any](fields)
+    name, own = fit_name(name), dict[str, Any](fields)
     return registry.get_or_create(name, lambda: CircuitBreaker(name=name, registry=None, **own))

@@ -1,4 +1,4 @@
-"""A call's place in a breaker, where its beginning and its end are far apart."""
+"""Permits of a breaker for calls that begin in one function and end in another."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from breakers.circuit.breaker import CircuitBreaker
 
 P = ParamSpec("P")
 R = TypeVar("R")
-# What a breaker is told of an error: None where the callee answered with it and is well.
-Told = Callable[[BaseException], BaseException | None]
+# Maps a raised error to the one that the breaker records. None records a success.
+OutcomeRule = Callable[[BaseException], BaseException | None]
 
 
-class NothingLearnt(BaseException):
-    """Told to a breaker whose call says nothing about the callee, as a cancelled one does not."""
+class NoOutcome(BaseException):
+    """Recorded for a call that says nothing about the callee. It counts as a cancelled call."""
 
 
-class Held:
-    """Asks for a place; gives it back once, however often it is said how the call went.
+class Permit:
+    """A breaker's permit for one call. `leave` records the outcome once; later calls do nothing.
 
-    Time that the caller spends between `rest` and `resume` is not the callee's latency. `answer` is
-    what the breaker's own `is_failure` is shown of a call that went well.
+    The time between `rest` and `resume` is the caller's and does not count as latency. `answer` is
+    the value that the breaker's `is_failure` judges when the call succeeds.
 
     Raises:
         CircuitBreakerOpen: the breaker refused.
     """
 
-    __slots__ = ("_breaker", "_places", "_rests_since", "_start", "answer")
+    __slots__ = ("_breaker", "_entries", "_rests_since", "_start", "answer")
 
     def __init__(self, breaker: CircuitBreaker | None) -> None:
         self._breaker = breaker
-        self._places: list[Entry] = []
+        self._entries: list[Entry] = []
         self._start = 0.0
         self._rests_since: float | None = None
         self.answer: object = None
         if breaker is not None:
             entry, self._start = breaker.enter()
-            self._places.append(entry)
+            self._entries.append(entry)
 
     def rest(self) -> None:
-        """The callee has nothing to do until `resume`."""
+        """Stop the clock: the callee has nothing to do until `resume`."""
         if self._breaker is not None:
             self._rests_since = self._breaker._now()
 
     def resume(self) -> None:
-        """The callee works again."""
+        """Restart the clock: the callee works again."""
         if self._breaker is not None and self._rests_since is not None:
             self._start += self._breaker._now() - self._rests_since
             self._rests_since = None
 
     def leave(self, error: BaseException | None = None) -> None:
-        """Say how the call went; only the first time counts."""
+        """Record the outcome and return the permit."""
         try:
-            # A pop is atomic: of two who close the same response, one leaves.
-            entry = self._places.pop()
+            # pop is atomic: of two threads that close the same response, one records the outcome.
+            entry = self._entries.pop()
         except IndexError:
             return
         self.resume()
@@ -63,15 +63,15 @@ class Held:
             self._breaker.leave(entry, self._start, error, self.answer)
 
 
-def through(
+def guarded_call(
     breaker: CircuitBreaker,
-    told: Told,
+    outcome_of: OutcomeRule,
     func: Callable[P, R],
     /,
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> R:
-    """`breaker.call`, where `told` says what an error means.
+    """`breaker.call`, with `outcome_of` to classify errors.
 
     Raises:
         CircuitBreakerOpen: the breaker refused.
@@ -81,61 +81,62 @@ def through(
     try:
         result = func(*args, **kwargs)
     except BaseException as error:
-        breaker.leave(entry, start, told(error), error)
+        breaker.leave(entry, start, outcome_of(error), error)
         raise
     breaker.leave(entry, start, None, result)
     return result
 
 
-async def athrough(
+async def guarded_acall(
     breaker: CircuitBreaker,
-    told: Told,
+    outcome_of: OutcomeRule,
     func: Callable[P, Awaitable[R]],
     /,
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> R:
-    """`through` for a coroutine function."""
+    """`guarded_call` for a coroutine function."""
     entry, start = breaker.enter()
     try:
         result = await func(*args, **kwargs)
     except BaseException as error:
-        breaker.leave(entry, start, told(error), error)
+        breaker.leave(entry, start, outcome_of(error), error)
         raise
     breaker.leave(entry, start, None, result)
     return result
 
 
-class Outermost:
-    """The way through a breaker for one object of a single user (a connection, a pipeline) whose
-    methods call each other: together they are one call. A second permit inside of the first is one
-    that a half-open breaker would never give.
+class ReentrantGuard:
+    """Guards the methods of one object with a single user, such as a connection or a pipeline.
+
+    Guarded methods may call each other. The outermost call takes the permit; calls inside it take
+    none, because a half-open breaker would refuse them.
     """
 
-    __slots__ = ("_breaker", "_is_inside", "_told")
+    __slots__ = ("_breaker", "_is_inside", "_outcome_of")
 
-    def __init__(self, breaker: CircuitBreaker, told: Told) -> None:
-        self._breaker, self._told = breaker, told
+    def __init__(self, breaker: CircuitBreaker, outcome_of: OutcomeRule) -> None:
+        self._breaker, self._outcome_of = breaker, outcome_of
         self._is_inside = False
 
-    def through(self, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """`through`, unless a call is under way."""
+    def call(self, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """`guarded_call`, or a plain call inside another guarded call."""
         if self._is_inside:
             return func(*args, **kwargs)
         self._is_inside = True
         try:
-            return through(self._breaker, self._told, func, *args, **kwargs)
+            return guarded_call(self._breaker, self._outcome_of, func, *args, **kwargs)
         finally:
             self._is_inside = False
 
-    async def athrough(
+    async def acall(
         self, func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """`through` for a coroutine function."""
+        """`call` for a coroutine function."""
         if self._is_inside:
             return await func(*args, **kwargs)
         self._is_inside = True
         try:
-            return await athrough(self._breaker, self._told, func, *args, **kwargs)
+            return await guarded_acall(self._breaker, self._outcome_of, func, *args, **kwargs)
         finally:
             self._is_inside = False

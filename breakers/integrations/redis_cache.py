@@ -1,4 +1,4 @@
-"""Answers kept in Redis, for `ResilientCaller(cache=…)`. A Redis that is down is a miss.
+"""A cache in Redis for `ResilientCaller(cache=…)`. A Redis that is down is a cache miss.
 
 caller = ResilientCaller(cache=RedisCache.from_url(url, serializer="json"))
 """
@@ -10,12 +10,12 @@ import pickle
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
-from breakers.calls.backends import harmless
+from breakers.calls.backends import swallow_errors
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.errors import PolicyError
-from breakers.integrations.missing_extra import missing
-from breakers.integrations.permits import athrough, through
-from breakers.integrations.redis import told
+from breakers.integrations.missing_extra import missing_extra
+from breakers.integrations.permits import guarded_acall, guarded_call
+from breakers.integrations.redis import outcome_of
 
 try:
     import redis.asyncio
@@ -24,7 +24,7 @@ try:
     from redis.exceptions import ConnectionError as ConnectionLost
     from redis.retry import Retry
 except ImportError as error:
-    raise missing("redis", error) from error
+    raise missing_extra("redis", error) from error
 
 __all__ = ["AsyncRedisCache", "RedisCache", "Serializer"]
 
@@ -32,7 +32,7 @@ SOCKET_TIMEOUT_S: Final = 0.25
 
 
 class Serializer(NamedTuple):
-    """How a value becomes bytes and comes back."""
+    """A pair of functions that convert a value to bytes and back."""
 
     dumps: Callable[[Any], bytes]
     loads: Callable[[bytes], Any]
@@ -45,15 +45,17 @@ SERIALIZERS: Final = {
 Serializers = Literal["json", "pickle"] | Serializer
 
 
-class _Kept:
-    """What both caches share: names, bytes, and the breaker that spares a dead Redis the asking."""
+class _Base:
+    """Shared by both caches: keys, serialization and a breaker around Redis."""
 
     def __init__(self, serializer: Serializers, namespace: str) -> None:
         found = SERIALIZERS.get(serializer) if isinstance(serializer, str) else serializer
         if not isinstance(found, Serializer):
             raise PolicyError("serializer", serializer, "json, pickle, or a Serializer")
         if not namespace:
-            raise PolicyError("namespace", namespace, "a text that no other user of the Redis has")
+            raise PolicyError(
+                "namespace", namespace, "a non-empty string that is unique in this Redis"
+            )
         self._serializer, self._prefix = found, f"{namespace}:"
         self._breaker = CircuitBreaker(failure_threshold=3, timeout_duration=5.0, registry=None)
 
@@ -65,18 +67,18 @@ def _milliseconds(ttl: float) -> int:
     return max(1, round(ttl * 1000))
 
 
-class RedisCache(_Kept):
-    """Keeps values under `namespace:key`.
+class RedisCache(_Base):
+    """Stores values under `namespace:key`.
 
-    While Redis fails, `get` finds nothing and `set` does nothing; the log says so once a minute,
-    and after three failures in a row Redis is left alone for five seconds.
+    While Redis fails, `get` returns None and `set` does nothing, with a log message once a minute.
+    After three failures in a row no command is sent for five seconds.
 
     Args:
         client: a `redis.Redis` that returns bytes. `from_url` makes one with short timeouts.
-        serializer: `json`, which turns tuples into lists and keys into texts; `pickle`, which keeps
-            everything and must only be used where nobody else can write to that Redis, since
-            unpickling runs code; or a `Serializer` of your own.
-        namespace: what its keys begin with.
+        serializer: `json`, which turns tuples into lists and keys into strings; `pickle`, which
+            keeps all types, but unpickling runs code: use it only if nobody else can write to
+            this Redis; or your own `Serializer`.
+        namespace: the prefix of all keys.
 
     Raises:
         PolicyError: naming the field, its value and what would be right.
@@ -97,8 +99,8 @@ class RedisCache(_Kept):
         namespace: str = "breakers",
         timeout: float = SOCKET_TIMEOUT_S,
     ) -> RedisCache:
-        """A cache with a client of its own, which waits `timeout` seconds for Redis at most, twice
-        where an idle connection turns out to be dead."""
+        """A cache with its own client, which waits at most `timeout` seconds for Redis, or twice
+        that when an idle connection is dead."""
         client = redis.Redis.from_url(
             url,
             socket_timeout=timeout,
@@ -108,24 +110,28 @@ class RedisCache(_Kept):
         return cls(client, serializer=serializer, namespace=namespace)
 
     def get(self, key: str) -> Any:
-        """The value, or None where there is none, its time is over, or Redis does not answer."""
-        with harmless("Redis cache"):
-            return self._load(through(self._breaker, told, self._client.get, self._prefix + key))
+        """The value, or None if it is missing or expired, or Redis fails."""
+        with swallow_errors("Redis cache"):
+            return self._load(
+                guarded_call(self._breaker, outcome_of, self._client.get, self._prefix + key)
+            )
         return None
 
     def set(self, key: str, value: Any, ttl: float) -> None:
-        """Keep `value` for `ttl` seconds, to the millisecond."""
-        with harmless("Redis cache"):
+        """Store `value` for `ttl` seconds, with millisecond precision."""
+        with swallow_errors("Redis cache"):
             data, px = self._serializer.dumps(value), _milliseconds(ttl)
-            through(self._breaker, told, self._client.set, self._prefix + key, data, px=px)
+            guarded_call(
+                self._breaker, outcome_of, self._client.set, self._prefix + key, data, px=px
+            )
 
     def close(self) -> None:
         """Close the client."""
         self._client.close()
 
 
-class AsyncRedisCache(_Kept):
-    """`RedisCache` over `redis.asyncio`, for `acall`. One a loop, as its client is."""
+class AsyncRedisCache(_Base):
+    """`RedisCache` over `redis.asyncio`, for `acall`. Use one per event loop, like its client."""
 
     def __init__(
         self,
@@ -156,17 +162,19 @@ class AsyncRedisCache(_Kept):
         return cls(client, serializer=serializer, namespace=namespace)
 
     async def get(self, key: str) -> Any:
-        """The value, or None where there is none, its time is over, or Redis does not answer."""
-        with harmless("Redis cache"):
-            asked = athrough(self._breaker, told, self._client.get, self._prefix + key)
+        """The value, or None if it is missing or expired, or Redis fails."""
+        with swallow_errors("Redis cache"):
+            asked = guarded_acall(self._breaker, outcome_of, self._client.get, self._prefix + key)
             return self._load(await asked)
         return None
 
     async def set(self, key: str, value: Any, ttl: float) -> None:
-        """Keep `value` for `ttl` seconds, to the millisecond."""
-        with harmless("Redis cache"):
+        """Store `value` for `ttl` seconds, with millisecond precision."""
+        with swallow_errors("Redis cache"):
             data, px = self._serializer.dumps(value), _milliseconds(ttl)
-            await athrough(self._breaker, told, self._client.set, self._prefix + key, data, px=px)
+            await guarded_acall(
+                self._breaker, outcome_of, self._client.set, self._prefix + key, data, px=px
+            )
 
     async def aclose(self) -> None:
         """Close the client."""

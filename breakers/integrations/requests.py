@@ -1,11 +1,11 @@
-"""requests behind breakers: an adapter that any `requests.Session` takes.
+"""Breakers for requests: an adapter for `requests.Session`.
 
     session = requests.Session()
     session.mount("https://", ResilientAdapter(retries=3))
 
-Each host has its breaker. A call is recorded once, when its body has ended: a host that sends its
-headers and then falls silent fails. Only what is safe to repeat is retried; `Retry-After` is obeyed
-and `remaining()` bounds every step.
+Each host has its own breaker. A call is recorded once, when its body ends: a host that sends its
+headers and then stops counts as failed. Only safe requests are retried. `Retry-After` sets
+the pause, and `remaining()` limits every step.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ from urllib.parse import urlsplit
 
 from breakers.deadline import Deadline, current_deadline, remaining
 from breakers.errors import CallTimeout
-from breakers.integrations.http_attempts import Answered, Client, Exchanges, Settings, earliest
+from breakers.integrations.http_attempts import (
+    Client,
+    GuardedResponse,
+    HttpAttempts,
+    Settings,
+    earliest,
+)
 from breakers.integrations.http_rules import DRAIN_S, is_endless, is_soon_read, shortest
-from breakers.integrations.missing_extra import missing
+from breakers.integrations.missing_extra import missing_extra
 from breakers.integrations.per_host import PerHost, host_name
-from breakers.integrations.permits import NothingLearnt
+from breakers.integrations.permits import NoOutcome
 
 try:
     import requests
@@ -29,18 +35,18 @@ try:
     from urllib3 import BaseHTTPResponse, Timeout
     from urllib3.exceptions import ReadTimeoutError
 except ImportError as error:
-    raise missing("requests", error) from error
+    raise missing_extra("requests", error) from error
 
 __all__ = ["DeadlinePassed", "PerHost", "ResilientAdapter"]
 
 T = TypeVar("T")
 _CHUNK: Final = 65536
-# Ours to mend: the host was not asked.
+# Errors of the client itself: the request was not sent.
 _OUR_OWN: Final = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 
 
 class DeadlinePassed(CallTimeout, requests.Timeout):
-    """The time of the call was up; for handlers of either kind.
+    """The attempt or the call timed out. A subclass of both libraries' timeout errors.
 
     >>> str(DeadlinePassed(0.5))
     'no answer within 0.5 s'
@@ -51,10 +57,10 @@ class DeadlinePassed(CallTimeout, requests.Timeout):
 
 
 class ResilientAdapter(BaseAdapter):
-    """Puts an adapter behind breakers, retries and deadlines.
+    """An adapter with breakers, retries and deadlines around another adapter.
 
     Args:
-        adapter: what really sends; `HTTPAdapter()` where it is left out.
+        adapter: the adapter that sends; `HTTPAdapter()` by default.
         settings: see `breakers.integrations.http_attempts.Settings`.
 
     Raises:
@@ -64,7 +70,7 @@ class ResilientAdapter(BaseAdapter):
     def __init__(self, adapter: BaseAdapter | None = None, **settings: Unpack[Settings]) -> None:
         super().__init__()
         self._adapter = adapter or HTTPAdapter()
-        self._exchanges = Exchanges(_CLIENT, **settings)
+        self._attempts = HttpAttempts(_CLIENT, **settings)
 
     def send(
         self,
@@ -78,9 +84,9 @@ class ResilientAdapter(BaseAdapter):
         """Make the request.
 
         Raises:
-            CircuitBreakerOpen: the breaker refused; the host was not asked.
-            DeadlinePassed: the time was up.
-            requests.RequestException: what the last attempt ended with.
+            CircuitBreakerOpen: the breaker refused; the request was not sent.
+            DeadlinePassed: the attempt or the call timed out.
+            requests.RequestException: the error of the last attempt.
         """
         attempts = 0
 
@@ -94,12 +100,12 @@ class ResilientAdapter(BaseAdapter):
             except requests.Timeout as error:
                 raise _named(error) from error
 
-        may_repeat = self._exchanges.is_safe(request) and _may_repeat(request)
-        answered = self._exchanges.make(_host(request), may_repeat, send, _dismiss)
-        if is_endless(answered.response):
-            answered.held.leave()
-        _Body(answered, _limits(timeout)[1]).watch()
-        return answered.response
+        may_repeat = self._attempts.is_safe(request) and _may_repeat(request)
+        guarded = self._attempts.run(_host(request), may_repeat, send, _dismiss)
+        if is_endless(guarded.response):
+            guarded.permit.leave()
+        _Body(guarded, _limits(timeout)[1]).watch()
+        return guarded.response
 
     def close(self) -> None:
         """Close the adapter."""
@@ -107,22 +113,24 @@ class ResilientAdapter(BaseAdapter):
 
 
 class _Body:
-    """Watches urllib3's response, so that the body holds its place in the breaker until it has
-    ended. The response stays the object that it is: some ask for its type."""
+    """Patches the methods of urllib3's response, so that the permit is held until the body ends.
 
-    def __init__(self, answered: Answered[requests.Response], limit: float | None) -> None:
-        self._held, self._until, self._limit = answered.held, answered.until, limit
-        self._raw: Any = answered.response.raw
-        self._sent_in_haste = earliest(self._until) is not None
-        self._reads = False
+    The response keeps its type, because some callers check it.
+    """
+
+    def __init__(self, guarded: GuardedResponse[requests.Response], limit: float | None) -> None:
+        self._permit, self._until, self._limit = guarded.permit, guarded.until, limit
+        self._raw: Any = guarded.response.raw
+        self._was_limited = earliest(self._until) is not None
+        self._is_reading = False
         self._is_over = False
 
     def watch(self) -> None:
         raw = self._raw
         if not isinstance(raw, BaseHTTPResponse) or raw.closed:
-            self._held.leave()
+            self._permit.leave()
             return
-        self._held.rest()
+        self._permit.rest()
         self._stream = raw.stream
         self._put("stream", self.stream)
         for name in ("read", "read1"):
@@ -137,18 +145,18 @@ class _Body:
     def stream(
         self, amt: int | None = _CHUNK, decode_content: bool | None = None
     ) -> Iterator[bytes]:
-        hurries = earliest(self._until) is not None and not self._raw.chunked
-        make = self._as_it_comes if hurries else self._stream
+        is_limited = earliest(self._until) is not None and not self._raw.chunked
+        make = self._by_arrival if is_limited else self._stream
         chunks = make(amt, decode_content)
         while True:
             chunk = self._waiting(next, chunks, None)
             if chunk is None:
-                self._held.leave()
+                self._permit.leave()
                 return
             yield chunk
 
-    def _as_it_comes(self, amt: int | None, decode_content: bool | None) -> Iterator[bytes]:
-        """urllib3's `stream` waits for a whole `amt`, however slowly it drips."""
+    def _by_arrival(self, amt: int | None, decode_content: bool | None) -> Iterator[bytes]:
+        """Yield data as it arrives. urllib3's `stream` waits for a whole `amt`."""
         while True:
             data = self._raw.read1(amt, decode_content)
             if data:
@@ -157,49 +165,48 @@ class _Body:
                 return
 
     def _waiting(self, read: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Read, where the time goes to the host's account. Reads call each other."""
-        if self._reads:
+        """Read, and count the time as the host's latency. Read methods may call each other."""
+        if self._is_reading:
             return read(*args, **kwargs)
         until = earliest(self._until)
         if _is_past(until):
-            # It was the reader who took so long.
-            self._held.leave(NothingLearnt())
+            # The reader used up the time, not the host.
+            self._permit.leave(NoOutcome())
             raise _late(until)
         self._wait_within(until)
-        self._held.resume()
-        self._reads = True
+        self._permit.resume()
+        self._is_reading = True
         try:
             data = read(*args, **kwargs)
             if _is_past(until):
                 raise _late(until)
         except BaseException as error:
             is_late = isinstance(error, ReadTimeoutError) and _is_past(until)
-            told = _late(until) if is_late else error
-            self._held.leave(_outcome(told))
-            if told is error:
+            recorded = _late(until) if is_late else error
+            self._permit.leave(_outcome(recorded))
+            if recorded is error:
                 raise
-            raise told from error
+            raise recorded from error
         finally:
-            self._reads = False
-        self._held.rest()
+            self._is_reading = False
+        self._permit.rest()
         if self._is_over:
-            self._held.leave()
+            self._permit.leave()
         return data
 
     def _ending(self, end: Callable[[], None]) -> None:
-        # A read that breaks ends the connection too, before it raises.
+        # A read that fails closes the connection before it raises.
         self._is_over = True
         try:
             end()
         finally:
-            if not self._reads:
-                self._held.leave()
+            if not self._is_reading:
+                self._permit.leave()
 
     def _wait_within(self, until: Deadline | None) -> None:
-        """A socket keeps the limit that it was sent with: let it wait as long as the client does,
-        and no longer than is left."""
+        """Update the socket's timeout, which is still the one from when the request was sent."""
         sock = _socket(self._raw)
-        if sock is not None and (until is not None or self._sent_in_haste):
+        if sock is not None and (until is not None or self._was_limited):
             left = None if until is None else until.remaining()
             sock.settimeout(shortest(self._limit, left))
 
@@ -224,7 +231,7 @@ def _dismiss(response: requests.Response) -> None:
 
 
 def _socket(raw: Any) -> Any:
-    """The socket that a body comes from; None where it has come."""
+    """The socket of a body, or None if the body is complete."""
     return getattr(getattr(raw, "_connection", None), "sock", None)
 
 
@@ -234,31 +241,31 @@ def _host(request: requests.PreparedRequest) -> str:
 
 
 def _position(request: requests.PreparedRequest) -> object:
-    """Where a file that is the body began; None where it is none that can be wound back."""
+    """The start position of a file body; None if it cannot be rewound."""
     return getattr(request, "_body_position", None)
 
 
 def _may_repeat(request: requests.PreparedRequest) -> bool:
-    # A body that is made while it is sent can be sent once.
+    # A generated body can be sent only once.
     body = request.body
     return body is None or isinstance(body, bytes | str) or isinstance(_position(request), int)
 
 
 def _limits(timeout: Any) -> tuple[float | None, float | None]:
-    """Seconds to connect and to read, out of the forms that requests takes."""
+    """The connect and read timeouts in seconds, from any form that requests accepts."""
     if isinstance(timeout, Timeout):
         started = timeout.clone()
         started.start_connect()
         both: Any = (started.connect_timeout, started.read_timeout)
     else:
         both = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    # urllib3 has an object of its own for what was left out.
+    # urllib3 uses a marker object for a missing value.
     connect, read = (each if isinstance(each, int | float) else None for each in both)
     return connect, read
 
 
 def _bounded(timeout: Any) -> Any:
-    """The client's limit to connect and to read, neither longer than what a deadline leaves."""
+    """The client's connect and read timeouts, capped at the time left."""
     left = remaining()
     if left is None:
         return timeout
@@ -267,7 +274,7 @@ def _bounded(timeout: Any) -> Any:
 
 
 def _named(error: requests.Timeout) -> requests.Timeout:
-    """The error, or, where the client gave up because the deadline passed, that."""
+    """The error, or `DeadlinePassed` if the client timed out because of the deadline."""
     deadline = current_deadline()
     if deadline is None or deadline.remaining() > 0:
         return error
@@ -283,7 +290,7 @@ def _is_worth(error: Exception) -> bool:
 
 def _outcome(error: BaseException) -> BaseException:
     if isinstance(error, _OUR_OWN):
-        return NothingLearnt()
+        return NoOutcome()
     timeouts = (requests.Timeout, ReadTimeoutError)
     return (
         CallTimeout()

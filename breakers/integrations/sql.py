@@ -1,4 +1,4 @@
-"""What a database's error says: of the database, or only of the statement."""
+"""Classifies database errors: a failure of the database, or of the statement alone."""
 
 from __future__ import annotations
 
@@ -6,44 +6,45 @@ import re
 from typing import Any, Final
 
 from breakers.errors import CallTimeout
-from breakers.integrations.permits import NothingLearnt
+from breakers.integrations.permits import NoOutcome
 
-# PEP 249: these may be the database's fault. Of the others, it answered: a constraint, a typo.
-_MAY_BE_ITS_FAULT: Final = frozenset({"OperationalError", "InterfaceError", "InternalError"})
-# PostgreSQL's classes: connection, resources, an operator's hand, the system, corrupted.
+# PEP 249: these may be failures of the database. The others are answers, such as a violated
+# constraint.
+_MAY_BE_FAILURES: Final = frozenset({"OperationalError", "InterfaceError", "InternalError"})
+# PostgreSQL's classes: connection, resources, operator intervention, system, corruption.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_DISTRESS: Final = ("08", "53", "57", "58", "F0", "XX")
+_FAILURE_CLASSES: Final = ("08", "53", "57", "58", "F0", "XX")
 _CANCELLED: Final = "57014"
 # NOMEM, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB, BUSY, LOCKED. https://sqlite.org/rescode.html
-_SQLITE_DISTRESS: Final = frozenset({5, 6, 7, 10, 11, 13, 14, 15, 26})
+_SQLITE_FAILURE_CODES: Final = frozenset({5, 6, 7, 10, 11, 13, 14, 15, 26})
 _CONTROL: Final = re.compile(r"\s*(?:SAVEPOINT|RELEASE|ROLLBACK|COMMIT|BEGIN)\b", re.IGNORECASE)
 
 
-def told(error: BaseException) -> BaseException | None:
-    """What a breaker is told of an error: None where the database answered and is well.
+def outcome_of(error: BaseException) -> BaseException | None:
+    """The error to record for a database error. None: the database answered, record a success.
 
-    >>> told(type("IntegrityError", (Exception,), {})()) is None
+    >>> outcome_of(type("IntegrityError", (Exception,), {})()) is None
     True
     """
     original: Any = error
     while _names(original.__cause__) & _PEP_249:
-        # Django wraps the driver's own, which knows more.
+        # Django wraps the driver's error, which has more detail.
         original = original.__cause__
     names = _names(original)
     if not names & _PEP_249:
-        return error if isinstance(error, OSError) else NothingLearnt()
+        return error if isinstance(error, OSError) else NoOutcome()
     state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
     code = getattr(original, "sqlite_errorcode", None)
     if state == _CANCELLED:
         return CallTimeout()
     if isinstance(state, str):
-        return error if state.startswith(_DISTRESS) else None
+        return error if state.startswith(_FAILURE_CLASSES) else None
     if isinstance(code, int):
-        return error if code & 0xFF in _SQLITE_DISTRESS else None
-    return error if names & _MAY_BE_ITS_FAULT else None
+        return error if code & 0xFF in _SQLITE_FAILURE_CODES else None
+    return error if names & _MAY_BE_FAILURES else None
 
 
-_PEP_249: Final = _MAY_BE_ITS_FAULT | {
+_PEP_249: Final = _MAY_BE_FAILURES | {
     "DataError",
     "DatabaseError",
     "IntegrityError",
@@ -57,8 +58,9 @@ def _names(error: BaseException | None) -> set[str]:
 
 
 def is_control(statement: str) -> bool:
-    """Whether a statement begins, ends or winds back a transaction: never refused, for one that has
-    begun must be able to end.
+    """Whether a statement begins, ends or rolls back a transaction.
+
+    Such a statement is never refused, so that a transaction that has begun can end.
 
     >>> is_control('ROLLBACK TO SAVEPOINT "s1"'), is_control("SELECT 1")
     (True, False)

@@ -1,4 +1,4 @@
-"""SQLAlchemy behind a breaker: an engine's connections and statements, sync and asyncio.
+"""Breakers for SQLAlchemy: connections and statements of an engine, sync and asyncio.
 
 engine = guard(create_engine(url))
 """
@@ -11,17 +11,17 @@ from weakref import WeakSet
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.circuit.registry import Registry
 from breakers.circuit.registry import registry as default_registry
-from breakers.integrations.missing_extra import missing
-from breakers.integrations.per_host import named
-from breakers.integrations.permits import through
-from breakers.integrations.sql import is_control, told
+from breakers.integrations.missing_extra import missing_extra
+from breakers.integrations.per_host import get_or_create_breaker
+from breakers.integrations.permits import guarded_call
+from breakers.integrations.sql import is_control, outcome_of
 
 try:
     from sqlalchemy import Engine, event
     from sqlalchemy.engine import Dialect, ExecutionContext
     from sqlalchemy.ext.asyncio import AsyncEngine
 except ImportError as error:
-    raise missing("sqlalchemy", error) from error
+    raise missing_extra("sqlalchemy", error) from error
 
 __all__ = ["guard"]
 
@@ -36,27 +36,27 @@ def guard(
     registry: Registry = default_registry,
     **fields: object,
 ) -> E:
-    """The same engine, whose connecting and whose every statement passes `breaker`.
+    """The same engine, with connecting and every statement guarded by `breaker`.
 
-    Refusals raise `CircuitBreakerOpen` and roll back like any error; what begins, ends or winds
-    back a transaction is never refused. An error that the database answers, such as a violated
-    constraint, counts as a success.
+    Refusals raise `CircuitBreakerOpen` and roll back like any error. Statements that begin, end or
+    roll back a transaction are never refused. An error answered by the database, such as a
+    violated constraint, counts as a success.
 
     Args:
         engine: guarded in place, and returned.
-        breaker: where it is left out, the registered one named `db:` and the database.
-        registry: where that is registered.
-        fields: any field of `Policy`, for that one.
+        breaker: the breaker. The default is the registered one named `db:` and the database.
+        registry: the registry of the default breaker.
+        fields: any field of `Policy`, for the default breaker.
 
     Raises:
-        PolicyError: a field has a value it cannot have.
+        PolicyError: a field has a value out of range.
         ValueError: the engine is guarded already.
     """
     target = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
     if target in _guarded:
         raise ValueError(f"{engine!r} is guarded already")
     if breaker is None:
-        breaker = named(f"db:{_database(engine)}", registry, fields)
+        breaker = get_or_create_breaker(f"db:{_database(engine)}", registry, fields)
     _guarded.add(target)
     guarded = _Guard(breaker)
     for name in ("do_connect", "do_execute", "do_executemany", "do_execute_no_params"):
@@ -65,7 +65,7 @@ def guard(
 
 
 class _Guard:
-    """The dialect's own steps, behind the breaker; True says that the step was made."""
+    """Event handlers that run the dialect's steps behind the breaker. True: the step is done."""
 
     def __init__(self, breaker: CircuitBreaker) -> None:
         self._breaker = breaker
@@ -73,7 +73,7 @@ class _Guard:
     def do_connect(
         self, dialect: Dialect, record: object, cargs: list[Any], cparams: dict[str, Any]
     ) -> Any:
-        return through(self._breaker, told, dialect.connect, *cargs, **cparams)
+        return guarded_call(self._breaker, outcome_of, dialect.connect, *cargs, **cparams)
 
     def do_execute(
         self, cursor: Any, statement: str, parameters: Any, context: ExecutionContext
@@ -81,14 +81,14 @@ class _Guard:
         if is_control(statement):
             return None
         execute = context.dialect.do_execute
-        through(self._breaker, told, execute, cursor, statement, parameters, context)
+        guarded_call(self._breaker, outcome_of, execute, cursor, statement, parameters, context)
         return True
 
     def do_executemany(
         self, cursor: Any, statement: str, parameters: Any, context: ExecutionContext
     ) -> bool:
         execute = context.dialect.do_executemany
-        through(self._breaker, told, execute, cursor, statement, parameters, context)
+        guarded_call(self._breaker, outcome_of, execute, cursor, statement, parameters, context)
         return True
 
     def do_execute_no_params(
@@ -97,12 +97,12 @@ class _Guard:
         if is_control(statement):
             return None
         execute = context.dialect.do_execute_no_params
-        through(self._breaker, told, execute, cursor, statement, context)
+        guarded_call(self._breaker, outcome_of, execute, cursor, statement, context)
         return True
 
 
 def _database(engine: Engine | AsyncEngine) -> str:
-    """Where it is, without the password: host and database, or the file."""
+    """The database without the password: host and name, or file."""
     url = engine.url
     where = url.host or ""
     if url.port is not None:

@@ -8,6 +8,7 @@ from collections import deque
 from types import TracebackType
 
 from breakers.common.forking import renew_after_fork
+from breakers.common.uninterruptible import uninterruptible
 from breakers.common.validation import number, whole
 from breakers.deadline import remaining
 from breakers.errors import BulkheadFull
@@ -43,6 +44,7 @@ class _AsyncWaiter(_Waiter):
             self.granted = False
 
 
+@uninterruptible
 class Slots:
     """At most `limit` holders at once, first come, first served. Base of the bulkheads.
 

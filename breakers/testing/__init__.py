@@ -1,6 +1,6 @@
-"""For your own tests: a clock that you turn by hand, and a dashboard that does what you say.
+"""Helpers for tests: a fake clock and a fake dashboard.
 
-`FakeDashboard` needs the `agent` extra; the clock needs nothing.
+`FakeDashboard` needs the `agent` extra.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["FakeClock", "FakeDashboard"]
 
 
 class FakeClock:
-    """A clock that stands until it is turned. Pass it wherever a `clock` is taken.
+    """A clock that only moves when `advance` is called. Pass it as `clock`.
 
     >>> clock = FakeClock()
     >>> clock.advance(30.0)
@@ -48,7 +48,7 @@ class FakeClock:
 
 
 def __getattr__(name: str) -> Any:
-    """Load the dashboard, and with it the agent's dependencies, only for those who ask for it."""
+    """Import FakeDashboard, and with it the agent's dependencies, at first use."""
     if name == "FakeDashboard":
         return importlib.import_module("breakers.testing.fake_dashboard").FakeDashboard
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,9 +23,9 @@ from breakers import (
     hedged,
     timeout,
 )
+from breakers.calls.coroutine_timeouts import acall_within
 from breakers.calls.isolation import IsolationPool, Job
-from breakers.calls.single_flight import Flights
-from breakers.calls.timeouts import acall_within
+from breakers.calls.single_flight import SingleFlight
 from breakers.circuit.histogram import Histogram
 from breakers.circuit.states import check_transition
 from breakers.circuit.windows import TimeWindow, WindowFigures
@@ -163,7 +163,9 @@ async def test_a_timeout_needs_a_task() -> None:
 
 
 class TestFlights:
-    def crowd(self, flights: Flights, error: type[BaseException]) -> tuple[list[str], list[str]]:
+    def crowd(
+        self, flights: SingleFlight, error: type[BaseException]
+    ) -> tuple[list[str], list[str]]:
         """Two who ask at once; the first is met by `error`."""
         arrived, go = threading.Event(), threading.Event()
         asked: list[str] = []
@@ -179,7 +181,7 @@ class TestFlights:
 
         def come() -> None:
             try:
-                ended.append(flights.fly("k", service))
+                ended.append(flights.run("k", service))
             except BaseException as met:
                 ended.append(type(met).__name__)
 
@@ -196,20 +198,20 @@ class TestFlights:
         return asked, ended
 
     def test_threads_that_wait_get_the_failure_too(self) -> None:
-        asked, ended = self.crowd(Flights(), KeyError)
+        asked, ended = self.crowd(SingleFlight(), KeyError)
         assert (asked, ended) == (["asked"], ["KeyError", "KeyError"])
 
     def test_where_the_one_who_asks_is_interrupted_the_next_asks(self) -> None:
-        asked, ended = self.crowd(Flights(), SystemExit)
+        asked, ended = self.crowd(SingleFlight(), SystemExit)
         assert len(asked) == 2
         assert sorted(ended) == ["SystemExit", "answer"]
 
     async def test_no_coroutine_waits_for_another_beyond_its_deadline(self) -> None:
-        flights = Flights()
-        leader = asyncio.create_task(flights.afly("k", asyncio.Event().wait))
+        flights = SingleFlight()
+        leader = asyncio.create_task(flights.arun("k", asyncio.Event().wait))
         await asyncio.sleep(0)
         with pytest.raises(CallTimeout), bounded(0.02):
-            await flights.afly("k", asyncio.Event().wait)
+            await flights.arun("k", asyncio.Event().wait)
         leader.cancel()
 
 

@@ -496,7 +496,7 @@ def test_one_timeout_bounds_block_after_block_but_not_two_at_once() -> None:
 
 def test_where_no_thread_was_free_the_callee_did_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     pool, never, breaker = IsolationPool(1), threading.Event(), CircuitBreaker(1)
-    monkeypatch.setattr("breakers.calls.timeouts.isolation", pool)
+    monkeypatch.setattr("breakers.calls.thread_timeouts.isolation", pool)
     pool.start(never.wait)
     options = CallOptions(timeout=1.0, retries=1, circuit_breaker=breaker, strategy="thread")
     with pytest.raises(IsolationExhausted):

@@ -1,4 +1,4 @@
-"""Django behind breakers.
+"""Breakers for Django: databases, cache and middleware.
 
 guard_databases()                                   in an AppConfig's ready()
 MIDDLEWARE = ["breakers.integrations.django.BreakerMiddleware", …]

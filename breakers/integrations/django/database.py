@@ -1,4 +1,4 @@
-"""Django's databases behind breakers: connecting, and every statement."""
+"""Breakers for Django's databases: connecting and every statement."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.circuit.registry import Registry
 from breakers.circuit.registry import registry as default_registry
-from breakers.integrations.missing_extra import missing
-from breakers.integrations.per_host import named
-from breakers.integrations.permits import Outermost
-from breakers.integrations.sql import is_control, told
+from breakers.integrations.missing_extra import missing_extra
+from breakers.integrations.per_host import get_or_create_breaker
+from breakers.integrations.permits import ReentrantGuard
+from breakers.integrations.sql import is_control, outcome_of
 
 try:
     from django.db import connections
     from django.db.backends.base.base import BaseDatabaseWrapper
 except ImportError as error:
-    raise missing("django", error) from error
+    raise missing_extra("django", error) from error
 
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
 
@@ -26,27 +26,27 @@ Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
 def guard_databases(
     *aliases: str, registry: Registry = default_registry, **fields: object
 ) -> list[CircuitBreaker]:
-    """Put databases of Django's settings behind breakers named `db:` and their alias.
+    """Guard the databases of Django's settings with breakers named `db:` and the alias.
 
-    Call it once, in an `AppConfig.ready`. Every connection that this process makes from then on,
-    and those it has, ask the breaker before connecting and before each statement; what begins, ends
-    or winds back a transaction is never refused, so that `atomic` blocks end as ever. An error that
-    the database answers, such as a violated constraint, counts as a success.
+    Call it once, in `AppConfig.ready`. It guards existing and future connections of this process:
+    connecting and every statement. Statements that begin, end or roll back a transaction are never
+    refused, so that `atomic` blocks can end. An error answered by the database, such as a violated
+    constraint, counts as a success.
 
     Args:
-        aliases: which ones of `DATABASES`; all where none is named.
-        registry: where the breakers are registered.
-        fields: any field of `Policy`, for each of them.
+        aliases: keys of `DATABASES`; all by default.
+        registry: the registry of the breakers.
+        fields: any field of `Policy`, for each breaker.
 
     Raises:
-        PolicyError: a field has a value it cannot have.
-        ConnectionDoesNotExist: there is no database of that alias.
+        PolicyError: a field has a value out of range.
+        ConnectionDoesNotExist: `DATABASES` has no such alias.
     """
     guarded: dict[str, CircuitBreaker] = {}
     for alias in aliases or tuple(connections):
-        # Also how an alias that is not in the settings is refused.
+        # Raises for an unknown alias.
         connections[alias]
-        guarded[alias] = named(f"db:{alias}", registry, fields)
+        guarded[alias] = get_or_create_breaker(f"db:{alias}", registry, fields)
     make = connections.create_connection
 
     def create_connection(alias: str) -> BaseDatabaseWrapper:
@@ -55,7 +55,7 @@ def guard_databases(
             _guard(connection, guarded[alias])
         return connection
 
-    # There is no signal before a connection connects, which is where a database that is down hangs.
+    # Django has no signal before a connection connects, where a database that is down hangs.
     setattr(connections, "create_connection", create_connection)  # noqa: B010
     for connection in connections.all(initialized_only=True):
         if connection.alias in guarded:
@@ -66,21 +66,21 @@ def guard_databases(
 def _guard(connection: BaseDatabaseWrapper, breaker: CircuitBreaker) -> None:
     if any(isinstance(wrapper, _Statements) for wrapper in connection.execute_wrappers):
         return
-    # Connecting may make statements of its own.
-    way = Outermost(breaker, told)
-    connection.execute_wrappers.append(_Statements(way))
-    setattr(connection, "connect", functools.partial(way.through, connection.connect))  # noqa: B010
+    # Connecting may execute statements.
+    guard = ReentrantGuard(breaker, outcome_of)
+    connection.execute_wrappers.append(_Statements(guard))
+    setattr(connection, "connect", functools.partial(guard.call, connection.connect))  # noqa: B010
 
 
 class _Statements:
-    """An execute wrapper: Django's hook around each statement."""
+    """An execute wrapper, Django's hook around each statement."""
 
-    def __init__(self, way: Outermost) -> None:
-        self._way = way
+    def __init__(self, guard: ReentrantGuard) -> None:
+        self._guard = guard
 
     def __call__(
         self, execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         if is_control(sql):
             return execute(sql, params, many, context)
-        return self._way.through(execute, sql, params, many, context)
+        return self._guard.call(execute, sql, params, many, context)

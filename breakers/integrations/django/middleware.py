@@ -1,4 +1,4 @@
-"""Django's answer where a breaker is open."""
+"""Middleware for Django: 503 and 504 responses for refused and timed-out calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from breakers.integrations.error_responses import REFUSALS, refusal
-from breakers.integrations.missing_extra import missing
+from breakers.integrations.missing_extra import missing_extra
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -16,17 +16,17 @@ try:
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
 except ImportError as error:
-    raise missing("django", error) from error
+    raise missing_extra("django", error) from error
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 _ATTRIBUTE = "_breakers_refusal"
 
 
 class BreakerMiddleware:
-    """Answers 503 with `Retry-After` where a breaker, a bulkhead or a rate limit refused, and 504
-    where a call was out of time, sync and async. Put it first.
+    """Responds with 503 and `Retry-After` when a breaker, bulkhead or rate limit refused a call,
+    and with 504 when a call timed out. Sync and async. Put it first in `MIDDLEWARE`.
 
-    A subclass may answer otherwise: see `unavailable`.
+    Override `unavailable` to change the response.
     """
 
     sync_capable = True
@@ -37,39 +37,41 @@ class BreakerMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
-        got_request_exception.connect(_note, dispatch_uid="breakers.integrations.django")
+        got_request_exception.connect(
+            _remember_refusal, dispatch_uid="breakers.integrations.django"
+        )
 
     def __call__(self, request: HttpRequest) -> Any:
         if self._is_async:
             return self._acall(request)
         response = self.get_response(request)
         assert isinstance(response, HttpResponseBase)
-        return self._instead(request, response)
+        return self._replace_500(request, response)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         assert inspect.isawaitable(response)
-        return self._instead(request, await response)
+        return self._replace_500(request, await response)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """What a view raised."""
+        """The response for an exception of a view."""
         return self.unavailable(request, error) if isinstance(error, REFUSALS) else None
 
     def unavailable(self, request: HttpRequest, error: Exception) -> HttpResponse:
-        """The answer for an error."""
+        """The response for an error."""
         answer = refusal(error)
         return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
 
-    def _instead(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """What other middleware raises, Django has made a 500 of before it comes here."""
+    def _replace_500(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Replace the 500 response that Django made of an exception in other middleware."""
         error = getattr(request, _ATTRIBUTE, None)
         if error is None or response.status_code != 500:
             return response
-        # Not closed: that would tell the world that the request is finished.
+        # The old response is not closed: that would send `request_finished`.
         return self.unavailable(request, error)
 
 
-def _note(sender: object, request: HttpRequest | None = None, **kwargs: object) -> None:
+def _remember_refusal(sender: object, request: HttpRequest | None = None, **kwargs: object) -> None:
     error = sys.exception()
     if request is not None and isinstance(error, REFUSALS):
         setattr(request, _ATTRIBUTE, error)

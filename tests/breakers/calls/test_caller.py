@@ -182,7 +182,7 @@ class TestBreaker:
         CallOptions(timeout=1.0, circuit_breaker=breaker)
         slow = CallOptions(timeout=2.0, circuit_breaker=breaker)
         breaker.apply_policy({"retries": 1})
-        assert slow.in_force() == (2.0, 1, 0.5)
+        assert slow.effective() == (2.0, 1, 0.5)
 
 
 class TestDeadlines:
@@ -425,7 +425,7 @@ def test_misuse_is_refused_at_construction(fields: dict[str, Any], field: str) -
 
 
 def test_whole_numbers_are_made_whole() -> None:
-    assert CallOptions(timeout=1, retries=3.0).in_force() == (1.0, 3, 0.5)  # type: ignore[arg-type]
+    assert CallOptions(timeout=1, retries=3.0).effective() == (1.0, 3, 0.5)  # type: ignore[arg-type]
 
 
 class TestPieces:

@@ -30,7 +30,7 @@ from breakers import (
     remaining,
     resilient,
 )
-from breakers.calls.single_flight import Flights
+from breakers.calls.single_flight import SingleFlight
 from breakers.deadline import bounded
 from breakers.testing import FakeClock
 from tests.breakers.calls.test_caller import Boom, Calls, Dependency
@@ -281,10 +281,10 @@ class TestSingleFlight:
             await asyncio.sleep(0.01)
             return len(asked)
 
-        flights = Flights()
-        first = asyncio.create_task(flights.afly("k", service))
+        flights = SingleFlight()
+        first = asyncio.create_task(flights.arun("k", service))
         await asyncio.sleep(0)
-        second = asyncio.create_task(flights.afly("k", service))
+        second = asyncio.create_task(flights.arun("k", service))
         await asyncio.sleep(0)
         first.cancel()
         assert await second == 2
@@ -292,49 +292,49 @@ class TestSingleFlight:
             await first
 
     def test_nobody_waits_for_another_beyond_the_deadline(self) -> None:
-        flights, arrived, go = Flights(), threading.Event(), threading.Event()
+        flights, arrived, go = SingleFlight(), threading.Event(), threading.Event()
 
         def service() -> bool:
             arrived.set()
             return go.wait(5)
 
-        leader = threading.Thread(target=flights.fly, args=("k", service))
+        leader = threading.Thread(target=flights.run, args=("k", service))
         leader.start()
         assert arrived.wait(5)
         with pytest.raises(CallTimeout), bounded(0.02):
-            flights.fly("k", int)
+            flights.run("k", int)
         go.set()
         leader.join(5)
-        assert flights.fly("k", int) == 0
+        assert flights.run("k", int) == 0
 
     def test_a_call_that_asks_for_itself_does_not_wait_for_itself(self) -> None:
-        flights = Flights()
-        assert flights.fly("k", lambda: flights.fly("k", lambda: 42)) == 42
+        flights = SingleFlight()
+        assert flights.run("k", lambda: flights.run("k", lambda: 42)) == 42
 
     async def test_nor_does_a_coroutine(self) -> None:
-        flights = Flights()
+        flights = SingleFlight()
 
         async def inner() -> int:
             return 42
 
         async def outer() -> int:
-            return int(await flights.afly("k", inner))
+            return int(await flights.arun("k", inner))
 
-        assert await asyncio.wait_for(flights.afly("k", outer), 5) == 42
+        assert await asyncio.wait_for(flights.arun("k", outer), 5) == 42
 
     def test_a_child_does_not_wait_for_its_parents_calls(self) -> None:
-        flights, arrived, go = Flights(), threading.Event(), threading.Event()
+        flights, arrived, go = SingleFlight(), threading.Event(), threading.Event()
 
         def service() -> bool:
             arrived.set()
             return go.wait(5)
 
-        leader = threading.Thread(target=flights.fly, args=("k", service))
+        leader = threading.Thread(target=flights.run, args=("k", service))
         leader.start()
         assert arrived.wait(5)
         child = os.fork()
         if not child:
-            os._exit(flights.fly("k", int))
+            os._exit(flights.run("k", int))
         go.set()
         leader.join(5)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from breakers import CallTimeout, IsolationExhausted, current_deadline, timeout
+from breakers.calls.coroutine_timeouts import acall_within
 from breakers.calls.isolation import IsolationPool
-from breakers.calls.timeouts import acall_within, call_within
+from breakers.calls.thread_timeouts import call_within
 from breakers.deadline import Deadline
 
 LONG = 30.0

@@ -209,7 +209,7 @@ class TestClusters:
             assert counts(own) == {"success": 2}
             asyncio.run(ask(url))
             assert counts(own) == {"success": 4}
-            with pytest.raises(ValueError, match="give its breaker"):
+            with pytest.raises(ValueError, match="pass a named breaker"):
                 guard(redis.RedisCluster.from_url(url))
             with pytest.raises(redis.RedisClusterException, match="same key slot"):
                 client.mget("x", "y")

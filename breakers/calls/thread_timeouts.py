@@ -1,26 +1,26 @@
-"""A bound on the time of a call, sync and async.
+"""Time limits for sync code: an interval timer in the main thread, a worker thread elsewhere.
 
-In the main thread of a Unix process a sync call is really interrupted, by an interval timer.
-Elsewhere `with timeout(…)` cannot interrupt: it sets the deadline for the callee to read, and
-raises when the block ends late. `call_within` frees its caller always: it interrupts where that is
-possible and isolates the call in a thread elsewhere. docs/decisions/0003 weighs the strategies.
+In the main thread of a Unix process, `timeout` and `call_within` interrupt the call by `SIGALRM`.
+In other threads `with timeout(…)` cannot interrupt. It sets the deadline, which the callee can
+read, and raises when the block ends late. `call_within` always returns to its caller in time: where
+it cannot interrupt, it runs the call in a worker thread. docs/decisions/0003 compares the
+strategies.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import Token
-from math import inf
 from types import FrameType, TracebackType
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
 from breakers.calls.isolation import isolation
 from breakers.clock import SYSTEM_CLOCK
 from breakers.common import validation
+from breakers.common.uninterruptible import is_uninterruptible
 from breakers.deadline import Deadline, _current
 from breakers.errors import CallTimeout
 
@@ -29,25 +29,6 @@ R = TypeVar("R")
 Strategy = Literal["auto", "thread", "cooperative"]
 STRATEGIES: Final = ("auto", "thread", "cooperative")
 
-# Rooms that keep books, which an error out of nowhere would leave half done. None of them calls a
-# callee itself: one that is written in C runs in its caller's frame, and must be interrupted there.
-_HERE: Final = os.path.dirname(os.path.dirname(__file__))
-_UNDISTURBED: Final = frozenset(
-    os.path.join(
-        _HERE,
-        *module.split("."),
-    )
-    + ".py"
-    for module in (
-        "circuit.breaker",
-        "circuit.histogram",
-        "circuit.overrides",
-        "circuit.state_machine",
-        "circuit.windows",
-        "common.locking",
-        "limits.slots",
-    )
-)
 _AGAIN_S: Final = 0.001
 _main = threading.main_thread()
 _can_interrupt: Final = hasattr(signal, "setitimer")
@@ -129,8 +110,8 @@ class timeout:  # noqa: N801 - the article's name, used like a function
                 handler(number, frame)
             return
         self._rang = True
-        if _is_counting(frame):
-            # In the middle of counting: what it would leave half done is never put right.
+        if is_uninterruptible(frame):
+            # An exception here would leave the state of a breaker half-updated.
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
             return
         # In a task that awaits, whatever runs now is somebody else's: another task, or the loop.
@@ -159,15 +140,6 @@ class timeout:  # noqa: N801 - the article's name, used like a function
             if theirs is not None:
                 signal.setitimer(signal.ITIMER_REAL, theirs, self._outer[1])
         _current.reset(self._token)
-
-
-def _is_counting(frame: FrameType | None) -> bool:
-    """Whether one of those rooms is at work, or another of the library's on its behalf."""
-    while frame is not None and (file := frame.f_code.co_filename).startswith(_HERE):
-        if file in _UNDISTURBED:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _running_task() -> asyncio.Task[Any] | None:
@@ -226,123 +198,3 @@ def call_within(
     finally:
         _current.reset(token)
     return result  # type: ignore[no-any-return]
-
-
-class _Timers:
-    """The deadlines of one loop's coroutines behind a single timer of the loop.
-
-    A timer a call costs more than the rest of the call. Most calls end long before their time, so
-    one timer, set for the earliest deadline and moved on when it rings, rings about once in the
-    shortest timeout's time, however many calls there are. A ring looks at every call under way.
-    """
-
-    __slots__ = ("_handle", "_rings_at", "loop", "running")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.running: set[Within] = set()
-        self._rings_at = inf
-        self._handle: asyncio.TimerHandle | None = None
-
-    def add(self, within: Within) -> None:
-        self.running.add(within)
-        if within.deadline.at < self._rings_at:
-            self._set(within.deadline.at)
-
-    def _set(self, at: float) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-        self._rings_at = at
-        self._handle = self.loop.call_later(max(0.0, at - _now()), self._ring)
-
-    def _ring(self) -> None:
-        self._handle, self._rings_at = None, inf
-        now = _now()
-        # In the order of their deadlines, however late the loop comes to it.
-        over = [each for each in self.running if each.deadline.at <= now]
-        for within in sorted(over, key=_ends_at):
-            self.running.discard(within)
-            within.expired = True
-            within.task.cancel()
-        if self.running:
-            self._set(min(each.deadline.at for each in self.running))
-
-
-_now = SYSTEM_CLOCK.monotonic
-
-
-def _ends_at(within: Within) -> float:
-    return within.deadline.at
-
-
-class _Local(threading.local):
-    timers: _Timers | None = None
-
-
-_local = _Local()
-
-
-class Within:
-    """The time of a coroutine's attempt, from construction to `returned` or `failed`.
-
-    The bookkeeping is that of `asyncio.timeout`, without its states: the task is cancelled when the
-    time is up, and the cancellation is ours if, once taken back, no other is left.
-
-    Raises:
-        RuntimeError: there is no task to cancel, as `asyncio.timeout` raises too.
-    """
-
-    __slots__ = ("_cancelled_before", "_timers", "_token", "deadline", "expired", "task")
-
-    def __init__(self, seconds: float) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a timeout needs a task to cancel")
-        self.task = task
-        self.expired = False
-        self.deadline = Deadline.after(seconds)
-        self._cancelled_before = task.cancelling()
-        loop = task.get_loop()
-        timers = _local.timers
-        if timers is None or timers.loop is not loop:
-            timers = _local.timers = _Timers(loop)
-        self._timers = timers
-        timers.add(self)
-        self._token = _current.set(self.deadline)
-
-    def returned(self) -> None:
-        """The callee has answered; `CallTimeout` if that was late."""
-        self._timers.running.discard(self)
-        _current.reset(self._token)
-        if self.expired:
-            # The callee swallowed the cancellation: its answer is late all the same.
-            self.task.uncancel()
-            raise CallTimeout(self.deadline.budget)
-
-    def failed(self, error: BaseException) -> None:
-        """The callee has raised; `CallTimeout` if that was our cancellation."""
-        self._timers.running.discard(self)
-        _current.reset(self._token)
-        if self.expired:
-            others = self.task.uncancel() > self._cancelled_before
-            if isinstance(error, asyncio.CancelledError) and not others:
-                raise CallTimeout(self.deadline.budget) from None
-
-
-async def acall_within(
-    seconds: float, func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
-) -> R:
-    """`await func(*args, **kwargs)` within `seconds`; a cancellation from outside stays one.
-
-    Raises:
-        CallTimeout: the time was up.
-        RuntimeError: there is no task to cancel.
-    """
-    within = Within(seconds)
-    try:
-        result = await func(*args, **kwargs)
-    except BaseException as error:
-        within.failed(error)
-        raise
-    within.returned()
-    return result
