@@ -21,7 +21,7 @@ import uvloop
 
 from benchmarks.agents import SocketAgent
 from benchmarks.ingest import Load
-from benchmarks.production import Shape, percentile, production
+from benchmarks.production import ProductionStack, percentile, production
 from benchmarks.sockets import BINARY, frame
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import MSGPACK
@@ -69,7 +69,9 @@ class Obedient(SocketAgent):
             self.socket.transport.write(frame(BINARY, MSGPACK.encode(ack)))
 
 
-async def _measure(shape: Shape, count: int, seconds: float) -> tuple[list[float], int, int]:
+async def _measure(
+    shape: ProductionStack, count: int, seconds: float
+) -> tuple[list[float], int, int]:
     token = shape.tokens([SERVICE])[SERVICE]
     agents = [Obedient(f"i{n:04}", token) for n in range(count)]
     for each in agents:
@@ -92,7 +94,7 @@ async def _measure(shape: Shape, count: int, seconds: float) -> tuple[list[float
     return latencies, acts, missing
 
 
-async def _act(shape: Shape, browser: httpx.AsyncClient, count: int) -> list[float]:
+async def _act(shape: ProductionStack, browser: httpx.AsyncClient, count: int) -> list[float]:
     """Force open, wait for all, and lift; seconds until each acknowledgement was stored."""
     csrf = browser.headers["Cookie"].partition("csrftoken=")[2].partition(";")[0]
     path = f"/services/{SERVICE}/breakers/{BREAKER}"

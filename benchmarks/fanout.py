@@ -24,7 +24,7 @@ import redis.asyncio
 import uvloop
 
 from benchmarks.browsers import Browser
-from benchmarks.production import Shape, cpu_s, percentile, production, serve
+from benchmarks.production import ProductionStack, cpu_s, percentile, production, serve
 from dashboard.bus.redis import keys
 from dashboard.fleet.frame_types import BreakerView, Frame, Minute
 from dashboard.fleet.snapshot.summary import lean_frame
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 async def _measure(
-    shape: Shape, bare_url: str, bare_pid: int, count: int, seconds: float
+    shape: ProductionStack, bare_url: str, bare_pid: int, count: int, seconds: float
 ) -> tuple[Heard, Heard]:
     ours, bare = Heard(shape.web), Heard([bare_pid])
     cookie = shape.cookie("viewer")

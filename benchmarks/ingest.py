@@ -30,7 +30,7 @@ import uvloop
 
 from benchmarks.agents import BREAKERS, CALLS, HttpAgent, SocketAgent, report
 from benchmarks.browsers import Browser
-from benchmarks.production import Shape, cpu_s, percentile, production, rss_mb
+from benchmarks.production import ProductionStack, cpu_s, percentile, production, rss_mb
 from benchmarks.sockets import BINARY, frame
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import MSGPACK
@@ -94,7 +94,7 @@ def _sample() -> bytes:
     return MSGPACK.encode(report("service", "instance"))
 
 
-def floor(shape: Shape, rounds: int = 30) -> float:
+def floor(shape: ProductionStack, rounds: int = 30) -> float:
     """Microseconds of CPU for a bare decode and XADD, in batches of 100; the best of many."""
     data = _sample()
     decode = msgspec.msgpack.Decoder(wire.Report).decode
@@ -112,7 +112,7 @@ def floor(shape: Shape, rounds: int = 30) -> float:
     return best * 1e6
 
 
-async def _measure(shape: Shape, sizes: list[int], each_s: float) -> list[Row]:
+async def _measure(shape: ProductionStack, sizes: list[int], each_s: float) -> list[Row]:
     services = [f"orders-{n}" for n in range(_SERVICES)]
     tokens = shape.tokens(services)
     cookie = shape.cookie("viewer")
@@ -126,7 +126,12 @@ async def _measure(shape: Shape, sizes: list[int], each_s: float) -> list[Row]:
 
 
 async def _row(
-    shape: Shape, tokens: dict[str, str], cookie: str, size: int, each_s: float, first_rate: float
+    shape: ProductionStack,
+    tokens: dict[str, str],
+    cookie: str,
+    size: int,
+    each_s: float,
+    first_rate: float,
 ) -> Row:
     counted = shape.query(_COUNTED)
     named = itertools.cycle(tokens.items())

@@ -29,7 +29,7 @@ _SERVER: Final = (
 
 
 @dataclass
-class Shape:
+class ProductionStack:
     """Where everything listens, and which processes are the server's."""
 
     url: str
@@ -80,7 +80,7 @@ class Shape:
 
 
 @contextmanager
-def production(web: int = 1, fleet: int = 1, **more: str) -> Iterator[Shape]:
+def production(web: int = 1, fleet: int = 1, **more: str) -> Iterator[ProductionStack]:
     """Redis, PostgreSQL, web processes and fleet workers meanwhile. No Celery: nothing that is
     measured waits for it."""
     with ExitStack() as stack:
@@ -95,7 +95,7 @@ def production(web: int = 1, fleet: int = 1, **more: str) -> Iterator[Shape]:
             "SWITCHGEAR_LOG_LEVEL": "WARNING",
             **more,
         }
-        shape = Shape("", redis, postgres, own)
+        shape = ProductionStack("", redis, postgres, own)
         shape.manage("migrate", "-v0")
         shape.manage("collectstatic", "--noinput", "-v0")
         for _ in range(web):

@@ -2,8 +2,9 @@
 
     python -m tests.callers <url> <token> <service> <prefix> <instances> <seconds its clock is off>
 
-`posts` is called all the time and must answer; `held` is under an operator's override and must
-refuse. It is asked by lines on its standard input and answers each with a line of JSON.
+`posts` is called all the time and must succeed; `held` is forced open by an operator and must
+refuse. The process reads commands on standard input, one a line, and answers each with
+a line of JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _PAUSE_S = 0.1
 
 if __name__ == "__main__":
     _real, _off = time.time, float(sys.argv[6])
-    # Before anything of ours can look at the clock.
+    # Before any of our modules reads the clock.
     time.time = lambda: _real() + _off
 
 from breakers import CircuitBreaker, CircuitForcedOpen, Registry  # noqa: E402
@@ -37,9 +38,9 @@ class Instance:
 
 
 @dataclass
-class Tally:
-    """What the callers have seen. `errors` are calls that failed though they should not, `violated`
-    those that passed though an operator forbade it."""
+class CallTotals:
+    """Totals of the calls. `errors` are calls that failed unexpectedly, `violated` those that passed
+    although the breaker was forced open."""
 
     calls: int = 0
     errors: int = 0
@@ -53,10 +54,10 @@ class Tally:
 
 
 class Callers:
-    """Calls through every instance's breakers, on and on."""
+    """Calls through every instance's breakers in a loop."""
 
     def __init__(self, url: str, token: str, service: str, prefix: str, instances: int) -> None:
-        self.tally = Tally()
+        self.totals = CallTotals()
         self._latencies = Histogram()
         self._is_armed = False
         self._going = threading.Event()
@@ -76,7 +77,7 @@ class Callers:
             service=service,
             instance=name,
             registry=registry,
-            # A cut cable is to be noticed within the patience of a test.
+            # Short enough for a test to notice a cut connection.
             timeout_s=2.0,
             ping_s=2.0,
             reconnect_max_s=1.0,
@@ -93,23 +94,23 @@ class Callers:
             time.sleep(_PAUSE_S)
 
     def _call(self, instance: Instance) -> None:
-        tally = self.tally
+        totals = self.totals
         began = time.perf_counter()
         try:
             instance.posts.call(int)
         except Exception:
-            tally.errors += 1
+            totals.errors += 1
         took = time.perf_counter() - began
         self._latencies.record(took)
-        tally.longest_s = max(tally.longest_s, took)
+        totals.longest_s = max(totals.longest_s, took)
         try:
             instance.held.call(int)
-            tally.violated += self._is_armed
+            totals.violated += self._is_armed
         except CircuitForcedOpen:
             pass
-        tally.calls += 2
+        totals.calls += 2
 
-    # -- What it is asked ------------------------------------------------------------------------
+    # -- Commands --------------------------------------------------------------------------------
 
     def go(self) -> None:
         """Call, until `pause`."""
@@ -126,24 +127,24 @@ class Callers:
         self._is_armed = True
 
     def stop(self) -> None:
-        """Hang up."""
+        """Stop all agents."""
         for each in self._instances:
             each.agent.stop(0.1)
 
     def tell(self) -> dict[str, Any]:
-        """Everything, as of now."""
+        """The totals at this moment."""
         shots = {
             name: [getattr(each, name).snapshot() for each in self._instances]
             for name in ("posts", "held")
         }
-        tally = self.tally
-        tally.states = {name: sorted({s.state for s in each}) for name, each in shots.items()}
+        totals = self.totals
+        totals.states = {name: sorted({s.state for s in each}) for name, each in shots.items()}
         for outcome in ("success", "rejected"):
             total = sum(s.counts[outcome] for each in shots.values() for s in each)
-            setattr(tally, outcome, total)
-        tally.unsafe = sum(each.agent.status().buffered_reports for each in self._instances)
-        tally.p99_s = self._latencies.quantile(0.99) or 0.0
-        return asdict(tally)
+            setattr(totals, outcome, total)
+        totals.unsafe = sum(each.agent.status().buffered_reports for each in self._instances)
+        totals.p99_s = self._latencies.quantile(0.99) or 0.0
+        return asdict(totals)
 
 
 def main() -> None:

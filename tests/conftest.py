@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""Fixtures for every test."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DEMO = "tests/e2e/demo/"
 
 
 def group(nodeid: str) -> str:
-    """Tests of the same group share a process: those of a file, or of a folder that has one demo
-    for all of its files."""
+    """Tests of one group run in one process: those of a file, or of a folder whose files share one
+    demo."""
     path = nodeid.partition("::")[0]
     return DEMO if path.startswith(DEMO) else path
 
 
 class ByGroup(LoadScopeScheduling):
-    """Gives each of several processes a group at a time."""
+    """Assigns one group at a time to each process."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group(nodeid)
@@ -39,9 +39,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browsers last: from the first of them on, a loop of Playwright's runs in the main thread, in
-    which no other test can start its own. Of theirs, the largest group first, so that two processes
-    end at about the same time."""
+    """Run browser tests last: Playwright's event loop then runs in the main thread, where no other
+    test can start one. The largest of their groups runs first, so that two processes end at about
+    the same time."""
     sizes = Counter(group(item.nodeid) for item in items)
 
     def place(item: pytest.Item) -> tuple[bool, int]:
@@ -53,14 +53,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def static_files() -> None:
-    """Pages name static files by their hashes: collect them once, where the settings say."""
+    """Collect static files once, because pages refer to them by hashed names."""
     if not (settings.STATIC_ROOT / "staticfiles.json").exists():
         call_command("collectstatic", interactive=False, verbosity=0)
 
 
 @pytest.fixture
 def person(db: None) -> Callable[[str], Person]:
-    """Make somebody with a role, who has no password."""
+    """Create a person with a role and without a password."""
 
     def make(role: str) -> Person:
         made = Person.objects.create(username=role, is_staff=role != VIEWER)

@@ -1,5 +1,5 @@
 """The production shape for fault tests: real servers and processes, each of which may be killed,
-stopped and started again, behind a door that may be cut; and services that call meanwhile."""
+stopped and started again, behind a proxy that may be cut; and services that call meanwhile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dashboard.bus.redis import keys
 from tests.dashboard.child_process import Dashboard
 from tests.examples.running import ROOT, Running, eventually, http
 from tests.servers import PostgresServer, RedisServer, free_port
-from tests.tcp_proxy import Door
+from tests.tcp_proxy import FaultyProxy
 
 SERVICE = "shop"
 TOKEN = "swg_" + "t" * 40
@@ -44,11 +44,11 @@ class Member:
 
     @property
     def log(self) -> str:
-        """What it has printed."""
+        """Its output."""
         return "\n".join(self._running.lines) if self._running else ""
 
     def start(self) -> None:
-        """Begin; whether it is fit is asked elsewhere."""
+        """Start the process, without waiting until it is ready."""
         self._running = Running(*self._command, **self._env)
 
     def signal(self, number: int) -> None:
@@ -56,16 +56,16 @@ class Member:
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """At once, as by kill -9."""
+        """Kill it with SIGKILL."""
         if self._running is not None:
             self._running.process.kill()
             self._running.process.wait()
 
     def end(self) -> None:
-        """As it is asked to."""
+        """Stop it with SIGTERM."""
         assert self._running is not None
         self._running.process.terminate()
-        # Some end by the signal itself once they have put their house in order.
+        # Some processes re-raise the signal after their shutdown.
         assert self._running.process.wait(20) in (0, -signal.SIGTERM), self.log[-2000:]
 
 
@@ -85,23 +85,23 @@ class Callers:
         )
 
     def ask(self, command: str = "tell") -> dict[str, Any]:
-        """Do `go`, `pause`, `arm`, `stop` or nothing, and tell everything."""
+        """Send `go`, `pause`, `arm`, `stop` or `tell`; returns the totals."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
-        told: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return told
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
 
     def kill(self) -> None:
-        """At once."""
+        """Kill it with SIGKILL."""
         self._process.kill()
         self._process.wait()
 
 
-class Shape(Dashboard):
+class ProductionStack(Dashboard):
     """Redis and PostgreSQL, two web processes, two fleet workers, Celery's worker and beat, and
-    callers behind a door."""
+    callers behind a faulty proxy."""
 
     def __init__(self, directory: Path, stack: ExitStack, **more: str) -> None:
         self.postgres = stack.enter_context(PostgresServer(directory))
@@ -132,7 +132,7 @@ class Shape(Dashboard):
         self._start(stack, ports)
 
     def _start(self, stack: ExitStack, ports: list[int]) -> None:
-        stack.callback(lambda: self.console.close())
+        stack.callback(lambda: self.shell.close())
         self.manage("migrate", "-v0")
         secret = self._directory / "token"
         secret.write_text(TOKEN)
@@ -140,8 +140,8 @@ class Shape(Dashboard):
         for member in (*self.webs, *self.fleets, self.worker, self.beat):
             stack.callback(member.kill)
             member.start()
-        self.door = Door(ports)
-        stack.callback(self.door.close)
+        self.proxy = FaultyProxy(ports)
+        stack.callback(self.proxy.close)
         for url in self.urls:
             eventually(lambda url=url: http.get(f"{url}/readyz").is_success, 30)  # type: ignore[misc]
         self._cookie = self.python(
@@ -154,13 +154,13 @@ class Shape(Dashboard):
 
     @property
     def agents_url(self) -> str:
-        """Where agents connect: through the door."""
-        return f"http://127.0.0.1:{self.door.port}"
+        """Where agents connect: through the proxy."""
+        return f"http://127.0.0.1:{self.proxy.port}"
 
     # -- Services --------------------------------------------------------------------------------
 
     def call(self, prefix: str, instances: int, clock_off_s: float = 0.0) -> Callers:
-        """Let some more instances call."""
+        """Start more instances that call."""
         callers = Callers(self.agents_url, prefix, instances, clock_off_s)
         self.callers.append(callers)
         callers.ask("go")
@@ -171,7 +171,7 @@ class Shape(Dashboard):
         return [each.ask(command) for each in self.callers]
 
     def force(self, breaker: str, state: str, expires_in_s: float = 3600) -> None:
-        """As an operator does."""
+        """Set or lift an override, like an operator."""
         self.python(
             "from dashboard.access.models import Person\n"
             "from dashboard.control.services import force\n"
@@ -181,7 +181,7 @@ class Shape(Dashboard):
         )
 
     def lift(self, breaker: str) -> None:
-        """As an operator does."""
+        """Set or lift an override, like an operator."""
         self.python(
             "from dashboard.access.models import Person\n"
             "from dashboard.control.services import lift\n"
@@ -189,10 +189,10 @@ class Shape(Dashboard):
             f"print(json.dumps(lift(ops, '{SERVICE}', '{breaker}', 'over')))"
         )
 
-    # -- What is known ---------------------------------------------------------------------------
+    # -- Observations ----------------------------------------------------------------------------
 
     def counted(self) -> dict[str, int]:
-        """What history holds of the callers' breakers."""
+        """The counts in history of the callers' breakers."""
         total: dict[str, int] = self.python(
             "from django.db.models import Sum\n"
             "from dashboard.history.models import Rollup\n"
@@ -202,8 +202,8 @@ class Shape(Dashboard):
         return total
 
     def carried(self) -> list[dict[str, list[int]]]:
-        """What each coarser level of history holds of each breaker, and what the one below holds of
-        the same time, in turn: minute, ten seconds, hour, minute. All at one moment."""
+        """The counts of each breaker in each coarser level of history, followed by those of the
+        level below over the same time: minute, ten seconds, hour, minute. All at one moment."""
         found: list[dict[str, list[int]]] = self.python(
             "from django.db import connection, transaction\n"
             "from django.db.models import Sum\n"
@@ -222,12 +222,12 @@ class Shape(Dashboard):
         return found
 
     def made(self) -> dict[str, int]:
-        """What the callers themselves have counted."""
-        told = self.ask()
-        return {name: sum(each[name] for each in told) for name in ("success", "rejected")}
+        """The counts of the callers themselves."""
+        answers = self.ask()
+        return {name: sum(each[name] for each in answers) for name in ("success", "rejected")}
 
     def page(self, url: str) -> dict[str, Any]:
-        """What the page of one web process shows of the service."""
+        """The service as shown by the page of one web process."""
         answer = http.get(f"{url}/api/v1/fleet", headers={"Cookie": f"sessionid={self._cookie}"})
         services = answer.raise_for_status().json()["services"]
         (found,) = (each for each in services if each["name"] == SERVICE)
@@ -235,8 +235,8 @@ class Shape(Dashboard):
         return shown
 
     def untrue(self, **states: str) -> str:
-        """What is wrong on the page of any web process: instances that are missing or stale,
-        breakers in another state than these. Empty if nothing is."""
+        """What is wrong on the page of a web process: missing or stale instances, breakers in other
+        states than `states`. Empty if nothing is wrong."""
         wanted = {name for each in self.callers for name in each.names}
         for url, web in zip(self.urls, self.webs, strict=True):
             try:
@@ -247,7 +247,7 @@ class Shape(Dashboard):
             if missing := wanted - fresh:
                 known = {each["id"]: time.time() - each["seen_at"] for each in shown["instances"]}
                 silent = {name: known.get(name) for name in sorted(missing)[:5]}
-                return f"{url}: {len(missing)} of {len(wanted)} instances are not seen: {silent}"
+                return f"{url}: {len(missing)} of {len(wanted)} instances are missing: {silent}"
             breakers = {each["name"]: each for each in shown["breakers"]}
             for name, state in states.items():
                 at = {
@@ -258,11 +258,11 @@ class Shape(Dashboard):
                 if at != {state}:
                     return f"{url}: {name} is {at}, not {state}"
             if not breakers["posts"]["rate"]:
-                return f"{url}: no calls are seen"
+                return f"{url}: no calls are shown"
         return ""
 
     def holder(self) -> Member:
-        """The fleet worker that has the service's partition."""
+        """The fleet worker that holds the service's partition."""
         client = redis.Redis.from_url(self.redis.url)
 
         def look() -> Member | None:
@@ -273,13 +273,13 @@ class Shape(Dashboard):
         return eventually(look, 10)
 
     def until_true(self, within_s: float = 10.0, **states: str) -> None:
-        """Wait until the page is true; it must become so by itself."""
+        """Wait until the page shows the expected states."""
         expected = {"posts": "closed", "held": "forced_open", **states}
         eventually(lambda: not self.untrue(**expected), within_s, lambda: self.untrue(**expected))
 
     def until_well(self, within_s: float = 10.0) -> None:
-        """Wait until the page is true and acts arrive. What a page showed before the fault may be
-        true by chance: a new act must show."""
+        """Wait until the page is right and a new action arrives. Without a new action a page could
+        be right because nothing has changed since the fault."""
         self.until_true(within_s)
         self.force("posts", "metrics_only")
         self.until_true(within_s, posts="metrics_only")
@@ -287,13 +287,13 @@ class Shape(Dashboard):
         self.until_true(within_s)
 
     def check(self) -> None:
-        """No call failed, none passed that must not, none waited, each was counted once."""
+        """No call failed, passed against the override or waited, and each was counted once."""
         try:
-            for told in self.ask("pause"):
-                assert told["errors"] == 0
-                assert told["violated"] == 0
+            for totals in self.ask("pause"):
+                assert totals["errors"] == 0
+                assert totals["violated"] == 0
                 # Generous: these processes share their cores with everything else.
-                assert told["p99_s"] < 0.25
+                assert totals["p99_s"] < 0.25
             made = self.made()
             assert all(made.values())
             eventually(lambda: self.counted() == made, 10, lambda: (made, self.counted()))
@@ -302,10 +302,10 @@ class Shape(Dashboard):
 
 
 @contextmanager
-def production(directory: Path, instances: int = 50, **more: str) -> Iterator[Shape]:
-    """The shape with a service of so many instances, whose breaker `held` is forced open."""
+def production(directory: Path, instances: int = 50, **more: str) -> Iterator[ProductionStack]:
+    """The production shape with a service of `instances`, whose breaker `held` is forced open."""
     with ExitStack() as stack:
-        shape = Shape(directory, stack, **more)
+        shape = ProductionStack(directory, stack, **more)
         try:
             half = instances // 2
             shape.call("a", half)

@@ -1,12 +1,12 @@
-"""Mixed load on the production shape for minutes, while processes and servers die at random.
+"""Mixed load on the production shape for minutes, while processes and servers are killed at random.
 
     python -m tests.soak                     ten minutes
     python -m tests.soak --minutes 2 --seed 7
 
-Services call all the time, an operator acts all the time, and every few seconds something is
-killed, stopped or cut off. Some instances are offline from the beginning to the end and come back
-with all they have counted. At the end every call must be in history, exactly once, and none may
-have passed where an operator forbade it.
+Services call and an operator acts all the time, and every few seconds something is killed,
+suspended or cut off. Some instances are offline until the end and then report all their counts. At
+the end every call must be in history exactly once, and no call may have passed a breaker that was
+forced open.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pathlib import Path
 
 import tests.environment  # noqa: F401 - before Django reads its settings
 from tests.examples.running import eventually
-from tests.production_shape import Callers, Member, Shape, production
-from tests.tcp_proxy import Door
+from tests.production_shape import Callers, Member, ProductionStack, production
+from tests.tcp_proxy import FaultyProxy
 
 _INSTANCES = 40
 _AWAY = 10
@@ -34,7 +34,7 @@ _QUIET_S = (2.0, 8.0)
 class Faults:
     """Everything that may happen, one at a time, each followed by its end."""
 
-    def __init__(self, shape: Shape, chance: random.Random) -> None:
+    def __init__(self, shape: ProductionStack, chance: random.Random) -> None:
         self._shape = shape
         self._chance = chance
         self.kinds: tuple[Callable[[], None], ...] = (
@@ -93,14 +93,14 @@ class Faults:
         member.signal(signal.SIGCONT)
 
     def cut_the_network(self) -> None:
-        self._shape.door.cut()
+        self._shape.proxy.cut()
         self._for(1.0, 15.0)
-        self._shape.door.open()
+        self._shape.proxy.open()
 
     def let_the_network_lead_nowhere(self) -> None:
-        self._shape.door.hold()
+        self._shape.proxy.hold()
         self._for(1.0, 15.0)
-        self._shape.door.open()
+        self._shape.proxy.open()
 
     def kill_redis(self) -> None:
         self._shape.redis.end(signal.SIGKILL)
@@ -129,7 +129,7 @@ def main() -> int:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
         shape = stack.enter_context(production(directory, _INSTANCES))
-        far = Door(shape.web_ports)
+        far = FaultyProxy(shape.web_ports)
         stack.callback(far.close)
         far.cut()
         away = Callers(f"http://127.0.0.1:{far.port}", "away", _AWAY)
@@ -142,7 +142,7 @@ def main() -> int:
         return _account(shape)
 
 
-def _storm(shape: Shape, chance: random.Random, seconds: float) -> None:
+def _storm(shape: ProductionStack, chance: random.Random, seconds: float) -> None:
     """Faults, and an operator who acts in between."""
     faults = Faults(shape, chance)
     began = time.monotonic()
@@ -173,7 +173,7 @@ def _persist(act: Callable[[], None]) -> None:
     eventually(done, 20)
 
 
-def _account(shape: Shape) -> int:
+def _account(shape: ProductionStack) -> int:
     """Compare what was called with what is counted; the exit code."""
     _persist(lambda: shape.lift("posts"))
     shape.until_true()

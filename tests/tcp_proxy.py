@@ -11,11 +11,11 @@ from itertools import count
 _CONNECT_S = 2.0
 
 
-class Door:
-    """Spreads connections over those backends that take them.
+class FaultyProxy:
+    """Distributes connections over the backends that accept them.
 
-    `cut` breaks all connections and lets none in. `hold` keeps every byte back and tells nobody, as
-    a network does that routes into nowhere: TCP delivers later what it can. `open` ends either.
+    `cut` aborts all connections and accepts none. `hold` delays every byte without an error, like a
+    network that drops packets: TCP delivers them later. `open` ends both.
     """
 
     def __init__(self, backends: Sequence[int]) -> None:
@@ -27,30 +27,30 @@ class Door:
         self._loop = asyncio.new_event_loop()
         self._passing = asyncio.Event()
         self._passing.set()
-        threading.Thread(target=self._loop.run_forever, name="door", daemon=True).start()
-        self._server = self._ask(asyncio.start_server(self._let_in, "127.0.0.1", 0))
+        threading.Thread(target=self._loop.run_forever, name="faulty-proxy", daemon=True).start()
+        self._server = self._run(asyncio.start_server(self._handle, "127.0.0.1", 0))
         self.port: int = self._server.sockets[0].getsockname()[1]
 
-    def _ask(self, work):  # type: ignore[no-untyped-def]
+    def _run(self, work):  # type: ignore[no-untyped-def]
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def cut(self) -> None:
-        """Break everything off, and let nothing in."""
+        """Abort all connections and accept no new ones."""
         self._is_cut = True
-        self._ask(self._break_all())
+        self._run(self._break_all())
 
     def hold(self) -> None:
-        """Keep everything back from now on."""
+        """Delay all bytes from now on."""
         self._loop.call_soon_threadsafe(self._passing.clear)
 
     def open(self) -> None:
-        """Let everything pass again, what was held first."""
+        """Forward bytes again, the delayed ones first."""
         self._is_cut = False
         self._loop.call_soon_threadsafe(self._passing.set)
 
     def close(self) -> None:
-        """End."""
-        self._ask(self._end())
+        """Close the listener and all connections."""
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _break_all(self) -> None:
@@ -63,7 +63,7 @@ class Door:
         for task in list(self._tasks):
             task.cancel()
 
-    async def _let_in(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+    async def _handle(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         self._flows.add(back)
         far_writer: asyncio.StreamWriter | None = None
         try:
@@ -72,15 +72,15 @@ class Door:
                 return
             far, far_writer = await self._connect()
             self._flows.add(far_writer)
-            one = asyncio.create_task(self._carry(near, far_writer))
-            other = asyncio.create_task(self._carry(far, back))
+            one = asyncio.create_task(self._forward(near, far_writer))
+            other = asyncio.create_task(self._forward(far, back))
             self._tasks |= {one, other}
             await asyncio.wait({one, other}, return_when=asyncio.FIRST_COMPLETED)
             for task in (one, other):
                 task.cancel()
                 self._tasks.discard(task)
         except OSError:
-            pass  # nobody takes it: hang up
+            pass  # no backend accepts it: close the connection
         finally:
             for writer in (back, far_writer):
                 if writer is not None:
@@ -96,7 +96,7 @@ class Door:
                     return await asyncio.open_connection("127.0.0.1", port)
         raise ConnectionRefusedError
 
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
                 await self._passing.wait()

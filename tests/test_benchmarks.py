@@ -1,5 +1,5 @@
-"""The benchmark runs in every mode, names every peer and ends in the agreed line; no figure is
-judged here."""
+"""The benchmark runs in every mode, names every peer and ends in the documented line. Figures are
+not tested."""
 
 from __future__ import annotations
 

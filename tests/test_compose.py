@@ -1,4 +1,4 @@
-"""docker-compose.yml holds against the compose schema, and every command in it exists."""
+"""docker-compose.yml is valid against the compose schema, and every command in it exists."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The synthetic fleet of benchmarks/wall speaks as the real one does."""
+"""The synthetic fleet of benchmarks/wall emits the frames of a real one."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext
 
-from benchmarks.wall.world import Door
+from benchmarks.wall.world import DashboardLogin
 
 PATIENCE_MS = 120_000
 KEY_EVERY_MS = 100
@@ -62,7 +62,7 @@ class Longest:
 class Wall:
     """The wall as a person has it open."""
 
-    def __init__(self, context: BrowserContext, door: Door) -> None:
+    def __init__(self, context: BrowserContext, door: DashboardLogin) -> None:
         self.rate = 0.0
         self.page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)

@@ -38,8 +38,8 @@ _MAKE = (
 
 
 @dataclass(frozen=True)
-class Door:
-    """Where a dashboard listens, and who may enter."""
+class DashboardLogin:
+    """The address of a dashboard, and an account."""
 
     url: str
     person: str = PERSON
@@ -75,7 +75,7 @@ def prepared() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def dashboard(env: dict[str, str], breakers: int) -> Iterator[Door]:
+def dashboard(env: dict[str, str], breakers: int) -> Iterator[DashboardLogin]:
     """A dashboard process of its own, with so many breakers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -83,7 +83,7 @@ def dashboard(env: dict[str, str], breakers: int) -> Iterator[Door]:
     server = [sys.executable, "-m", "benchmarks.wall.serve", str(port), str(breakers)]
     process = subprocess.Popen(server, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:
-        door = Door(f"http://127.0.0.1:{port}")
+        door = DashboardLogin(f"http://127.0.0.1:{port}")
         _wait(door.url, process)
         yield door
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.common.wording import field_value, state_word
+from dashboard.common.display_names import field_value, state_word
 from dashboard.timeline.events import Event
 
 _ACTS = {

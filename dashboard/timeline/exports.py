@@ -67,14 +67,20 @@ def as_markdown(events: Iterable[Event], about: dict[str, Any], most: int = MOST
     """A table for the post-mortem; instances that changed alike share a line."""
     yield f"# Timeline, {about['from']} to {about['to']}\n\n"
     asked = ", ".join(f"{name} {value}" for name, value in about["filter"].items() if value)
-    scope = f"Filter: {_plain(asked)}" if asked else "Every service and breaker"
+    scope = f"Filter: {_escaped(asked)}" if asked else "Every service and breaker"
     yield f"{scope}. Times are UTC.\n\n"
     yield "| Time | Where | What | Why | Who |\n|---|---|---|---|---|\n"
     bound = _Bound(events, most)
     for each in together(bound):
         where = " / ".join(filter(None, (each.service, each.breaker))) or "fleet"
         moment = datetime.fromtimestamp(each.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        cells = (moment, _plain(where), _plain(said(each)), _plain(each.why), _plain(each.who))
+        cells = (
+            moment,
+            _escaped(where),
+            _escaped(said(each)),
+            _escaped(each.why),
+            _escaped(each.who),
+        )
         yield "| " + " | ".join(cells) + " |\n"
     if not bound.count:
         yield "| – | – | Nothing happened. | – | – |\n"
@@ -107,7 +113,7 @@ def _row(cells: Iterable[str]) -> str:
     return line.getvalue()
 
 
-def _plain(text: str) -> str:
+def _escaped(text: str) -> str:
     """Text of others as text in a table's cell, whatever is in it."""
     return _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("\\-", "-")
 

@@ -16,7 +16,7 @@ import httpx
 
 from examples.demo.run import Demo, Failed
 from examples.demo.state import State, known
-from examples.production.demo import ProductionDemo, free_ports, told
+from examples.production.demo import ProductionDemo, free_ports, replaced_ports
 from examples.production.state import BadPort, Production
 
 _PORT = 8000
@@ -79,7 +79,7 @@ def production(port: int | None) -> int:
         if not ours:
             say(f"The production shape runs here already; its state is in {state.directory}")
             return 1
-        for line in told(ports, env):
+        for line in replaced_ports(ports, env):
             say(line)
         return _run(ProductionDemo(state, say).run())
 

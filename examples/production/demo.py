@@ -123,8 +123,8 @@ class ProductionDemo:
         return "\n".join([f"{what} The end of its log:", *tail])
 
 
-def told(ports: Mapping[str, int], env: Mapping[str, str]) -> list[str]:
-    """What to say of ports that were taken."""
+def replaced_ports(ports: Mapping[str, int], env: Mapping[str, str]) -> list[str]:
+    """A line for each port that was taken and replaced."""
     wanted = ports_of(env)
     return [
         f"Port {wanted[name]} ({name}) is taken; using {port}."

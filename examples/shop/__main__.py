@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from examples import parent_watchdog
-from examples.shop.fleet import Addresses, Shape, run
+from examples.shop.fleet import Addresses, FleetSize, run
 from examples.shop.supervisor import ROOT, listen
 
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return incident(options.act, options.url)
     if options.tethered:
         parent_watchdog.hold_on_to_parent()
-    shape = Shape(
+    shape = FleetSize(
         options.profile_apis, options.webs, options.rate, options.pace, not options.any_ports
     )
     director = _director(options.director_fd, options.director_port)

@@ -29,10 +29,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How large the shop is. `rate` is requests a second, `pace` how fast the incident plays.
+class FleetSize:
+    """The size of the example fleet.
 
-    Without `fixed_ports` every port is any free one.
+    `rate` is requests a second, `pace` how fast the incident plays. Without `fixed_ports` every port is any free one.
     """
 
     profile_apis: int = 4
@@ -57,7 +57,7 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-def processes_of(shape: Shape) -> list[Process]:
+def processes_of(shape: FleetSize) -> list[Process]:
     """Every process of the fleet, with its socket bound."""
     names = [(kind, kind) for kind in DEPENDENCIES]
     names += [("profile-api", f"profile-api-{n + 1}") for n in range(shape.profile_apis)]
@@ -70,7 +70,7 @@ def processes_of(shape: Shape) -> list[Process]:
 
 
 async def run(
-    shape: Shape, directory: Path, say: Say, listening: socket.socket | None = None
+    shape: FleetSize, directory: Path, say: Say, listening: socket.socket | None = None
 ) -> None:
     """Run the shop until a signal says otherwise; `shop.json` in `directory` tells where it is.
 

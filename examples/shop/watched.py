@@ -33,10 +33,10 @@ def watched(service: str) -> Iterator[None]:
 
 def breakers_now() -> list[dict[str, Any]]:
     """Every breaker of this process, for its debug face."""
-    return [_plain(breaker.snapshot()) for breaker in registry.all()]
+    return [_serialised(breaker.snapshot()) for breaker in registry.all()]
 
 
-def _plain(shot: Snapshot) -> dict[str, Any]:
+def _serialised(shot: Snapshot) -> dict[str, Any]:
     return {
         "name": shot.name,
         "state": shot.state,

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.dashboard.dashboard_process import Console
+from tests.dashboard.dashboard_process import PythonShell
 from tests.examples.running import Running, eventually, http
 from tests.servers import free_port
 
@@ -25,17 +25,17 @@ class Dashboard:
     def manage(self, *arguments: str) -> str:
         """What a management command prints."""
         called = ", ".join(map(repr, arguments))
-        return self.console.run(
+        return self.shell.run(
             f"from django.core.management import call_command\ncall_command({called})"
         )
 
     @cached_property
-    def console(self) -> Console:
-        return Console(self.own)
+    def shell(self) -> PythonShell:
+        return PythonShell(self.own)
 
     def python(self, code: str) -> Any:
         """What some code in the dashboard's shell prints last, as JSON."""
-        return json.loads(self.console.run(code).strip().splitlines()[-1])
+        return json.loads(self.shell.run(code).strip().splitlines()[-1])
 
     def token(self, service: str) -> str:
         """A fresh token of a service."""
@@ -77,5 +77,5 @@ def embedded_dashboard(directory: Path, **more: str) -> Iterator[Embedded]:
         dashboard.start()
         yield dashboard
     finally:
-        dashboard.console.close()
+        dashboard.shell.close()
         dashboard.kill()

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Console:
+class PythonShell:
     """Runs code in a process of its own, which ends with ours."""
 
     def __init__(self, own: dict[str, str]) -> None:

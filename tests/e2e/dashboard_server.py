@@ -89,7 +89,7 @@ class Site:
         assert answer.status_code == 200, answer.text
 
     def page(self, browser: Browser, person: str = "operator", **options: Any) -> Page:
-        """A new window in which `person` is logged in. Its console errors are in `page.complaints`."""
+        """A new window in which `person` is logged in. `page.complaints` has its console errors."""
         options.setdefault("viewport", {"width": 1440, "height": 900})
         state = session(browser, self, person)
         page = browser.new_context(storage_state=state, **options).new_page()

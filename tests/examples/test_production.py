@@ -25,7 +25,7 @@ ROLES = {"postgres", "redis", "web1", "web2", "balancer", "fleet1", "fleet2"} | 
 }
 
 
-class Shape:
+class RunningDemo:
     """What the tests ask of a running production shape."""
 
     def __init__(self, process: Running, ports: dict[str, str]) -> None:
@@ -51,12 +51,12 @@ class Shape:
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     home = tmp_path_factory.mktemp("production")
     ports = {name: str(free_port()) for name in PORTS}
     arguments = ("--profile", "production")
     with running("examples.demo", *arguments, DEMO_DIR=str(home), **ports) as process:
-        yield Shape(process, ports)
+        yield RunningDemo(process, ports)
 
 
 def test_every_line_of_the_procfile_is_there_twice_where_two_share_the_work() -> None:
@@ -64,13 +64,13 @@ def test_every_line_of_the_procfile_is_there_twice_where_two_share_the_work() ->
     assert {line.partition(":")[0] for line in lines if not line.startswith("#")} == ROLES
 
 
-def test_it_prints_the_card_and_lets_the_operator_in(shape: Shape) -> None:
+def test_it_prints_the_card_and_lets_the_operator_in(shape: RunningDemo) -> None:
     shape.process.line(r"2:47 AM +http://127.0.0.1:\d+", UP_S)
     with shape.signed_in() as browser:
         assert "sessionid" in browser.cookies
 
 
-def test_what_the_shop_reports_goes_through_all_of_it(shape: Shape) -> None:
+def test_what_the_shop_reports_goes_through_all_of_it(shape: RunningDemo) -> None:
     with shape.signed_in() as browser:
         where = "/api/v1/services/profile-api/breakers/users-db/history?range=5m"
         eventually(
@@ -81,13 +81,13 @@ def test_what_the_shop_reports_goes_through_all_of_it(shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("name", ["FLEET1_PORT", "FLEET2_PORT", "WORKER_PORT"])
-def test_roles_without_pages_tell_of_themselves(shape: Shape, name: str) -> None:
+def test_roles_without_pages_tell_of_themselves(shape: RunningDemo, name: str) -> None:
     url = f"http://127.0.0.1:{shape.ports[name]}"
     assert http.get(f"{url}/healthz").json() == {"status": "ok"}
     assert "switchgear_checkpoint_seconds_count" in http.get(f"{url}/metrics").text
 
 
-def test_a_killed_web_process_is_missed_by_nobody_and_comes_back(shape: Shape) -> None:
+def test_a_killed_web_process_is_missed_by_nobody_and_comes_back(shape: RunningDemo) -> None:
     pid, port = next(iter(shape.webs().items()))
     os.kill(pid, signal.SIGKILL)
     # Whoever was connected to it connects anew.
@@ -97,7 +97,7 @@ def test_a_killed_web_process_is_missed_by_nobody_and_comes_back(shape: Shape) -
     eventually(lambda: http.get(f"http://127.0.0.1:{port}/healthz").status_code == 200, 30)
 
 
-def test_a_web_process_that_is_told_to_end_hands_its_agents_over(shape: Shape) -> None:
+def test_a_web_process_that_is_told_to_end_hands_its_agents_over(shape: RunningDemo) -> None:
     def connected() -> list[float]:
         urls = [f"http://127.0.0.1:{shape.ports[name]}/metrics" for name in WEBS]
         found = [
@@ -112,7 +112,7 @@ def test_a_web_process_that_is_told_to_end_hands_its_agents_over(shape: Shape) -
     eventually(lambda: sum(connected()) == 6, 30, connected)
 
 
-def test_ctrl_c_ends_every_process(shape: Shape) -> None:
+def test_ctrl_c_ends_every_process(shape: RunningDemo) -> None:
     shape.process.process.send_signal(signal.SIGINT)
     eventually(lambda: not shape.process.processes(), 12.0, shape.process.processes)
     assert shape.process.process.wait() == 0

@@ -9,15 +9,15 @@ import signal
 import time
 
 from tests.examples.running import eventually, http
-from tests.production_shape import Shape
+from tests.production_shape import ProductionStack
 
 
-def test_nothing_happens(shape: Shape) -> None:
+def test_nothing_happens(shape: ProductionStack) -> None:
     """The ground the others stand on."""
     time.sleep(1)
 
 
-def test_a_fleet_worker_is_killed(shape: Shape) -> None:
+def test_a_fleet_worker_is_killed(shape: ProductionStack) -> None:
     victim = shape.holder()
     victim.kill()
     eventually(lambda: shape.holder() is not victim, 10)
@@ -25,7 +25,7 @@ def test_a_fleet_worker_is_killed(shape: Shape) -> None:
     victim.start()
 
 
-def test_a_web_process_is_killed_with_all_agents_on_it(shape: Shape) -> None:
+def test_a_web_process_is_killed_with_all_agents_on_it(shape: ProductionStack) -> None:
     first, second = shape.webs
     second.kill()
     time.sleep(2)
@@ -35,7 +35,7 @@ def test_a_web_process_is_killed_with_all_agents_on_it(shape: Shape) -> None:
     first.start()
 
 
-def test_web_processes_are_replaced_one_by_one(shape: Shape) -> None:
+def test_web_processes_are_replaced_one_by_one(shape: ProductionStack) -> None:
     """As a deployment does; agents are told to come back elsewhere."""
     for web, url in zip(shape.webs, shape.urls, strict=True):
         web.end()
@@ -43,20 +43,20 @@ def test_web_processes_are_replaced_one_by_one(shape: Shape) -> None:
         eventually(lambda url=url: http.get(f"{url}/readyz").is_success, 20)  # type: ignore[misc]
 
 
-def test_redis_is_killed_and_keeps_its_data(shape: Shape) -> None:
+def test_redis_is_killed_and_keeps_its_data(shape: ProductionStack) -> None:
     shape.redis.end(signal.SIGKILL)
     time.sleep(1)
     shape.redis.start()
 
 
-def test_redis_is_killed_and_loses_its_data(shape: Shape) -> None:
+def test_redis_is_killed_and_loses_its_data(shape: ProductionStack) -> None:
     shape.redis.end(signal.SIGKILL)
     shape.redis.forget()
     time.sleep(1)
     shape.redis.start()
 
 
-def test_postgresql_is_killed(shape: Shape) -> None:
+def test_postgresql_is_killed(shape: ProductionStack) -> None:
     """SIGQUIT ends all of its processes without a checkpoint: it recovers from its log."""
     shape.postgres.end(signal.SIGQUIT)
     time.sleep(2)

@@ -15,30 +15,30 @@ from breakers.agent import start
 from dashboard.bus.interface import partition_of
 from dashboard.bus.redis import keys
 from tests.examples.running import eventually
-from tests.production_shape import SERVICE, TOKEN, Shape
+from tests.production_shape import SERVICE, TOKEN, ProductionStack
 
 
-def test_the_network_is_cut(shape: Shape) -> None:
+def test_the_network_is_cut(shape: ProductionStack) -> None:
     """What an operator wants meanwhile is obeyed once it is back."""
-    shape.door.cut()
+    shape.proxy.cut()
     time.sleep(2)
     shape.force("posts", "forced_closed")
     time.sleep(1)
     assert {state for told in shape.ask() for state in told["states"]["posts"]} == {"closed"}
-    shape.door.open()
+    shape.proxy.open()
     shape.until_true(posts="forced_closed")
     shape.lift("posts")
 
 
-def test_the_network_leads_nowhere(shape: Shape) -> None:
+def test_the_network_leads_nowhere(shape: ProductionStack) -> None:
     """Nobody hangs up; agents notice by their pings, and what was held back arrives late and as
     something that was told before."""
-    shape.door.hold()
+    shape.proxy.hold()
     time.sleep(6)
-    shape.door.open()
+    shape.proxy.open()
 
 
-def test_a_fleet_worker_and_a_web_process_stand_still(shape: Shape) -> None:
+def test_a_fleet_worker_and_a_web_process_stand_still(shape: ProductionStack) -> None:
     """For twenty seconds; the worker wakes to find its partition in other hands."""
     members = (shape.holder(), shape.webs[0])
     until = time.monotonic() + 20
@@ -50,7 +50,7 @@ def test_a_fleet_worker_and_a_web_process_stand_still(shape: Shape) -> None:
         member.signal(signal.SIGCONT)
 
 
-def test_the_log_is_full(shape: Shape) -> None:
+def test_the_log_is_full(shape: ProductionStack) -> None:
     """Nobody reads it: agents wait, and lose nothing."""
     client = redis.Redis.from_url(shape.redis.url)
     size = keys.size(partition_of(SERVICE))

@@ -19,10 +19,10 @@ from breakers.protocol import messages as wire
 from breakers.protocol.codec import MSGPACK
 from tests.breakers.agent.scripted import Talk
 from tests.examples.running import eventually
-from tests.production_shape import SERVICE, TOKEN, Shape
+from tests.production_shape import SERVICE, TOKEN, ProductionStack
 
 
-def test_reports_come_again_over_two_connections_at_once(shape: Shape) -> None:
+def test_reports_come_again_over_two_connections_at_once(shape: ProductionStack) -> None:
     """An agent whose old connection is not quite dead: what it had sent arrives after the same has
     come over the new one, through the other web process."""
     with socket(shape.urls[0]) as old, socket(shape.urls[1]) as new:
@@ -41,7 +41,7 @@ def test_reports_come_again_over_two_connections_at_once(shape: Shape) -> None:
     assert counted(shape, "twice") == 15 + 100
 
 
-def test_reports_overtake_each_other(shape: Shape) -> None:
+def test_reports_overtake_each_other(shape: ProductionStack) -> None:
     """Each that is confirmed is counted, whatever came before it."""
     with socket(shape.urls[0]) as opened:
         for seq in (1001, 1004, 1002, 1003, 1002, 1006, 1001, 1005):
@@ -50,7 +50,7 @@ def test_reports_overtake_each_other(shape: Shape) -> None:
         eventually(lambda: counted(shape, "twice") == 15 + 100 + 6, 10)
 
 
-def test_a_clock_that_is_an_hour_off_moves_nothing(shape: Shape) -> None:
+def test_a_clock_that_is_an_hour_off_moves_nothing(shape: ProductionStack) -> None:
     """Half of the callers live an hour ahead; yet no transition and no count lies elsewhere than
     the others'."""
     shape.force("posts", "forced_closed")
@@ -66,7 +66,7 @@ def test_a_clock_that_is_an_hour_off_moves_nothing(shape: Shape) -> None:
     assert all(abs(time.time() - when) < 900 for _, when in at)
 
 
-def test_ten_minutes_offline(shape: Shape) -> None:
+def test_ten_minutes_offline(shape: ProductionStack) -> None:
     """An agent that collects for ten minutes by its own clock and then finds the dashboard: all is
     counted, and lies where it happened."""
     talk = Talk(instance="offline")
@@ -122,7 +122,7 @@ def until_received(opened: ClientConnection, seq: int) -> None:
     eventually(look, 10)
 
 
-def counted(shape: Shape, breaker: str) -> Any:
+def counted(shape: ProductionStack, breaker: str) -> Any:
     return shape.python(
         "from dashboard.history.models import Rollup\n"
         f"rows = Rollup.objects.filter(service='{SERVICE}', breaker='{breaker}')\n"

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.examples.running import eventually, http
-from tests.production_shape import SERVICE, TOKEN, Shape
+from tests.production_shape import SERVICE, TOKEN, ProductionStack
 
 _HOURS = 20
 _CALLS = 100
 
 
-def tell_of_yesterday(shape: Shape) -> None:
+def tell_of_yesterday(shape: ProductionStack) -> None:
     """An agent was offline and brings what it counted in each of many hours."""
 
     def send(n: int) -> None:
@@ -37,14 +37,14 @@ def tell_of_yesterday(shape: Shape) -> None:
         list(pool.map(send, range(1, _HOURS + 1)))
 
 
-def mark(shape: Shape) -> Any:
+def mark(shape: ProductionStack) -> Any:
     """Up to when minutes are filled."""
     return shape.python(
         "from dashboard.history.services import marks\nprint(json.dumps(marks()[1]))"
     )
 
 
-def standing(shape: Shape, breaker: str) -> Any:
+def standing(shape: ProductionStack, breaker: str) -> Any:
     """Why and how many seconds after its expiry each override of a breaker ended; None for one that
     stands."""
     return shape.python(
@@ -55,7 +55,7 @@ def standing(shape: Shape, breaker: str) -> Any:
     )
 
 
-def test_the_worker_and_the_beat_are_killed(shape: Shape) -> None:
+def test_the_worker_and_the_beat_are_killed(shape: ProductionStack) -> None:
     tell_of_yesterday(shape)
     shape.python("from dashboard.history.tasks import roll_up\nroll_up.delay()\nprint(1)")
     eventually(lambda: mark(shape), 20)
@@ -86,7 +86,7 @@ def test_the_worker_and_the_beat_are_killed(shape: Shape) -> None:
     assert (minutes, hours) == (of_seconds, of_minutes)
 
 
-def test_they_go_on_after_redis_has_lost_its_data(shape: Shape) -> None:
+def test_they_go_on_after_redis_has_lost_its_data(shape: ProductionStack) -> None:
     shape.redis.end(signal.SIGKILL)
     shape.redis.forget()
     time.sleep(1)

@@ -46,7 +46,7 @@ def light(hex: str) -> Light:
     return r, g, b
 
 
-def seen(colour: Light, vision: str) -> Light:
+def simulated(colour: Light, vision: str) -> Light:
     """A colour as someone with this vision sees it."""
     r, g, b = (
         min(1.0, max(0.0, sum(m * c for m, c in zip(row, colour, strict=True))))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.web.templatetags.figures import STATE_WORDS
-from tests.static.colour import VISIONS, contrast, difference, light, mixed, seen, tokens
+from tests.static.colour import VISIONS, contrast, difference, light, mixed, simulated, tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 THEMES = ("light", "dark")
@@ -23,7 +23,7 @@ APART = 7.0
 @pytest.mark.parametrize("vision", VISIONS)
 def test_any_two_states_differ_at_a_glance(theme: str, vision: str) -> None:
     colours = tokens(theme)
-    states = {each: seen(light(colours[f"state-{each}"]), vision) for each in STATE_WORDS}
+    states = {each: simulated(light(colours[f"state-{each}"]), vision) for each in STATE_WORDS}
     close = {
         pair: apart
         for pair in combinations(states, 2)
@@ -41,7 +41,7 @@ def test_a_states_word_is_legible_on_every_ground(theme: str, vision: str, state
     for ground in ("panel", "ground", "raised"):
         plain = light(colours[ground])
         for under in (plain, mixed(word, plain, TINT[theme])):
-            assert contrast(seen(word, vision), seen(under, vision)) >= 4.5, ground
+            assert contrast(simulated(word, vision), simulated(under, vision)) >= 4.5, ground
 
 
 @pytest.mark.parametrize("theme", THEMES)

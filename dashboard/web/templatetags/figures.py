@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from django import template
 
-from dashboard.common.wording import STATE_WORDS, field_value, field_words, state_word
+from dashboard.common.display_names import STATE_WORDS, field_value, field_words, state_word
 
 __all__ = ["STATE_WORDS", "field_value", "field_words", "state_word", "unix"]
 

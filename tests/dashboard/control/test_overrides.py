@@ -29,7 +29,7 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
+def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
     """What was published."""
     heard: list[tuple[str, bytes]] = []
     monkeypatch.setattr(bus(), "publish", lambda *message: heard.append(message))
@@ -50,13 +50,13 @@ def test_forcing_is_a_row_with_who_why_and_until_when(operator: Person) -> None:
 
 def test_gates_hear_of_it_once_it_is_committed(
     operator: Person,
-    told: list[tuple[str, bytes]],
+    published: list[tuple[str, bytes]],
     django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         services.force(operator, **GOOD)
-        assert told == []
-    assert told == [("desired", b"shop")]
+        assert published == []
+    assert published == [("desired", b"shop")]
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ def test_lifting_needs_a_reason_too(operator: Person) -> None:
     assert len(queries.active_overrides("shop")) == 1
 
 
-def test_agents_are_told_how_long_it_stands_from_now(operator: Person) -> None:
+def test_agents_get_the_time_until_expiry(operator: Person) -> None:
     override = services.force(operator, **GOOD, instances=["one"])
     later = timezone.now() + timedelta(seconds=300)
     Override.objects.update(expires=later)
-    (told,) = queries.active_overrides("shop")
-    assert told.expires_in_s == pytest.approx(300, abs=5)
-    assert (told.id, told.instances) == (override.id, ["one"])
+    (active,) = queries.active_overrides("shop")
+    assert active.expires_in_s == pytest.approx(300, abs=5)
+    assert (active.id, active.instances) == (override.id, ["one"])
     assert queries.active_overrides("bank") == []
 
 

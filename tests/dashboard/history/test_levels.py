@@ -30,7 +30,7 @@ def successes() -> tuple[int, int, int]:
     return ten, minute, hour
 
 
-def told(from_: float, to: float, now: float) -> int:
+def successes_between(from_: float, to: float, now: float) -> int:
     """What a chart over a range adds up to."""
     total: int = queries.series("shop", "posts", from_, to, now=now)["total"]["counts"]["success"]
     return total
@@ -55,9 +55,9 @@ def test_every_range_adds_up_to_the_same_before_and_after_rolling_up() -> None:
         absorb(NOW + second, success=1, failure=0)
     now = NOW + 4 * HOUR
     ranges = [now - 300, now - HOUR, now - 5 * HOUR, now - 7 * DAY, now - 30 * DAY, now - 90 * DAY]
-    before = [told(since, now, now) for since in ranges]
+    before = [successes_between(since, now, now) for since in ranges]
     assert services.roll_up(now) > 0
-    assert [told(since, now, now) for since in ranges] == before
+    assert [successes_between(since, now, now) for since in ranges] == before
     assert before[-1] == 480
 
 
@@ -244,7 +244,7 @@ def test_what_was_not_rolled_up_stays_however_old() -> None:
     services.roll_up(NOW + 100 * DAY)
     assert services.prune(NOW + 100 * DAY) == 2
     assert successes() == (0, 0, 10)
-    assert told(NOW - HOUR, NOW + DAY, NOW + 100 * DAY) == 10
+    assert successes_between(NOW - HOUR, NOW + DAY, NOW + 100 * DAY) == 10
 
 
 def test_partitions_are_there_before_they_are_needed() -> None:

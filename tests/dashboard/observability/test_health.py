@@ -41,15 +41,15 @@ def test_metrics_tell_what_went_through(dashboard: Dashboard, token: str) -> Non
     agent = start(service="shop", url=dashboard.url, token=token, registry=registry)
     own = {"Authorization": f"Bearer {dashboard.own['SWITCHGEAR_METRICS_TOKEN']}"}
 
-    def told() -> dict[str, float]:
+    def scraped() -> dict[str, float]:
         return figures(http.get(f"{dashboard.url}/metrics", headers=own).text)
 
     try:
         posts.call(int)
         http.post(f"{dashboard.url}/api/v1/reports", headers={"Authorization": "Bearer wrong"})
-        eventually(lambda: told()["switchgear_checkpoint_seconds_count"] >= 1, 10, told)
-        eventually(lambda: told()["switchgear_frames_emitted_total"] >= 1, 10, told)
-        found = told()
+        eventually(lambda: scraped()["switchgear_checkpoint_seconds_count"] >= 1, 10, scraped)
+        eventually(lambda: scraped()["switchgear_frames_emitted_total"] >= 1, 10, scraped)
+        found = scraped()
     finally:
         agent.stop()
     assert found["switchgear_agents_connected"] >= 1

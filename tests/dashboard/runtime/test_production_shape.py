@@ -20,7 +20,7 @@ TOKEN = "swg_" + "t" * 40
 
 
 @dataclass
-class Shape(Dashboard):
+class ProductionStack(Dashboard):
     fleet: Running
 
     def counted(self) -> int:
@@ -33,7 +33,7 @@ class Shape(Dashboard):
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
+def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductionStack]:
     directory: Path = tmp_path_factory.mktemp("production")
     with ExitStack() as stack:
         own = {
@@ -43,8 +43,8 @@ def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
             "SWITCHGEAR_STATIC_ROOT": str(directory / "static"),
         }
         port = free_port()
-        shape = Shape(f"http://127.0.0.1:{port}", own, None)  # type: ignore[arg-type]
-        stack.callback(lambda: shape.console.close())
+        shape = ProductionStack(f"http://127.0.0.1:{port}", own, None)  # type: ignore[arg-type]
+        stack.callback(lambda: shape.shell.close())
         shape.manage("migrate", "-v0")
         (directory / "token").write_text(TOKEN)
         shape.manage("create_token", "shop", "--value-file", str(directory / "token"))
@@ -58,7 +58,7 @@ def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shape]:
         yield shape
 
 
-def test_calls_are_counted_and_an_override_comes_back_and_expires(shape: Shape) -> None:
+def test_calls_are_counted_and_an_override_comes_back_and_expires(shape: ProductionStack) -> None:
     registry = Registry()
     posts = CircuitBreaker(name="posts", registry=registry)
     agent = start(service="shop", url=shape.url, token=TOKEN, registry=registry)
@@ -92,7 +92,7 @@ def test_calls_are_counted_and_an_override_comes_back_and_expires(shape: Shape) 
         agent.stop()
 
 
-def test_a_killed_fleet_worker_loses_and_repeats_nothing(shape: Shape) -> None:
+def test_a_killed_fleet_worker_loses_and_repeats_nothing(shape: ProductionStack) -> None:
     before = shape.counted()
     registry = Registry()
     users = CircuitBreaker(name="users", registry=registry)

@@ -1,4 +1,4 @@
-"""How states and policy values are written for people, on every page and in every message."""
+"""Display names of states and policy values, for every page and message."""
 
 from __future__ import annotations
 
