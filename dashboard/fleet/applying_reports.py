@@ -14,6 +14,7 @@ from dashboard.fleet.aggregation_queue import Waiting
 from dashboard.fleet.checkpoint_batch import BUCKET_S, Batch
 from dashboard.fleet.membership import breaker_of, change, enter, instance_of
 from dashboard.fleet.model import Life, SeenBreaker, SeenInstance, SeenService
+from dashboard.fleet.outages import TROUBLE
 from dashboard.fleet.sequence_gaps import take
 
 _LIVE_AGE_S: Final = 10.0
@@ -93,6 +94,8 @@ class Folding:
         second = int(ended)
         bucket = int((ended - report.interval_s / 2) // BUCKET_S) * BUCKET_S
         known = instance.breakers
+        outages = service.outages
+        in_outage = outages.by_breaker
         for breaker in report.breakers:
             seen = known.get(breaker.name) or enter(service, instance, breaker.name, at)
             if seen is None:
@@ -111,12 +114,20 @@ class Folding:
                 pending.sketches.append(breaker.histogram)
                 if breaker.transitions or breaker.policy is not None:
                     self._note(service, report, breaker, at, batch)
+                if in_outage and seen.state in TROUBLE and breaker.state in TROUBLE:
+                    counts = breaker.counts
+                    outages.count(breaker.name, counts.success, counts.rejected)
             if (
                 seen.state != breaker.state
                 or seen.cause != breaker.cause
                 or seen.would_be_open != breaker.would_be_open
             ):
                 change(service, report.instance.id, seen, breaker, ended)
+                if in_outage or breaker.state == "open":
+                    outages.observe(
+                        breaker.name, report.instance.id, breaker.state, seen.since_at,
+                        breaker.cause, at,
+                    )  # fmt: skip
             elif seen.in_flight != breaker.in_flight:
                 seen.in_flight = breaker.in_flight
                 over_all.moved.add(report.instance.id)
@@ -191,6 +202,14 @@ class Folding:
     ) -> None:
         for each in breaker.transitions:
             when = at - report.age_s - each.ago_s
+            service.outages.transition(
+                breaker.name,
+                report.instance.id,
+                when,
+                (each.from_, each.to),
+                first_cause(each.cause, breaker.counts),
+                at,
+            )
             known = service.last.get(breaker.name)
             if known is None or known["at"] <= when:
                 service.dirty_breakers.add(breaker.name)
@@ -201,6 +220,17 @@ class Folding:
                     "cause": each.cause,
                     "instance": report.instance.id,
                 }
+
+
+def first_cause(cause: str, counts: wire.Counts) -> str:
+    """The cause of a trip, with the kind of failure where the report has only one.
+
+    >>> first_cause("5 failures in a row", wire.Counts(success=2, timeout=5))
+    '5 timeouts in a row'
+    """
+    if counts.timeout and not counts.failure:
+        return cause.replace(" failures in a row", " timeouts in a row")
+    return cause
 
 
 def _counts(breaker: wire.BreakerReport) -> list[int]:

@@ -12,6 +12,7 @@ from breakers.circuit.policy import FIELDS
 from breakers.circuit.records import OUTCOMES
 from breakers.errors import PolicyError
 from breakers.protocol import messages as wire
+from dashboard.fleet.outages import OutageRow
 from dashboard.fleet.sequence_gaps import Gaps
 
 BUCKET_S = 10
@@ -63,6 +64,7 @@ class SeenTransition:
 class Batch:
     """The rows of a checkpoint. `deltas` is keyed by service, breaker and start of the bucket;
     `spans` has what was told of more than a bucket at a time: agents that were offline merge.
+    `outages`, keyed by service and id, are those that changed.
     `cursors` are the highest numbers counted, `gaps` what is missing below them.
 
     It holds what one partition of the log brought up to `position`, counted by a worker that had
@@ -75,6 +77,7 @@ class Batch:
     cursors: dict[CursorKey, int] = field(default_factory=dict)
     gaps: dict[CursorKey, Gaps] = field(default_factory=dict)
     declared: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    outages: dict[tuple[str, str], OutageRow] = field(default_factory=dict)
     partition: int = 0
     epoch: int = 0
     position: tuple[int, int] = (0, 0)

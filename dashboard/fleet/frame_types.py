@@ -75,6 +75,21 @@ class OverrideView(TypedDict):
     refused: list[Refusal]
 
 
+class OutageView(TypedDict):
+    """The outage that a breaker is in: since the first trip, until no instance is open or
+    half-open. `cause` and `instance` are those of the first trip, `instances` is how many tripped.
+    """
+
+    id: str
+    began: float
+    cause: str
+    instance: str
+    instances: int
+    failed_tests: int
+    passed_tests: int
+    refused: int
+
+
 class Figures(TypedDict):
     """Figures of the last ten seconds, `rate` of five; None where there was no call."""
 
@@ -112,6 +127,7 @@ class BreakerView(Figures):
     instances: list[BreakerAtInstance]
     last: LastTransition | None
     override: OverrideView | None
+    outage: OutageView | None
     spark: NotRequired[list[int]]
     spark_err: NotRequired[list[int]]
     tail: NotRequired[list[int]]

@@ -7,6 +7,7 @@ from typing import Final
 from breakers.protocol import messages as wire
 from dashboard.fleet.aggregation import Pending
 from dashboard.fleet.frame_types import Figures, LastTransition, Minute
+from dashboard.fleet.outages import Outages
 from dashboard.fleet.recent_window import Ring
 from dashboard.fleet.sequence_gaps import Gaps
 
@@ -93,8 +94,8 @@ class SeenService:
 
     __slots__ = (
         "breakers", "cursors", "dirty_breakers", "dirty_instances", "gaps", "heard_of", "instances",
-        "last", "name", "partition", "refused", "removed_breakers", "removed_instances", "seq",
-        "turned_away",
+        "last", "name", "outages", "partition", "refused", "removed_breakers", "removed_instances",
+        "seq", "turned_away",
     )  # fmt: skip
 
     def __init__(self, name: str, partition: int = 0) -> None:
@@ -106,6 +107,7 @@ class SeenService:
         self.instances: dict[str, SeenInstance] = {}
         self.breakers: dict[str, SeenBreaker] = {}
         self.last: dict[str, LastTransition] = {}
+        self.outages = Outages(name)
         self.refused: dict[tuple[str, str], str] = {}
         self.dirty_breakers: set[str] = set()
         self.dirty_instances: set[str] = set()
@@ -113,6 +115,12 @@ class SeenService:
         self.removed_breakers: set[str] = set()
         self.removed_instances: set[str] = set()
         self.turned_away = TurnedAway()
+
+    def state_at(self, instance: str, breaker: str) -> str | None:
+        """The state that an instance last reported of a breaker; None if it did not."""
+        known = self.instances.get(instance)
+        seen = known.breakers.get(breaker) if known is not None else None
+        return seen.state if seen is not None else None
 
     def known_breakers(self) -> set[str]:
         """The breakers that some instance reports."""

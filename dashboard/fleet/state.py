@@ -19,6 +19,7 @@ from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
 from dashboard.fleet.frames import framed
 from dashboard.fleet.membership import forget, set_stale
 from dashboard.fleet.model import SeenService
+from dashboard.fleet.outages import OutageRow
 from dashboard.fleet.sequence_gaps import Gaps
 
 FORGET_AFTER_S: Final = 600.0
@@ -52,6 +53,7 @@ class FleetState:
         last: Mapping[tuple[str, str], LastTransition],
         at: float = 0.0,
         gaps: Mapping[CursorKey, Gaps] = MappingProxyType({}),
+        outages: Iterable[OutageRow] = (),
     ) -> None:
         """Take over, at Unix time `at`, what outlived whoever watched these services before."""
         for name in services:
@@ -63,6 +65,8 @@ class FleetState:
             self._service(name).gaps[instance, boot] = passed_over
         for (name, breaker), transition in last.items():
             self._service(name).last[breaker] = transition
+        for row in outages:
+            self._service(row.service).outages.restore(row, at)
 
     def release(self, partitions: frozenset[int]) -> None:
         """Forget all services of these partitions: another worker watches them."""
@@ -124,6 +128,11 @@ class FleetState:
                     set_stale(service, id, instance, True)
         if (second := int(at)) != self._second:
             self._second = second
+            for service in self.services.values():
+                if service.outages.by_breaker:
+                    service.dirty_breakers |= service.breakers.keys() & set(
+                        service.outages.advance(at, service.state_at)
+                    )
             self._slide(second)
 
     def _slide(self, second: int) -> None:
@@ -145,6 +154,10 @@ class FleetState:
     def flush(self, batch: Batch) -> None:
         """Bring into a batch everything that was counted for it."""
         self._waiting.flush(batch)
+        for service in self.services.values():
+            if service.partition == batch.partition:
+                for row in service.outages.take_changed():
+                    batch.outages[row.service, row.id] = row
 
     # -- Views -----------------------------------------------------------------------------------
 

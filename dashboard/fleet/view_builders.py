@@ -36,6 +36,7 @@ def breaker_view(
     """A breaker over all its instances, with what is known of these at each; `whole` with its last
     minute, else with the tail of it."""
     states = breaker.states
+    outage = service.outages.current(breaker.name)
     figures, minute = _figures(breaker, int(at))
     return {
         "service": service.name,
@@ -49,6 +50,7 @@ def breaker_view(
         ],
         "last": service.last.get(breaker.name),
         "override": override_view(service, breaker.name, override) if override else None,
+        "outage": outage.view() if outage else None,
         **figures,
         **(minute if whole else tail_of(minute)),
     }

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -27,6 +27,7 @@ from dashboard.fleet import retention
 from dashboard.fleet.checkpoint_batch import CursorKey
 from dashboard.fleet.checkpoints import Checkpoints, Sink
 from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
+from dashboard.fleet.outages import OutageRow
 from dashboard.fleet.sequence_gaps import Gaps
 from dashboard.fleet.services import DESIRED
 from dashboard.fleet.state import FleetState
@@ -50,6 +51,7 @@ class Inherited(NamedTuple):
     cursors: dict[CursorKey, int]
     gaps: dict[CursorKey, Gaps]
     last: dict[tuple[str, str], LastTransition]
+    outages: Sequence[OutageRow] = ()
 
 
 class Store(Sink, Protocol):
@@ -146,7 +148,12 @@ class FleetWorker:
         inherited = await database_sync_to_async(self._store.inherit)(partitions)
         now = self._wall()
         self.state.restore(
-            inherited.services, inherited.cursors, inherited.last, now, inherited.gaps
+            inherited.services,
+            inherited.cursors,
+            inherited.last,
+            now,
+            inherited.gaps,
+            inherited.outages,
         )
         for partition, epoch in inherited.epochs.items():
             self.checkpoints.begin(partition, epoch)

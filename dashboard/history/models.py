@@ -70,6 +70,42 @@ class Rolled(models.Model):
         return f"{self.step_s} s up to {self.to}"
 
 
+class Outage(models.Model):
+    """A breaker's time from its first trip until no instance is open or half-open.
+
+    Times are Unix seconds on the server's clock; `ended` is null while it lasts. `cause` and
+    `instance` are those of the first trip. `failed_tests` and `passed_tests` are test calls since;
+    `refused` counts the calls that the breaker did not let through. `ended_as` is "recovered",
+    "overridden" (an operator took over) or "gone" (no instance is left). `open_at` names the
+    instances that are still open, for the worker that takes over.
+    """
+
+    id = models.CharField(max_length=32, primary_key=True)
+    service = models.CharField(max_length=120)
+    breaker = models.CharField(max_length=120)
+    began = models.FloatField()
+    cause = models.CharField(max_length=500)
+    instance = models.CharField(max_length=120)
+    instances = models.IntegerField(default=0)
+    failed_tests = models.BigIntegerField(default=0)
+    passed_tests = models.BigIntegerField(default=0)
+    refused = models.BigIntegerField(default=0)
+    ended = models.FloatField(null=True)
+    ended_as = models.CharField(max_length=20, blank=True)
+    open_at = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-began", "id"]
+        indexes = [
+            models.Index(fields=["service", "breaker", "-began"], name="outage_breaker"),
+            models.Index(fields=["-began"], name="outage_began"),
+            models.Index(fields=["ended"], name="outage_ended"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.breaker} since {self.began}"
+
+
 class Transition(models.Model):
     """A change of state at one instance. `at` is Unix time on the server's clock; `key` is a digest
     of service, breaker, instance, boot and number, by which one that is told twice is known."""

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from breakers.circuit.histogram import Histogram
 from breakers.circuit.records import OUTCOMES
 from dashboard.fleet.checkpoint_batch import Batch, Delta, SeenTransition
-from dashboard.history import partitions, upserts
+from dashboard.history import outages, partitions, upserts
 from dashboard.history.levels import LEVELS, TRANSITIONS, finest_for, homes
 from dashboard.history.models import Bucket, HourRollup, MinuteRollup, Rolled, Rollup, Transition
 from dashboard.history.sketches import pack, unpack, write
@@ -41,6 +41,7 @@ def absorb(batch: Batch, now: float | None = None) -> None:
         if kept:
             partitions.ensure(TRANSITIONS, (each.at for each in kept.values()))
             upserts.add_transitions(transition_row(key, each) for key, each in kept.items())
+        outages.keep(batch.outages.values())
 
 
 def _by_level(batch: Batch, now: float, carried: list[int]) -> list[dict[_Key, Delta]]:
@@ -171,6 +172,7 @@ def prune(now: float | None = None) -> int:
         else:
             gone += MODELS[index].objects.filter(start__lt=horizon).delete()[0]
     horizon = now - TRANSITIONS.kept_s
+    gone += outages.prune(horizon)
     if partitions.are_used():
         return gone + partitions.drop_before(TRANSITIONS, horizon)
     return gone + Transition.objects.filter(at__lt=horizon).delete()[0]

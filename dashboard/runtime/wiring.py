@@ -36,6 +36,7 @@ class DatabaseStore:
             cursors_of(names),
             gaps_of(names),
             {key: each for key, each in last.items() if key[0] in known},
+            history_queries.resumable_outages(known),
         )
 
     def still_reported(self, breakers: Mapping[str, Collection[str]]) -> Collection[CursorKey]:

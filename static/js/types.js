@@ -7,6 +7,8 @@
  * @typedef {{id: string, state: string, since_at: number, cause: string, in_flight: number,
  *   would_be_open: boolean, stale: boolean}} BreakerAtInstance
  * @typedef {{at: number, before: string, after: string, cause: string, instance: string}} Last
+ * @typedef {{id: string, began: number, cause: string, instance: string, instances: number,
+ *   failed_tests: number, passed_tests: number, refused: number}} Outage see dashboard/fleet/outages.py
  * @typedef {{id: string, state: string, reason: string, by: string, expires_at: number,
  *   applied: number, total: number, pending: string[],
  *   refused: {instance: string, reason: string}[]}} OverrideView
@@ -15,7 +17,7 @@
  *   p50_ms: number | null, p95_ms: number | null, p99_ms: number | null,
  *   counts: Record<string, number>, spark: number[], spark_err: number[],
  *   tail: number[], tail_err: number[], second: number,
- *   last: Last | null, override: OverrideView | null}} BreakerView
+ *   last: Last | null, override: OverrideView | null, outage: Outage | null}} BreakerView
  * @typedef {{type: "frame", service: string, seq: number, at: number, full: boolean,
  *   interval_s: number, breakers: BreakerView[], instances: InstanceView[],
  *   removed: {breakers: string[], instances: string[]},

@@ -1,5 +1,11 @@
 """Reads of this room: series behind charts, sums behind tables, and what changed state when."""
 
+from dashboard.history.queries.outages import (
+    open_outages,
+    outage,
+    outages,
+    resumable_outages,
+)
 from dashboard.history.queries.plans import POINTS, Plan, plan
 from dashboard.history.queries.reading import between, latest_of
 from dashboard.history.queries.series import series, sums
@@ -19,7 +25,11 @@ __all__ = [
     "between",
     "last_transitions",
     "latest_of",
+    "open_outages",
+    "outage",
+    "outages",
     "plan",
+    "resumable_outages",
     "series",
     "states",
     "strips",
