@@ -1,6 +1,6 @@
-"""The composition root of the web process: who answers which connection, and what runs beside.
+"""The composition root of the web process: routes connections and starts background tasks.
 
-Agents go to the gate, browsers' sockets to Channels, everything else to Django.
+Agents go to `api.agents`, browsers' sockets to Channels, everything else to Django.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from dashboard.bus import bus  # noqa: E402
 from dashboard.common.asgi_types import Receive, Scope, Send  # noqa: E402
 from dashboard.fleet.snapshot import reads  # noqa: E402
 from dashboard.fleet.snapshot.process import mirror  # noqa: E402
-from dashboard.observability.process_metrics import watch_web  # noqa: E402
-from dashboard.observability.request_ids import WithId  # noqa: E402
+from dashboard.observability.process_metrics import add_web_gauges  # noqa: E402
+from dashboard.observability.request_ids import RequestIds  # noqa: E402
 from dashboard.runtime.embedded import embedded  # noqa: E402
-from dashboard.runtime.gc_tuning import settle  # noqa: E402
+from dashboard.runtime.gc_tuning import tune_gc  # noqa: E402
 
-_pages = WithId(get_asgi_application())
-_sockets = WithId(
+_pages = RequestIds(get_asgi_application())
+_sockets = RequestIds(
     AllowedHostsOriginValidator(
         AuthMiddlewareStack(URLRouter([path("live/v1", LiveConsumer.as_asgi())]))
     )
@@ -47,8 +47,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _gate(scope, receive, send)
     elif scope["type"] == "websocket":
         if scope["path"] == "/live/v1":
-            # Frames go past the layers around the consumer: the session's looks at its session for
-            # each message, which costs more than sending one.
+            # Frames bypass the middleware around the consumer: the session middleware checks the
+            # session for each message, which costs more than sending one.
             await _sockets({**scope, FRAMES_OUT: send}, receive, send)
         else:
             await send({"type": "websocket.close", "code": 4404})
@@ -57,22 +57,22 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Start and stop what runs beside the connections, as the server tells."""
+    """Start and stop the background tasks on the server's lifespan events."""
     await receive()
     try:
         mirror().start()
         reads.use(mirror())
-        watch_web()
+        add_web_gauges()
         if settings.EMBEDDED:
             embedded.start()
         _gate.start()
-        settle()
+        tune_gc()
     except Exception as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         raise
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    # No more reports, then a last checkpoint of those that came, then nobody listens any more.
+    # Stop accepting reports, store a last checkpoint, then disconnect.
     await _gate.stop()
     await embedded.stop()
     await mirror().stop()

@@ -5,7 +5,7 @@ from django.db import models
 
 
 class Person(AbstractUser):
-    """Somebody who logs in. Roles are groups, made in `roles.py`."""
+    """A user account."""
 
     class Meta:
         verbose_name = "person"
@@ -13,7 +13,7 @@ class Person(AbstractUser):
 
 
 class ServiceToken(models.Model):
-    """What an agent shows at the gate. Only its hash is kept; `prefix` is for people."""
+    """The bearer token of a service's agents. Only its hash is stored; `prefix` identifies it."""
 
     service = models.CharField(max_length=120, db_index=True)
     name = models.CharField(max_length=80, blank=True, help_text="Where it is used, for people.")
@@ -33,7 +33,7 @@ class ServiceToken(models.Model):
 
 
 class StatusLink(models.Model):
-    """A read-only look at how services are, for who has no login. Only its hash is kept.
+    """A link to the read-only status page, for readers without an account. Only its hash is stored.
 
     `services` None means every service.
     """
@@ -61,7 +61,7 @@ class AuditEntry(models.Model):
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     person = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL)
-    # The name as it was then: the row outlives the person.
+    # The username at that time: the row outlives the account.
     by = models.CharField(max_length=150)
     act = models.CharField(max_length=60)
     service = models.CharField(max_length=120, blank=True, db_index=True)
@@ -78,8 +78,7 @@ class AuditEntry(models.Model):
 
 
 class SavedView(models.Model):
-    """A way of looking at the wall that a person gave a name: what stands after the ? in its
-    address."""
+    """A named view of the wall: the query string of its address."""
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="views")
     name = models.CharField(max_length=60)

@@ -1,4 +1,4 @@
-"""Reads of this room."""
+"""Read operations of this app."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def audited(
     by: str = "",
     oldest_first: bool = False,
 ) -> Iterator[AuditEntry]:
-    """What people did from `since` up to `until` (Unix time), of all or of what is named."""
+    """Audit entries from `since` up to `until` (Unix time), filtered by the given names."""
     named = {"service": service, "breaker": breaker, "by": by}
     wanted = AuditEntry.objects.filter(
         at__gte=datetime.fromtimestamp(since, UTC),

@@ -1,4 +1,4 @@
-"""Writes of this room: people, tokens, audit entries; and the check of a token."""
+"""Write operations of this app: people, tokens, audit entries. Also authenticates tokens."""
 
 import hashlib
 import secrets
@@ -18,7 +18,7 @@ _PREFIX = "swg_"
 
 
 def demand(person: Person, permission: str) -> None:
-    """Raise `PermissionDenied` unless the person may. Every act calls it, whatever its face."""
+    """Raise `PermissionDenied` unless the person may. Every write operation calls it."""
     if not (person.is_active and person.has_perm(permission)):
         raise PermissionDenied(f"{person.get_username()} may not {permission}")
 
@@ -32,7 +32,7 @@ def audit(
     reason: str = "",
     **detail: Any,
 ) -> AuditEntry:
-    """Write an act down, inside the transaction that does it."""
+    """Record an act, inside the transaction that performs it."""
     return AuditEntry.objects.create(
         person=person,
         by=person.get_username() if person else "switchgear",
@@ -45,8 +45,8 @@ def audit(
 
 
 def digest(raw: str) -> str:
-    """What is kept of a token."""
-    # The token is 256 random bits: a plain hash is as strong as a slow one, and reports are many.
+    """The stored hash of a token."""
+    # A token is 256 random bits, so a fast hash is as strong as a slow one; reports are frequent.
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
@@ -54,12 +54,12 @@ def digest(raw: str) -> str:
 def create_token(
     service: str, name: str = "", person: Person | None = None, raw: str | None = None
 ) -> str:
-    """Make a token for a service's agents and return it; it cannot be read again.
+    """Create a token for a service's agents and return it; it cannot be read again.
 
-    A given `raw` token is taken as it is, and making it twice changes nothing.
+    With `raw`, that value becomes the token; creating it twice changes nothing.
 
     Raises:
-        ValidationError: no service, or a `raw` token that is too short or belongs to another.
+        ValidationError: no service name, or `raw` is too short or belongs to another service.
     """
     if not service or len(service) > 120:
         raise ValidationError({"service": "A service has a name of 1 to 120 characters."})
@@ -84,7 +84,7 @@ def create_token(
 
 @transaction.atomic
 def revoke_token(token: ServiceToken, person: Person | None) -> None:
-    """Refuse a token from now on; open sockets notice within seconds."""
+    """Revoke a token. Open sockets close within seconds."""
     if ServiceToken.objects.filter(pk=token.pk, revoked=None).update(revoked=timezone.now()):
         audit(person, "token revoked", service=token.service, token=token.prefix)
 
@@ -101,7 +101,7 @@ def authenticate_token(raw: str) -> str | None:
 
 @transaction.atomic
 def keep_person(username: str, role: str, password: str | None = None) -> Person:
-    """Make or change a person: `role` is viewer, operator or admin. None leaves the password.
+    """Create or change a person. `role` is viewer, operator or admin; None keeps the password.
 
     Raises:
         ValidationError: an unknown role or a password that is too weak.
@@ -127,10 +127,10 @@ MAX_VIEWS = 50
 
 
 def keep_view(person: Person, name: str, query: str) -> SavedView:
-    """Keep a way of looking at the wall under a name, in place of what had the name before.
+    """Save a view of the wall under a name, replacing a view of the same name.
 
     Raises:
-        ValidationError: no name, one that is too long, or too many views.
+        ValidationError: no name, a name that is too long, or too many views.
     """
     name = " ".join(name.split())
     if not 1 <= len(name) <= 60 or not name.isprintable():
@@ -146,5 +146,5 @@ def keep_view(person: Person, name: str, query: str) -> SavedView:
 
 
 def forget_view(person: Person, pk: int) -> bool:
-    """Forget one of a person's views; whether it was there."""
+    """Delete one of a person's views. Returns whether it existed."""
     return bool(person.views.filter(pk=pk).delete()[0])

@@ -1,4 +1,4 @@
-"""Links to the status page: made and revoked by administrators, known by their hash."""
+"""Links to the status page, created and revoked by administrators, stored as hashes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _PREFIX = "sws_"
 def create_status_link(
     person: Person, name: str, expires: datetime, services: Sequence[str] | None = None
 ) -> str:
-    """Make a link and return its token; it cannot be read again. `services` None shows them all.
+    """Create a link and return its token; it cannot be read again. `services` None means all.
 
     Raises:
-        PermissionDenied: the person may not share how services are.
+        PermissionDenied: the person may not share the status of services.
         ValidationError: by field, with what would be right.
     """
     demand(person, SHARE_STATUS)
@@ -54,7 +54,7 @@ def create_status_link(
 
 @transaction.atomic
 def revoke_status_link(link: StatusLink, person: Person) -> bool:
-    """Show nothing more to who follows this link; whether it was in use until now."""
+    """Revoke a link. Returns whether it was still valid."""
     demand(person, SHARE_STATUS)
     changed = StatusLink.objects.filter(pk=link.pk, revoked=None).update(revoked=timezone.now())
     if changed:
@@ -63,7 +63,7 @@ def revoke_status_link(link: StatusLink, person: Person) -> bool:
 
 
 def status_link(raw: str) -> StatusLink | None:
-    """The link whose token this is, unless it is revoked or its time is over."""
+    """The link with this token, unless it is revoked or expired."""
     if not 32 <= len(raw) <= 200:
         return None
     found = StatusLink.objects.filter(digest=digest(raw), revoked=None, expires__gt=timezone.now())
@@ -71,7 +71,7 @@ def status_link(raw: str) -> StatusLink | None:
 
 
 def check(name: str, expires: datetime, services: Sequence[str] | None) -> None:
-    """Raise `ValidationError` by field where a link cannot be so."""
+    """Raise `ValidationError` by field if a link would be invalid."""
     errors: dict[str, str] = {}
     if not 1 <= len(name) <= 80 or not name.isprintable():
         errors["name"] = "Say whom it is for, in 1 to 80 printable characters."

@@ -1,4 +1,4 @@
-"""What the beat runs for this room."""
+"""Periodic tasks of this app."""
 
 from importlib import import_module
 
@@ -8,5 +8,5 @@ from django.conf import settings
 
 @shared_task
 def sweep_sessions() -> None:
-    """Drop the sessions of who has not come for so long that they must log in again."""
+    """Delete expired sessions."""
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()

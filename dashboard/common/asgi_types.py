@@ -1,4 +1,4 @@
-"""The shapes of an ASGI application, for the parts that speak it without a framework."""
+"""Type aliases of ASGI, for modules that use it without a framework."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

@@ -1,5 +1,7 @@
-"""Who is connected to this process, so that they can be told when it ends. Imports none of the
-rooms: their sockets register here."""
+"""Registry of open WebSocket connections, used to close them gracefully at shutdown.
+
+Each interface registers its sockets here; this module imports none of them.
+"""
 
 from __future__ import annotations
 
@@ -11,58 +13,58 @@ from typing import Final
 
 logger = logging.getLogger("switchgear")
 
-# "Service restart" (RFC 6455's registry): come back soon, at a random moment.
+# "Service restart" (IANA's registry of close codes): reconnect soon, at a random moment.
 GOING_AWAY: Final = 1012
 REASON: Final = "restarting: connect again at a random moment of the next second"
-# So many a second at most are told: whoever they come back to must take them in.
-_A_SECOND: Final = 2000
+# The rate of closing is bounded, because the other processes must accept the reconnects.
+_CLOSED_PER_SECOND: Final = 2000
 
-Leave = Callable[[], Awaitable[None]]
+Close = Callable[[], Awaitable[None]]
 
 
-class Doors:
+class Connections:
     """The open sockets of this process."""
 
     def __init__(self) -> None:
-        self._open: dict[int, Leave] = {}
+        self._open: dict[int, Close] = {}
         self._last = 0
-        self._gone = asyncio.Event()
+        self._removed = asyncio.Event()
 
-    def enter(self, leave: Leave) -> int:
-        """Somebody is connected; `leave` tells them to go. Returns what `left` takes."""
+    def add(self, close: Close) -> int:
+        """Register a socket; `close` asks the client to disconnect. Returns a key for `remove`."""
         self._last += 1
-        self._open[self._last] = leave
+        self._open[self._last] = close
         return self._last
 
-    def left(self, number: int) -> None:
-        """They are gone."""
-        self._open.pop(number, None)
-        self._gone.set()
+    def remove(self, key: int) -> None:
+        """Unregister a socket that is closed."""
+        self._open.pop(key, None)
+        self._removed.set()
 
     async def drain(self, within_s: float) -> int:
-        """Tell everybody to go, evenly over at most half of the time, and wait until they have
-        gone or the time is over. Returns how many had not gone by then."""
+        """Ask every client to disconnect, evenly over at most half of `within_s`, and wait until
+        all have or the time is over. Returns how many are still connected."""
         loop = asyncio.get_running_loop()
         until = loop.time() + within_s
-        leaving = list(self._open.values())
-        if leaving:
-            logger.info("telling %d sockets to connect elsewhere", len(leaving))
-        pause_s = min(1 / _A_SECOND, within_s / 2 / max(1, len(leaving)))
-        for leave in leaving:
+        closing = list(self._open.values())
+        if closing:
+            logger.info("closing %d sockets; clients reconnect to another process", len(closing))
+        pause_s = min(1 / _CLOSED_PER_SECOND, within_s / 2 / max(1, len(closing)))
+        for close in closing:
             try:
                 async with asyncio.timeout_at(until):
-                    await leave()
-            except Exception:  # it is gone already, or takes nothing more
-                logger.debug("a socket could not be told", exc_info=True)
+                    await close()
+            except Exception:  # closed already, or not reading
+                logger.debug("a socket could not be closed", exc_info=True)
             await asyncio.sleep(pause_s)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 while self._open:
-                    self._gone.clear()
-                    await self._gone.wait()
+                    self._removed.clear()
+                    await self._removed.wait()
         if self._open:
-            logger.warning("%d sockets have not gone in %g s", len(self._open), within_s)
+            logger.warning("%d sockets did not close within %g s", len(self._open), within_s)
         return len(self._open)
 
 
-doors: Final = Doors()
+connections: Final = Connections()

@@ -1,8 +1,7 @@
-"""Reads settings from SWITCHGEAR_* variables. Each may instead name a file that holds its value, in
-the variable of the same name with _FILE: for secrets.
+"""Reads settings from SWITCHGEAR_* variables. For secrets, the variable of the same name with
+_FILE names a file that holds the value.
 
-A value that cannot be is refused when the process starts, with the variable, the value and what
-would be right.
+An invalid value raises at start, naming the variable, the value and what would be valid.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ _NO: Final = ("0", "false", "no", "off")
 
 
 class Variables:
-    """The variables of one environment. `known` has the name of each that was asked for."""
+    """The variables of one environment. `known` lists the names that were read."""
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self._env = env
         self.known: list[str] = []
 
     def text(self, name: str, default: str = "") -> str:
-        """As it stands; the end of the line that a file ends with is no part of it."""
+        """The value as it is. A newline at the end of a file is removed."""
         self.known.append(name)
         variable, file = PREFIX + name, PREFIX + name + "_FILE"
         if file not in self._env:
@@ -42,14 +41,14 @@ class Variables:
         try:
             return Path(path).read_text().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "it is no text"
+            why = getattr(error, "strerror", None) or "it is not text"
             raise ImproperlyConfigured(
                 f"{file} is {path!r}, which cannot be read ({why}); it must name a file that holds "
                 f"the value of {variable}"
             ) from None
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """Yes or no."""
+        """A boolean."""
         value = self.text(name, "1" if default else "0").strip().lower()
         if value not in _YES + _NO:
             _refuse(name, value, "1 (true, yes, on) or 0 (false, no, off)")
@@ -78,7 +77,7 @@ class Variables:
         return number
 
     def choice(self, name: str, default: str, among: Sequence[str]) -> str:
-        """One of some words."""
+        """One of the given words."""
         value = self.text(name, default).strip()
         if value not in among:
             _refuse(name, value, " or ".join(among))
@@ -95,8 +94,8 @@ class Variables:
         return names
 
     def address(self, name: str, default: str, schemes: Sequence[str]) -> str:
-        """An address of one of some schemes. What follows the scheme may be secret: it is not in
-        the refusal."""
+        """A URL with one of the given schemes. The error shows only the scheme, because
+        the rest may be secret."""
         value = self.text(name, default).strip()
         scheme = value.partition("://")[0]
         if "://" not in value or scheme not in schemes:
@@ -105,7 +104,7 @@ class Variables:
         return value
 
     def database(self, name: str, default: str) -> dict[str, object]:
-        """A database, as Django takes it."""
+        """A database configuration for Django."""
         value = self.address(name, default, ("sqlite", "postgres", "postgresql"))
         parsed: dict[str, object] = environ.Env.db_url_config(value)
         if not parsed.get("NAME"):
@@ -113,20 +112,20 @@ class Variables:
         return parsed
 
     def unknown(self) -> list[str]:
-        """What to say of each variable that looks like a setting and is none."""
-        told = []
+        """A message for each variable with the prefix that is not a setting."""
+        messages = []
         for variable in sorted(self._env):
             name = variable.removeprefix(PREFIX).removesuffix("_FILE")
             if not variable.startswith(PREFIX) or name in self.known or name.startswith(_OF_AGENTS):
                 continue
             near = difflib.get_close_matches(name, self.known, 1)
             meant = f"; did you mean {PREFIX}{near[0]}?" if near else ""
-            told.append(f"{variable} is no setting{meant}")
-        return told
+            messages.append(f"{variable} is not a setting{meant}")
+        return messages
 
 
 def schemes_in_words(schemes: Sequence[str]) -> str:
-    """As a person would say it.
+    """The schemes joined for an error message.
 
     >>> schemes_in_words(("a", "b", "c"))
     'a://, b:// or c://'

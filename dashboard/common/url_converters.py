@@ -1,5 +1,5 @@
-"""Names in addresses. Agents may name a service or breaker anything, a slash included: the name is
-quoted once more than the address itself is, so that what a server unquotes is still one segment."""
+"""URL converters. A name of a service or breaker may contain a slash, so it is quoted twice: after
+the server has unquoted the path once, the name is still one segment."""
 
 from urllib.parse import quote, unquote
 
@@ -20,7 +20,7 @@ class NameConverter:
 
 
 class ExportConverter(StringConverter):
-    """`<export:format>` in a route: what the timeline can be saved as."""
+    """`<export:format>` in a route: a format of the timeline's export."""
 
     regex = "json|csv|md"
 

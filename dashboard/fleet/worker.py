@@ -31,7 +31,7 @@ from dashboard.fleet.outages import OutageRow
 from dashboard.fleet.sequence_gaps import Gaps
 from dashboard.fleet.services import DESIRED
 from dashboard.fleet.state import FleetState
-from dashboard.observability.metrics import told
+from dashboard.observability.metrics import counters
 
 logger = logging.getLogger("switchgear.fleet")
 
@@ -198,9 +198,9 @@ class FleetWorker:
                     try:
                         self.state.fold(message, at, batch)
                     except Exception:
-                        logger.exception("a message of %s could not be folded", message.service)
-                told.folded += len(entry.messages)
-                told.fold_s += time.perf_counter() - began
+                        logger.exception("a message of %s could not be applied", message.service)
+                counters.applied += len(entry.messages)
+                counters.apply_s += time.perf_counter() - began
                 # A flood of messages must not starve ticks and sockets.
                 await asyncio.sleep(0)
 
@@ -216,7 +216,7 @@ class FleetWorker:
 
     def _emit(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
-            told.frames_emitted += 1
+            counters.frames_emitted += 1
             self._bus.publish(FRAMES, msgspec.json.encode(frame))
 
     async def _full(self) -> None:

@@ -1,5 +1,4 @@
-"""Whether the process is alive, whether it is fit to serve, and what it has to tell. Asked by
-machines: no session."""
+"""Liveness, readiness and metrics endpoints. They need no session."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from dashboard.observability import metrics as telemetry
 from dashboard.observability.process_metrics import does_not_tick
 from dashboard.runtime.embedded import embedded
 
-# What the fleet has not stored by then is late, whatever the reason.
+# The fleet worker is late when reports of this age are not stored.
 _LAG_ALLOWED_S: Final = 15.0
 
 
@@ -33,8 +32,8 @@ async def healthz(request: HttpRequest) -> JsonResponse:
 async def readyz(request: HttpRequest) -> JsonResponse:
     """200 while database and bus answer and the fleet keeps up, else 503 with what is wrong.
 
-    For whoever watches and for a start that waits. A balancer asks `/healthz`: with a fleet that
-    lags, this process still serves pages and takes reports.
+    For monitoring, and for scripts that wait for the start. A load balancer checks `/healthz`:
+    while the fleet worker lags, this process still serves pages and accepts reports.
     """
     checks = {"database": await database_sync_to_async(_database)(), "bus": "ok", "fleet": "ok"}
     lag_s = 0.0
@@ -60,8 +59,8 @@ async def readyz(request: HttpRequest) -> JsonResponse:
 @login_not_required
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """What this process has to tell, in Prometheus' text format. SWITCHGEAR_METRICS_TOKEN opens it,
-    as does a session; SWITCHGEAR_METRICS=open lets anybody in."""
+    """Metrics of this process in Prometheus' text format. Requires SWITCHGEAR_METRICS_TOKEN or a
+    session, unless SWITCHGEAR_METRICS=open."""
     if not (settings.METRICS == "open" or request.user.is_authenticated or _has_token(request)):
         return HttpResponse(
             "Send the token of SWITCHGEAR_METRICS_TOKEN: Authorization: Bearer …\n",

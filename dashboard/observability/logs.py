@@ -1,5 +1,5 @@
-"""Logs: one event a line, as JSON for machines or as text for people, with the id of the request,
-the connection or the task that it belongs to."""
+"""Log configuration: one event a line, as JSON or as text, with the id of the request, the
+connection or the task that it belongs to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import structlog
 
 FORMATS: Final = ("json", "text")
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# What the servers say of every connection is said better by `dashboard.observability.request_ids`.
+# `dashboard.observability.request_ids` logs each request instead.
 _QUIETER: Final = ("uvicorn.access", "websockets", "httpx", "asyncio")
 # Control characters, line and paragraph separators, and those that turn the direction of text.
 _UNPRINTABLE: Final = re.compile(
@@ -30,7 +30,7 @@ def escape_controls(logger: Any, name: str, event: Any) -> Any:
 
 
 def configuration(format: str, level: str) -> dict[str, Any]:
-    """What Django's LOGGING takes. Every logger of the process ends here, the servers' too."""
+    """What Django's LOGGING takes. Every logger of the process uses this handler."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,

@@ -1,8 +1,7 @@
-"""What Switchgear tells of itself, for Prometheus.
+"""Prometheus metrics of the dashboard itself.
 
-What happens thousands of times a second is counted in plain integers (`told`), which cost nothing
-to speak of, and is turned into metrics only when somebody asks. Imports none of the rooms: they
-count here.
+Frequent events are counted in plain integers (`counters`), which is cheap, and converted to metrics
+when they are scraped. This module imports no other module of the dashboard; they count here.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ _PREFIX: Final = "switchgear_"
 
 
 @dataclass(slots=True)
-class Told:
-    """Counts of this process since it started, and how many are connected to it now."""
+class Counters:
+    """Counts since this process started, and the number of open connections."""
 
     reports: int = 0
     updates: int = 0
@@ -36,13 +35,13 @@ class Told:
     agents: int = 0
     browsers: int = 0
     frames_delivered: int = 0
-    folded: int = 0
-    fold_s: float = 0.0
+    applied: int = 0
+    apply_s: float = 0.0
     frames_emitted: int = 0
     checkpoint_failures: int = 0
 
 
-told: Final = Told()
+counters: Final = Counters()
 registry: Final = CollectorRegistry()
 checkpoint_s: Final = Histogram(
     _PREFIX + "checkpoint_seconds",
@@ -51,45 +50,47 @@ checkpoint_s: Final = Histogram(
     registry=registry,
 )
 _COUNTERS: Final = {
-    "reports": "Reports that agents sent and the gate took",
-    "updates": "Breakers in these reports",
+    "reports": "Reports accepted from agents",
+    "updates": "Breaker updates in these reports",
     "acks": "Acknowledgements that agents sent",
     "frames_delivered": "Frames and snapshots sent to browsers",
-    "folded": "Messages that the fleet worker counted",
-    "fold_s": "Seconds that took",
+    "applied": "Messages that the fleet worker applied",
+    "apply_s": "Time spent applying messages",
     "frames_emitted": "Frames that the fleet worker emitted",
-    "checkpoint_failures": "Checkpoints that could not be stored at the first try",
+    "checkpoint_failures": "Checkpoints that failed at the first attempt",
 }
 _GAUGES: Final = {
     "agents": "Agents connected by WebSocket",
     "browsers": "Browsers connected",
 }
-_NAMES: Final = {"fold_s": "fold_seconds", "updates": "breaker_updates"}
-_watched: dict[str, tuple[str, Callable[[], float]]] = {}
+_NAMES: Final = {"apply_s": "apply_seconds", "updates": "breaker_updates"}
+_gauges: dict[str, tuple[str, Callable[[], float]]] = {}
 
 
-def watch(name: str, help: str, look: Callable[[], float]) -> None:
-    """A gauge that is looked at whenever somebody asks."""
-    _watched[name] = (help, look)
+def add_gauge(name: str, help: str, look: Callable[[], float]) -> None:
+    """Register a gauge that calls `look` at each scrape."""
+    _gauges[name] = (help, look)
 
 
-class _Told(Collector):
+class CounterCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         for name, help in _COUNTERS.items():
             shown = _PREFIX + _NAMES.get(name, name)
-            yield CounterMetricFamily(shown, help, value=getattr(told, name))
+            yield CounterMetricFamily(shown, help, value=getattr(counters, name))
         for name, help in _GAUGES.items():
-            yield GaugeMetricFamily(f"{_PREFIX}{name}_connected", help, value=getattr(told, name))
+            yield GaugeMetricFamily(
+                f"{_PREFIX}{name}_connected", help, value=getattr(counters, name)
+            )
         refused = CounterMetricFamily(
-            _PREFIX + "refused", "Messages and connections that the gate refused", labels=["code"]
+            _PREFIX + "refused", "Messages and connections refused", labels=["code"]
         )
-        for code, n in sorted(told.refused.items()):
+        for code, n in sorted(counters.refused.items()):
             refused.add_metric([code], n)
         yield refused
-        for name, (help, look) in _watched.items():
+        for name, (help, look) in _gauges.items():
             yield GaugeMetricFamily(_PREFIX + name, help, value=look())
 
 
-registry.register(_Told())
+registry.register(CounterCollector())
 for _standard in (ProcessCollector, PlatformCollector, GCCollector):
     _standard(registry=registry)

@@ -1,5 +1,4 @@
-"""What each role of the dashboard has to tell of itself, and the port where those without a web
-face tell it."""
+"""Gauges of each kind of process, and the metrics port of processes that serve no pages."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from dashboard.fleet.worker import FleetWorker
 from dashboard.observability import metrics as telemetry
 
 logger = logging.getLogger("switchgear")
-# So many ticks late at least is a worker that does not tick.
+# A worker counts as stuck after this many missed ticks.
 _TICKS_ALLOWED: Final = 20
 # Connections to the metrics port at once, and how long one may be silent.
 _CONNECTIONS: Final = 32
@@ -30,14 +29,14 @@ _IDLE_S: Final = 2.0
 _StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
-def watch_web() -> None:
-    """What a web process tells."""
-    telemetry.watch(
+def add_web_gauges() -> None:
+    """Register the gauges of a web process."""
+    telemetry.add_gauge(
         "log_unsafe_messages",
-        "Messages taken by this process that the fleet has not stored yet",
+        "Messages accepted by this process that the fleet worker has not stored yet",
         bus().depth,
     )
-    telemetry.watch(
+    telemetry.add_gauge(
         "commands_pending",
         "Instances that have not confirmed an override yet",
         lambda: sum(
@@ -47,45 +46,47 @@ def watch_web() -> None:
             if view["override"]
         ),
     )
-    telemetry.watch("services", "Services known", lambda: len(mirror().services))
-    telemetry.watch(
+    telemetry.add_gauge("services", "Services known", lambda: len(mirror().services))
+    telemetry.add_gauge(
         "instances",
         "Instances known",
         lambda: sum(len(service.instances) for service in mirror().services.values()),
     )
 
 
-def watch_worker(worker: FleetWorker) -> None:
-    """What a fleet worker tells."""
-    telemetry.watch(
-        "log_lag_seconds", "Age of what the fleet worker read last", lambda: worker.lag_s
+def add_worker_gauges(worker: FleetWorker) -> None:
+    """Register the gauges of a fleet worker."""
+    telemetry.add_gauge(
+        "log_lag_seconds",
+        "Age of the last message that the fleet worker read",
+        lambda: worker.lag_s,
     )
-    telemetry.watch(
+    telemetry.add_gauge(
         "duplicate_reports",
-        "Reports that came again, and were not counted again, since the fleet worker started",
+        "Repeated reports that were not counted again since the fleet worker started",
         lambda: worker.state.duplicates,
     )
-    telemetry.watch(
+    telemetry.add_gauge(
         "dead_letters",
-        "Batches that the database refused and that were put aside",
+        "Batches that the database refused, stored as dead letters",
         lambda: worker.checkpoints.dead_letters,
     )
-    telemetry.watch(
+    telemetry.add_gauge(
         "tick_age_seconds",
-        "Since the fleet worker emitted last",
+        "Time since the fleet worker last emitted frames",
         lambda: time.monotonic() - worker.last_tick if worker.last_tick else 0.0,
     )
 
 
 def does_not_tick(worker: FleetWorker | None) -> bool:
-    """Whether a fleet worker is stuck, or not there."""
+    """Whether a fleet worker is stuck or missing."""
     late = time.monotonic() - worker.last_tick if worker else float("inf")
     return late > settings.TICK_S * _TICKS_ALLOWED
 
 
 def serve(what_is_wrong: Callable[[], str]) -> None:
-    """Answer `/metrics` and `/healthz` on SWITCHGEAR_METRICS_PORT, in a thread of its own, where
-    that is set. Unprotected: SWITCHGEAR_METRICS_HOST says who gets to it."""
+    """Serve `/metrics` and `/healthz` on SWITCHGEAR_METRICS_PORT, if set, in a separate thread.
+    Unauthenticated: SWITCHGEAR_METRICS_HOST restricts who can connect."""
     if not settings.METRICS_PORT:
         return
     metrics = make_wsgi_app(telemetry.registry)
@@ -111,8 +112,7 @@ def serve(what_is_wrong: Callable[[], str]) -> None:
 
 
 class _ThreadedServer(ThreadingMixIn, WSGIServer):
-    """A thread for each connection, and a bound on how many there are: one that is idle, or many,
-    keep nobody from `/healthz`."""
+    """One thread a connection, with a bound on connections: idle ones do not block `/healthz`."""
 
     daemon_threads = True
     _slots = threading.BoundedSemaphore(_CONNECTIONS)

@@ -1,5 +1,4 @@
-"""An id for each request and each browser's socket: in the answer, and in every line that is logged
-meanwhile."""
+"""Assigns an id to each request and socket. It is sent in the response and added to log lines."""
 
 from __future__ import annotations
 
@@ -18,20 +17,20 @@ from dashboard.common.asgi_types import Application, Receive, Scope, Send
 logger = logging.getLogger("switchgear.request")
 _HEADER: Final = b"x-request-id"
 _SOUND: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Asked every few seconds by machines, which look at the answer.
-# Whoever has the address of a status page can read it.
+# The address of a status page grants access to it.
 _TOKEN: Final = re.compile(r"^(/status/)[^/]+")
+# Requested every few seconds by machines; not logged.
 _QUIET: Final = ("/healthz", "/readyz", "/metrics", "/static/")
 
 
-class WithId:
-    """Passes connections on under an id: the one that a proxy gave, or a new one."""
+class RequestIds:
+    """ASGI middleware that gives each connection the id that a proxy sent, or a new one."""
 
     def __init__(self, inner: Application) -> None:
         self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        id = id_of(scope)
+        id = request_id_of(scope)
         began = time.perf_counter()
         status = 0
 
@@ -48,11 +47,11 @@ class WithId:
                 await self._inner(scope, receive, answer)
             finally:
                 if scope["type"] == "http" and not scope["path"].startswith(_QUIET):
-                    _tell(scope, status, time.perf_counter() - began)
+                    _log_request(scope, status, time.perf_counter() - began)
 
 
-def id_of(scope: Scope) -> str:
-    """The id of a connection. One that could forge a line in a log is replaced."""
+def request_id_of(scope: Scope) -> str:
+    """The id of a connection. An id that could forge a log line is replaced."""
     for name, value in scope["headers"]:
         if name == _HEADER:
             given: str = value.decode("latin-1")
@@ -66,7 +65,7 @@ def loggable(path: str) -> str:
     return quote(_TOKEN.sub(r"\1***", path), safe="/:@!$&'()*+,;=~")
 
 
-def _tell(scope: Scope, status: int, took_s: float) -> None:
+def _log_request(scope: Scope, status: int, took_s: float) -> None:
     logger.log(
         logging.WARNING if status >= 500 else logging.INFO,
         "%s %s %s",

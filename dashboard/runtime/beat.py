@@ -19,7 +19,7 @@ async def beat(schedule: Mapping[str, Mapping[str, Any]]) -> None:
     """Run each task of a CELERY_BEAT_SCHEDULE whenever it is due, until cancelled. A task that
     fails is logged and runs again the next time.
 
-    Tasks have a thread of their own: one that takes long holds up the next, but no page.
+    Tasks run in one separate thread: a slow task delays the next task, but no page.
     """
     due = {name: time.monotonic() + entry["schedule"] for name, entry in schedule.items()}
     loop = asyncio.get_running_loop()

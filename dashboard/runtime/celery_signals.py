@@ -13,18 +13,18 @@ from dashboard.observability.process_metrics import serve
 
 
 @worker_ready.connect
-def tell(**_: Any) -> None:
-    """Answer `/metrics` and `/healthz`, where that is set."""
+def serve_metrics(**_: Any) -> None:
+    """Serve `/metrics` and `/healthz`, if a port is set."""
     serve(lambda: "")
 
 
 @task_prerun.connect
 def begin(task_id: str, task: Any, **_: Any) -> None:
-    """Whatever is logged from now on is of this task."""
+    """Add the task to the log lines from now on."""
     structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
 
 
 @task_postrun.connect
 def end(**_: Any) -> None:
-    """No longer."""
+    """Remove the task from the log lines."""
     structlog.contextvars.unbind_contextvars("task_id", "task")

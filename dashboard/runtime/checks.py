@@ -1,4 +1,4 @@
-"""What is not wrong, and hardly meant."""
+"""System checks: warnings about settings that are valid but probably unintended."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 
 @register
 def unknown_variables(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """Variables with our prefix that no setting is read from."""
-    hint = "docs/guide/settings.md lists all there are."
+    """Warn of variables with our prefix that no setting reads."""
+    hint = "docs/guide/settings.md lists all settings."
     unknown = settings.VARIABLES.unknown()
-    return [Warning(told, hint=hint, id="switchgear.W001") for told in unknown]
+    return [Warning(message, hint=hint, id="switchgear.W001") for message in unknown]
 
 
 @register(Tags.security, deploy=True)
 def single_process_database(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """Many processes on SQLite wait for one another at every write."""
+    """Warn of SQLite with many processes, which wait for one another at every write."""
     if settings.EMBEDDED or settings.DATABASES["default"]["ENGINE"].endswith("postgresql"):
         return []
     return [
         Warning(
             "SWITCHGEAR_BUS_URL names a Redis, for many processes, and SWITCHGEAR_DATABASE_URL a "
-            "SQLite, which takes one writer at a time.",
+            "SQLite database, which allows one writer at a time.",
             hint="Name a PostgreSQL: postgres://user:password@host:5432/name",
             id="switchgear.W002",
         )

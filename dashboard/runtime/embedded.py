@@ -1,5 +1,4 @@
-"""The parts of the dashboard that run beside the web faces in the embedded shape: one fleet worker
-and the beat, in the event loop of the one process."""
+"""The embedded shape: one fleet worker and the beat run in the event loop of the web process."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ import logging
 from django.conf import settings
 
 from dashboard.fleet.worker import FleetWorker
-from dashboard.observability.process_metrics import watch_worker
+from dashboard.observability.process_metrics import add_worker_gauges
 from dashboard.runtime.beat import beat
 from dashboard.runtime.wiring import make_worker
 
@@ -25,18 +24,18 @@ class Embedded:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin, inside the running event loop."""
+        """Start the tasks, inside the running event loop."""
         self.worker = make_worker()
-        watch_worker(self.worker)
+        add_worker_gauges(self.worker)
         self._tasks = [
             asyncio.create_task(self.worker.run(), name="fleet"),
             asyncio.create_task(beat(settings.CELERY_BEAT_SCHEDULE), name="beat"),
         ]
         for task in self._tasks:
-            task.add_done_callback(_tell_if_it_died)
+            task.add_done_callback(_log_failure)
 
     async def stop(self) -> None:
-        """End, with a last checkpoint."""
+        """Stop the tasks; the worker stores a last checkpoint."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -45,9 +44,9 @@ class Embedded:
         self._tasks = []
 
 
-def _tell_if_it_died(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        logger.error("the %s died", task.get_name(), exc_info=error)
+        logger.error("the task %s failed", task.get_name(), exc_info=error)
 
 
 embedded = Embedded()

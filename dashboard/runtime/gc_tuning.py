@@ -1,18 +1,18 @@
-"""Keeps Python's collector of reference cycles out of the way of processes that decode much.
+"""Tunes Python's garbage collector for processes that decode many messages.
 
-What is decoded has no cycles, but each container counts towards the next collection, and a full one
-looks at every object there is: at Django's, which stay for good, and at the whole fleet's.
+Decoded messages contain no cycles, but each container counts towards the next collection, and a
+full collection visits every object of the process.
 """
 
 import gc
 from typing import Final
 
-# Young objects before a look at them, and such looks before one at those that are older.
+# The thresholds of the three generations.
 _THRESHOLDS: Final = (20_000, 10, 50)
 
 
-def settle() -> None:
-    """Call once, when everything that stays for good is there."""
+def tune_gc() -> None:
+    """Freeze the objects that exist now and raise the thresholds. Call once, after start-up."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

@@ -1,4 +1,4 @@
-"""The server of a web process: uvicorn, as this application needs it."""
+"""The server of a web process: uvicorn, configured for this application."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import uvicorn
 from django.conf import settings
 
 from breakers.protocol import messages as wire
-from dashboard.common.connections import doors
+from dashboard.common.connections import connections
 
 logger = logging.getLogger("switchgear")
 
-# For answers that are on their way when all sockets have gone.
+# For responses in progress after all sockets have closed.
 _LAST_ANSWERS_S: Final = 2
-# What a client may send ahead of us. All at once are read into memory when they come faster than
-# Redis takes them, and agents that wait merge what they have.
+# Receive buffer of a connection. It bounds the memory for messages that arrive faster than Redis
+# stores them; agents that wait merge their reports.
 _SENT_AHEAD_BYTES: Final = 64 * 1024
 
 
 class Server(uvicorn.Server):
-    """Ends in order: no new connections, then sockets are told to come back elsewhere, then what is
-    being answered is answered, then what runs beside (see `dashboard.asgi`) ends."""
+    """Shuts down in order: stop accepting, close sockets gracefully, finish responses, then end the
+    background tasks (see `dashboard.asgi`)."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listening in (each for server in self.servers for each in server.sockets):
-            with socket.socket(fileno=os.dup(listening.fileno())) as ours:
-                # Connections have it from the socket that accepts them.
-                ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SENT_AHEAD_BYTES)
+            with socket.socket(fileno=os.dup(listening.fileno())) as copy:
+                # Connections inherit the option from the listening socket.
+                copy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SENT_AHEAD_BYTES)
         if self.started:
             logger.info("serving at http://%s:%d", self.config.host, self.config.port)
 
@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
         for each in self.servers:
             each.close()
         if not self.force_exit:
-            await doors.drain(settings.DRAIN_S)
+            await connections.drain(settings.DRAIN_S)
         await super().shutdown(sockets)
 
 
@@ -50,7 +50,7 @@ def serve(host: str, port: int) -> None:
         host=host,
         port=port,
         ws="websockets-sansio",
-        # One byte more than the wire allows, so that the gate can say what is wrong.
+        # One byte more than the wire allows, so that the agents' API can report the error.
         ws_max_size=wire.MAX_MESSAGE_BYTES + 1,
         log_config=None,
         access_log=False,

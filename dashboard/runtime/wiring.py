@@ -1,4 +1,4 @@
-"""Puts a fleet worker together: the one place where the fleet meets the rooms above it."""
+"""Builds a fleet worker: the one place that connects `fleet` with the layers above it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DatabaseStore:
             try:
                 self._absorb(batches)
             except Exception:
-                metrics.told.checkpoint_failures += 1
+                metrics.counters.checkpoint_failures += 1
                 raise
 
     @transaction.atomic
@@ -70,7 +70,7 @@ class DatabaseStore:
 
 
 def make_worker() -> FleetWorker:
-    """A fleet worker as the settings say."""
+    """A fleet worker configured by the settings."""
     return FleetWorker(
         bus(),
         DatabaseStore(),

@@ -1,4 +1,4 @@
-"""The dashboard as its own process, asked through its management commands and its doors."""
+"""The dashboard as a separate process, used through management commands and its API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A running dashboard for the tests of its doors."""
+"""Fixtures: a running dashboard."""
 
 from __future__ import annotations
 

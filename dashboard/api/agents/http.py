@@ -15,7 +15,7 @@ from dashboard.api.agents.error_replies import RETRY_AFTER_S, STATUS, answer, re
 from dashboard.api.agents.message_intake import Inbox, take
 from dashboard.api.agents.paths import ACKS
 from dashboard.common.asgi_types import Receive, Scope, Send
-from dashboard.observability.metrics import told
+from dashboard.observability.metrics import counters
 
 _SAFE_WITHIN_S: Final = 15.0
 _GZIP: Final = 31
@@ -45,7 +45,7 @@ class AgentHttp:
             await self._serve(scope, receive, send)
         except wire.WireError as error:
             refused = error.refused
-            told.refused[refused.code] += 1
+            counters.refused[refused.code] += 1
             extra = _HINTS.get(refused.code, [])
             await _respond(send, STATUS[refused.code], answer(refused), wire.CONTENT_JSON, extra)
 

@@ -8,7 +8,7 @@ from breakers.protocol.codec import MSGPACK, Codec
 from dashboard.api.agents import message_validation
 from dashboard.api.agents.error_replies import refusal
 from dashboard.bus.sketches import COMPILED
-from dashboard.observability.metrics import told
+from dashboard.observability.metrics import counters
 
 
 class Inbox(Protocol):
@@ -43,8 +43,8 @@ def take(codec: Codec, data: bytes, service: str) -> tuple[wire.FromAgent, bytes
             )
         )
     if isinstance(message, wire.Report):
-        told.reports += 1
-        told.updates += len(message.breakers)
+        counters.reports += 1
+        counters.updates += len(message.breakers)
     else:
-        told.acks += 1
+        counters.acks += 1
     return message, data

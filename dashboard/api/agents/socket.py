@@ -17,8 +17,8 @@ from dashboard.api.agents.desired_feed import DesiredFeed
 from dashboard.api.agents.error_replies import CLOSE_CODES, STATUS, answer, refusal
 from dashboard.api.agents.message_intake import Inbox, take
 from dashboard.common.asgi_types import Receive, Scope, Send
-from dashboard.common.connections import GOING_AWAY, REASON, doors
-from dashboard.observability.metrics import told
+from dashboard.common.connections import GOING_AWAY, REASON, connections
+from dashboard.observability.metrics import counters
 
 logger = logging.getLogger("switchgear.gate")
 
@@ -79,14 +79,14 @@ class AgentSocket:
         self._codec, self._service = codec, service
         await self._send({"type": "websocket.accept", "subprotocol": codec.subprotocol})
         self._feed.listen(service, self._changed)
-        told.agents += 1
-        door = doors.enter(self.leave)
+        counters.agents += 1
+        connection = connections.add(self.leave)
         writer = asyncio.create_task(self._write())
         try:
             await self._read()
         finally:
-            told.agents -= 1
-            doors.left(door)
+            counters.agents -= 1
+            connections.remove(connection)
             self._feed.forget(service, self._changed)
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -98,7 +98,7 @@ class AgentSocket:
         await self._send({"type": "websocket.close", "code": GOING_AWAY, "reason": REASON})
 
     async def _deny(self, scope: Scope, refused: wire.Refused) -> None:
-        told.refused[refused.code] += 1
+        counters.refused[refused.code] += 1
         if "websocket.http.response" in scope.get("extensions", {}):
             status, body = STATUS[refused.code], answer(refused)
             await self._send(
@@ -155,7 +155,7 @@ class AgentSocket:
         self._wake.set()
 
     async def _refuse(self, refused: wire.Refused) -> None:
-        told.refused[refused.code] += 1
+        counters.refused[refused.code] += 1
         with contextlib.suppress(Exception):
             await self._say(refused)
             await self._send(

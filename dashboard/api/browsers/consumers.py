@@ -13,9 +13,9 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from dashboard.api.browsers.eager_tasks import eager
 from dashboard.api.browsers.session_watch import Grant, role_of, session_watch
-from dashboard.common.connections import GOING_AWAY, REASON, doors
+from dashboard.common.connections import GOING_AWAY, REASON, connections
 from dashboard.fleet.snapshot.process import mirror
-from dashboard.observability.metrics import told
+from dashboard.observability.metrics import counters
 
 # Key of the connection's scope that holds the server's direct send function.
 FRAMES_OUT: Final = "switchgear.frames_out"
@@ -57,14 +57,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
         grant = await database_sync_to_async(self._grant)()
         self._watch = session_watch.add(grant, self._end)
         self._is_accepted = True
-        told.browsers += 1
-        self._door = doors.enter(self._leave)
+        counters.browsers += 1
+        self._connection = connections.add(self._leave)
 
     async def disconnect(self, code: int) -> None:
         mirror().forget(self._take)
         if self._is_accepted:
-            told.browsers -= 1
-            doors.left(self._door)
+            counters.browsers -= 1
+            connections.remove(self._connection)
             session_watch.remove(self._watch)
         if (writer := self._writer) is not None:
             writer.cancel()
@@ -118,7 +118,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                     text = mirror().told(self._wanted, self._is_summary)
                 else:
                     text = self._backlog.popleft()
-                told.frames_delivered += 1
+                counters.frames_delivered += 1
                 await self._send_frame({"type": "websocket.send", "text": text})
         finally:
             self._writer = None

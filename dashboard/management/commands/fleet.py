@@ -6,13 +6,15 @@ import uvloop
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from dashboard.observability.process_metrics import does_not_tick, serve, watch_worker
-from dashboard.runtime.gc_tuning import settle
+from dashboard.observability.process_metrics import add_worker_gauges, does_not_tick, serve
+from dashboard.runtime.gc_tuning import tune_gc
 from dashboard.runtime.wiring import make_worker
 
 
 class Command(BaseCommand):
-    help = "Run a fleet worker: consume reports, keep the fleet's state, emit frames. Any number."
+    help = (
+        "Run a fleet worker: consume reports, keep the fleet's state, emit frames. Run any number."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.EMBEDDED:
@@ -26,10 +28,10 @@ class Command(BaseCommand):
 async def _run() -> None:
     """Until SIGTERM or SIGINT, then a last checkpoint."""
     made = make_worker()
-    watch_worker(made)
+    add_worker_gauges(made)
     serve(lambda: "the fleet does not tick" if does_not_tick(made) else "")
     worker = asyncio.create_task(made.run())
-    settle()
+    tune_gc()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.cancel)

@@ -6,7 +6,7 @@ from dashboard.runtime.server import serve
 
 
 class Command(BaseCommand):
-    help = "Serve pages, browsers' sockets and the agents' door. Any number behind a balancer."
+    help = "Serve pages, browsers and agents. Run any number behind a load balancer."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")

@@ -87,8 +87,9 @@ def test_what_cannot_be_is_refused_at_the_start(
 
 def test_a_variable_that_is_no_setting_is_named_with_what_was_meant() -> None:
     told = check(SWITCHGEAR_SECRET_KEY=KEY, SWITCHGEAR_REPORT_INTERVL="3", SWITCHGEAR_TOKEN="t")
-    assert "SWITCHGEAR_REPORT_INTERVL is no setting; did you mean SWITCHGEAR_REPORT_INTERVAL?" in (
-        told.stderr
+    assert (
+        "SWITCHGEAR_REPORT_INTERVL is not a setting; did you mean SWITCHGEAR_REPORT_INTERVAL?"
+        in (told.stderr)
     )
     assert "SWITCHGEAR_TOKEN" not in told.stderr
 

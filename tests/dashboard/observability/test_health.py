@@ -21,7 +21,7 @@ from breakers.agent import start
 from dashboard.access.models import Person
 from dashboard.asgi import application
 from dashboard.observability import logs
-from dashboard.observability.request_ids import id_of
+from dashboard.observability.request_ids import request_id_of
 from tests.dashboard.child_process import Dashboard
 from tests.examples.running import eventually, http
 
@@ -54,7 +54,7 @@ def test_metrics_tell_what_went_through(dashboard: Dashboard, token: str) -> Non
         agent.stop()
     assert found["switchgear_agents_connected"] >= 1
     assert found["switchgear_reports_total"] >= 1
-    assert found["switchgear_folded_total"] >= 1
+    assert found["switchgear_applied_total"] >= 1
     assert found["switchgear_refused_total{unauthenticated}"] >= 1
     assert found["switchgear_breaker_updates_total"] >= 1
     assert {"switchgear_commands_pending", "switchgear_log_lag_seconds"} <= found.keys()
@@ -89,7 +89,7 @@ def test_an_answer_has_the_id_of_its_request(dashboard: Dashboard) -> None:
 
 @pytest.mark.parametrize("forged", [b"", b"two words", b'x","level":"', b"a" * 65, b"\xff"])
 def test_an_id_that_could_forge_a_line_is_replaced(forged: bytes) -> None:
-    assert re.fullmatch(r"[0-9a-f]{32}", id_of({"headers": [(b"x-request-id", forged)]}))
+    assert re.fullmatch(r"[0-9a-f]{32}", request_id_of({"headers": [(b"x-request-id", forged)]}))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from breakers import CircuitBreaker, Registry
 from breakers.agent import start
 from breakers.protocol import messages as wire
-from dashboard.common.connections import GOING_AWAY, Doors
+from dashboard.common.connections import GOING_AWAY, Connections
 from tests.dashboard.child_process import Embedded, embedded_dashboard
 from tests.examples.running import eventually, http, running
 
@@ -140,11 +140,11 @@ def test_no_new_connection_is_taken_meanwhile(own: Embedded) -> None:
         http.get(own.url)
 
 
-# -- The doors alone -----------------------------------------------------------------------------
+# -- The registry alone --------------------------------------------------------------------------
 
 
 async def test_everybody_is_told_even_after_one_that_fails() -> None:
-    doors = Doors()
+    connections = Connections()
     told: list[int] = []
 
     def enter(fails: bool) -> None:
@@ -152,29 +152,29 @@ async def test_everybody_is_told_even_after_one_that_fails() -> None:
             told.append(number)
             if fails:
                 raise ConnectionResetError
-            doors.left(number)
+            connections.remove(number)
 
-        number = doors.enter(leave)
+        number = connections.add(leave)
 
     for fails in (False, True, False):
         enter(fails)
-    assert await doors.drain(0.1) == 1
+    assert await connections.drain(0.1) == 1
     assert told == [1, 2, 3]
 
 
 async def test_one_that_hangs_takes_no_longer_than_there_is_time() -> None:
-    doors = Doors()
+    connections = Connections()
 
     async def never() -> None:
         await asyncio.Event().wait()
 
-    doors.enter(never)
+    connections.add(never)
     async with asyncio.timeout(10):
-        assert await doors.drain(0.1) == 1
+        assert await connections.drain(0.1) == 1
 
 
 async def test_who_is_alone_ends_at_once() -> None:
-    doors = Doors()
-    doors.left(doors.enter(asyncio.Event().wait))  # type: ignore[arg-type]
+    connections = Connections()
+    connections.remove(connections.add(asyncio.Event().wait))  # type: ignore[arg-type]
     async with asyncio.timeout(10):
-        assert await doors.drain(60) == 0
+        assert await connections.drain(60) == 0

@@ -11,12 +11,14 @@ from dashboard.access.services import ADMIN, keep_person
 
 
 class Command(BaseCommand):
-    help = "Make a person, or change the role and password of one."
+    help = "Create a person, or change the role and password of one."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
         parser.add_argument("--role", choices=[*ROLES, ADMIN], required=True)
-        parser.add_argument("--password-file", type=Path, help="else one is made and printed")
+        parser.add_argument(
+            "--password-file", type=Path, help="otherwise one is generated and printed"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         file: Path | None = options["password_file"]

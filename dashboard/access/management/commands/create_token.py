@@ -9,12 +9,12 @@ from dashboard.access.services import create_token
 
 
 class Command(BaseCommand):
-    help = "Make a token for a service's agents and print it; it cannot be shown again."
+    help = "Create a token for a service's agents and print it; it cannot be shown again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("service")
         parser.add_argument("--name", default="", help="where it is used, for people")
-        parser.add_argument("--value-file", type=Path, help="take the token from a file instead")
+        parser.add_argument("--value-file", type=Path, help="read the token from a file instead")
 
     def handle(self, *args: Any, **options: Any) -> None:
         file: Path | None = options["value_file"]
