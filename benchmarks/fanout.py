@@ -27,7 +27,7 @@ from benchmarks.browsers import Browser
 from benchmarks.production import ProductionStack, cpu_s, percentile, production, serve
 from dashboard.bus.redis import keys
 from dashboard.fleet.frame_types import BreakerView, Frame, Minute
-from dashboard.fleet.snapshot.summary import lean_frame
+from dashboard.fleet.snapshot.summary import summary_frame
 from dashboard.fleet.view_builders import tail_of
 
 BREAKERS = 200
@@ -96,11 +96,11 @@ async def _measure(
                 await asyncio.sleep(0.05)
     await asyncio.sleep(2)
     # The bare one sends the very bytes that ours has made of the frame for the wall.
-    lean = lean_frame(_frame(2), {})
+    summary = summary_frame(_frame(2), {})
     turns = max(2, round(seconds / 10))
     for _ in range(turns):
         await _send(client, "frames", _frame, ours, seconds / turns / 2)
-        await _send(client, "bare", lambda seq: {**lean, "seq": seq}, bare, seconds / turns / 2)
+        await _send(client, "bare", lambda seq: {**summary, "seq": seq}, bare, seconds / turns / 2)
     return ours, bare
 
 
@@ -135,7 +135,7 @@ def _frame(seq: int) -> Frame:
         "breakers": [_breaker(n, seq) for n in range(BREAKERS)],
         "instances": [],
         "removed": {"breakers": [], "instances": []},
-        "turned_away": {"instances": 0, "breakers": 0},
+        "over_capacity": {"instances": 0, "breakers": 0},
     }
 
 

@@ -184,7 +184,7 @@ class Load:
         self._agents = agents
         self._turns = itertools.cycle(agents)
         self._rate = first_rate
-        self._room = _UNLIMITED
+        self._capacity = _UNLIMITED
         self._is_climbing = True
         self._seen: deque[tuple[float, int, int]] = deque(maxlen=int(_FOLLOWED_S / _LOOK_S))
 
@@ -199,16 +199,16 @@ class Load:
     async def run(self, seconds: float, rate: float | None) -> None:
         """Report for a while, evenly. `rate` is in reports a second, of all together; None climbs
         until receipts come late, and is a little more than what is confirmed from then on."""
-        self._rate, self._room = rate or self._rate, _UNLIMITED
+        self._rate, self._capacity = rate or self._rate, _UNLIMITED
         follow = asyncio.create_task(self._follow()) if rate is None else None
         owed, last = 0.0, time.perf_counter()
         until = last + seconds
         while (now := time.perf_counter()) < until:
             owed = min(owed + self._rate * (now - last), self._rate / 10)
             last = now
-            while owed >= 1 and self._room > 0 and self._report():
+            while owed >= 1 and self._capacity > 0 and self._report():
                 owed -= 1
-                self._room -= 1
+                self._capacity -= 1
             await asyncio.sleep(_SLICE_S)
         if follow is not None:
             follow.cancel()
@@ -234,7 +234,7 @@ class Load:
                 confirmed = (safe - seen[0][2]) / max(now - seen[0][0], _FOLLOWED_S / 2)
                 confirmed = max(confirmed, _FIRST_RATE)
                 self._rate = _AHEAD * confirmed
-                self._room = _UNCONFIRMED_S * confirmed - (sent - safe)
+                self._capacity = _UNCONFIRMED_S * confirmed - (sent - safe)
             await asyncio.sleep(_LOOK_S)
 
     def _may(self, agent: SocketAgent | HttpAgent) -> bool:

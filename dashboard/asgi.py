@@ -19,12 +19,12 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402 - the rest needs Django to be set up
 
-from dashboard.api.agents.app import Gate  # noqa: E402
+from dashboard.api.agents.app import AgentApi  # noqa: E402
 from dashboard.api.browsers.consumers import FRAMES_OUT, LiveConsumer  # noqa: E402
 from dashboard.bus import bus  # noqa: E402
 from dashboard.common.asgi_types import Receive, Scope, Send  # noqa: E402
 from dashboard.fleet.snapshot import reads  # noqa: E402
-from dashboard.fleet.snapshot.process import mirror  # noqa: E402
+from dashboard.fleet.snapshot.process import fleet_snapshot  # noqa: E402
 from dashboard.observability.process_metrics import add_web_gauges  # noqa: E402
 from dashboard.observability.request_ids import RequestIds  # noqa: E402
 from dashboard.runtime.embedded import embedded  # noqa: E402
@@ -36,15 +36,15 @@ _sockets = RequestIds(
         AuthMiddlewareStack(URLRouter([path("live/v1", LiveConsumer.as_asgi())]))
     )
 )
-_gate = Gate(mirror())
+_agent_api = AgentApi(fleet_snapshot())
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """The whole dashboard."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
-    elif _gate.takes(scope):
-        await _gate(scope, receive, send)
+    elif _agent_api.takes(scope):
+        await _agent_api(scope, receive, send)
     elif scope["type"] == "websocket":
         if scope["path"] == "/live/v1":
             # Frames bypass the middleware around the consumer: the session middleware checks the
@@ -60,12 +60,12 @@ async def _live(receive: Receive, send: Send) -> None:
     """Start and stop the background tasks on the server's lifespan events."""
     await receive()
     try:
-        mirror().start()
-        reads.use(mirror())
+        fleet_snapshot().start()
+        reads.use(fleet_snapshot())
         add_web_gauges()
         if settings.EMBEDDED:
             embedded.start()
-        _gate.start()
+        _agent_api.start()
         tune_gc()
     except Exception as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -73,8 +73,8 @@ async def _live(receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.startup.complete"})
     await receive()
     # Stop accepting reports, store a last checkpoint, then disconnect.
-    await _gate.stop()
+    await _agent_api.stop()
     await embedded.stop()
-    await mirror().stop()
+    await fleet_snapshot().stop()
     await bus().aclose()
     await send({"type": "lifespan.shutdown.complete"})

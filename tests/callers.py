@@ -39,8 +39,8 @@ class Instance:
 
 @dataclass
 class CallTotals:
-    """Totals of the calls. `errors` are calls that failed unexpectedly, `violated` those that passed
-    although the breaker was forced open."""
+    """Totals of the calls. `errors` are calls that failed unexpectedly, `violated` those that
+    passed although the breaker was forced open."""
 
     calls: int = 0
     errors: int = 0

@@ -147,10 +147,10 @@ def _storm(shape: ProductionStack, chance: random.Random, seconds: float) -> Non
     faults = Faults(shape, chance)
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
-        told = faults.strike()
+        counters = faults.strike()
         state = chance.choice(["metrics_only", "forced_closed", ""])
         act = f"force {state}" if state else "lift"
-        print(f"{passed:5.0f} s  {told}; {act}", flush=True)
+        print(f"{passed:5.0f} s  {counters}; {act}", flush=True)
         if state:
             _persist(lambda state=state: shape.force("posts", state))  # type: ignore[misc]
         else:
@@ -177,7 +177,7 @@ def _account(shape: ProductionStack) -> int:
     """Compare what was called with what is counted; the exit code."""
     _persist(lambda: shape.lift("posts"))
     shape.until_true()
-    told = shape.ask("pause")
+    counters = shape.ask("pause")
     expected = sum(shape.made().values())
 
     def counted() -> int:
@@ -193,8 +193,8 @@ def _account(shape: ProductionStack) -> int:
     minutes, of_seconds, hours, of_minutes = shape.carried()
     is_carried = minutes == of_seconds and hours == of_minutes
     print("rolled up exactly" if is_carried else "rolled up wrongly", flush=True)
-    errors, violated = (sum(each[name] for each in told) for name in ("errors", "violated"))
-    slowest = max(each["p99_s"] for each in told)
+    errors, violated = (sum(each[name] for each in counters) for name in ("errors", "violated"))
+    slowest = max(each["p99_s"] for each in counters)
     print(
         f"{errors} calls failed that should not; p99 of a call {1e6 * slowest:.0f} µs", flush=True
     )

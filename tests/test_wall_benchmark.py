@@ -7,16 +7,16 @@ import msgspec
 from benchmarks.wall.fleet import A_SERVICE, INSTANCES, SyntheticFleet
 from dashboard.bus.memory import MemoryBus
 from dashboard.fleet.frame_types import Frame
-from dashboard.fleet.snapshot.store import Mirror
+from dashboard.fleet.snapshot.store import FleetSnapshot
 
 
 def test_its_frames_are_frames_and_make_a_whole_fleet() -> None:
     fleet = SyntheticFleet(A_SERVICE + 50)
-    mirror = Mirror(MemoryBus())
+    fleet_snapshot = FleetSnapshot(MemoryBus())
     for tick in range(9):
         for frame in fleet.frames(1000 + tick / 4, full=tick == 0):
-            mirror.lay(msgspec.convert(frame, Frame))
-    services = mirror.snapshot()["services"]
+            fleet_snapshot.lay(msgspec.convert(frame, Frame))
+    services = fleet_snapshot.snapshot()["services"]
     assert [len(service["breakers"]) for service in services] == [A_SERVICE, 50]
     breakers = [each for service in services for each in service["breakers"]]
     assert {len(each["instances"]) for each in breakers} == {INSTANCES}

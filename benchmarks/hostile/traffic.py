@@ -211,12 +211,12 @@ def _large(seq: int) -> list[bytes]:
     return [bytes(2 * 1024 * 1024)]
 
 
-def _garbage(seq: int) -> list[bytes]:
+def _random_bytes(seq: int) -> list[bytes]:
     return [os.urandom(2000)]
 
 
 _INSIDERS: Final[tuple[Callable[[int], list[bytes]], ...]] = (
-    _poison, _long, _instances, _boots, _acks, _nul, _large, _garbage,
+    _poison, _long, _instances, _boots, _acks, _nul, _large, _random_bytes,
 )  # fmt: skip
 
 

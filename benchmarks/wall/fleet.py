@@ -109,7 +109,7 @@ class SyntheticFleet:
                 "breakers": [self._go_on(view, at, slides, full) for view in views],
                 "instances": [self._instance(service, n, at) for n in range(INSTANCES)],
                 "removed": {"breakers": [], "instances": []},
-                "turned_away": {"instances": 0, "breakers": 0},
+                "over_capacity": {"instances": 0, "breakers": 0},
             }
             for service, views in self._views.items()
         ]

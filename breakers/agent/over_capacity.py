@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final
 
-from breakers.agent.status import Tally
+from breakers.agent.status import AgentCounters
 from breakers.protocol import messages as wire
 
 logger = logging.getLogger("breakers.agent")
@@ -16,20 +16,20 @@ _SAID_EVERY_S: Final = 600.0
 _NAMED: Final = 5
 
 
-class Unwatched:
+class OverCapacity:
     """Keeps what the dashboard told last, and warns when it is news. Used by the agent's thread
     alone."""
 
-    def __init__(self, service: str, tally: Tally, now: Callable[[], float]) -> None:
+    def __init__(self, service: str, counters: AgentCounters, now: Callable[[], float]) -> None:
         self._service = service
-        self._tally = tally
+        self._counters = counters
         self._now = now
         self._said: frozenset[str] = frozenset()
         self._said_at = -inf
 
     def told(self, names: Sequence[str]) -> None:
         """These are not watched, as of now."""
-        self._tally.unwatched = tuple(names)
+        self._counters.over_capacity = tuple(names)
         if names:
             self._warn(frozenset(names))
         else:
@@ -45,7 +45,7 @@ class Unwatched:
             "the dashboard has no room for %s%d breakers of this process, and neither shows nor "
             "counts what happens at them: %s%s. %r has as many as it watches of one service. "
             "They work as before",
-            "at least " if len(names) == wire.MAX_UNWATCHED else "",
+            "at least " if len(names) == wire.MAX_OVER_CAPACITY else "",
             len(names),
             named,
             ", …" if len(some) > _NAMED else "",

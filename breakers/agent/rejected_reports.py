@@ -14,7 +14,7 @@ import logging
 from typing import Final
 
 from breakers.agent.outbox import Outbox
-from breakers.agent.status import Tally
+from breakers.agent.status import AgentCounters
 from breakers.protocol import messages as wire
 
 logger = logging.getLogger("breakers.agent")
@@ -22,12 +22,12 @@ _OF_THE_MESSAGE: Final = frozenset({"invalid", "malformed", "too_large"})
 _RAN: Final = ("success", "failure", "timeout", "ignored", "rejected")
 
 
-class Refusals:
+class RejectedReports:
     """Finds out what was refused and gives that up. Used by the agent's thread alone."""
 
-    def __init__(self, outbox: Outbox, tally: Tally) -> None:
+    def __init__(self, outbox: Outbox, counters: AgentCounters) -> None:
         self._outbox = outbox
-        self._tally = tally
+        self._counters = counters
         self._one_by_one_until = 0
         self._reports_passed = False
         self._acknowledged: int | None = None
@@ -85,8 +85,8 @@ class Refusals:
         if lost is None:
             return
         calls = sum(getattr(each.counts, name) for each in lost.breakers() for name in _RAN)
-        self._tally.reports_dropped += 1
-        self._tally.calls_dropped += calls
+        self._counters.reports_dropped += 1
+        self._counters.calls_dropped += calls
         self._reports_passed = False
         logger.error(
             "the dashboard refuses report %d for good (%s %s); %d calls in it are not counted",

@@ -26,7 +26,7 @@ from breakers.agent.links import Link, LinkLost
 from breakers.agent.outbox import Outbox
 from breakers.agent.session import Conversation, Speaker
 from breakers.agent.socket_link import Heard, SocketLink
-from breakers.agent.status import AgentStatus, Tally
+from breakers.agent.status import AgentCounters, AgentStatus
 from breakers.circuit.registry import Registry
 from breakers.clock import SYSTEM_CLOCK
 from breakers.protocol import messages as wire
@@ -60,7 +60,7 @@ class Runner:
         pid = os.getpid()
         self.instance = config.instance_of(pid, os.getppid() if forked else None)
         self.boot = secrets.token_hex(8)
-        self.tally = Tally()
+        self.counters = AgentCounters()
         self.applier = Applier(registry.all, self.instance, time.monotonic)
         self.outbox = Outbox(config.buffer_bytes)
         file = None
@@ -75,7 +75,7 @@ class Runner:
             Collector(registry.all, time.monotonic),
             self.outbox,
             self.applier,
-            self.tally,
+            self.counters,
             time.monotonic,
             config.interval_s,
             keep=file.save if file is not None else None,
@@ -114,11 +114,11 @@ class Runner:
 
     def status(self) -> AgentStatus:
         """How it goes."""
-        tally, outbox = self.tally, self.outbox
+        counters, outbox = self.counters, self.outbox
         return AgentStatus(
             running=self._thread.is_alive(),
-            link=tally.link,
-            problem=tally.problem,
+            link=counters.link,
+            problem=counters.problem,
             instance=self.instance,
             boot=self.boot,
             revision=self.applier.revision,
@@ -126,14 +126,14 @@ class Runner:
             buffered_reports=len(outbox),
             buffered_bytes=outbox.waiting_bytes + outbox.sealed_bytes,
             merges=outbox.merges,
-            reports_sent=tally.reports_sent,
-            reports_safe=tally.reports_safe,
-            reports_dropped=tally.reports_dropped,
-            calls_dropped=tally.calls_dropped,
+            reports_sent=counters.reports_sent,
+            reports_safe=counters.reports_safe,
+            reports_dropped=counters.reports_dropped,
+            calls_dropped=counters.calls_dropped,
             transitions_dropped=outbox.transitions_dropped,
-            connects=tally.connects,
-            errors=tally.errors,
-            unwatched=tally.unwatched,
+            connects=counters.connects,
+            errors=counters.errors,
+            over_capacity=counters.over_capacity,
         )
 
     # -- The thread ------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class Runner:
     def _talk(self) -> None:
         """Speak over one link until it is lost, is to be changed, or the agent stops."""
         link = self._link = self._dial()
-        self.tally.connects += 1
+        self.counters.connects += 1
         self.conversation.begin(link)
         self._welcome(link)
         while self._stop_by is None:
@@ -205,8 +205,8 @@ class Runner:
         return self.config.transport != "http" and time.monotonic() >= self._http_until
 
     def _welcome(self, link: Link) -> None:
-        self.tally.link, self.tally.problem = link.name, ""
-        self.tally.said.clear()
+        self.counters.link, self.counters.problem = link.name, ""
+        self.counters.said.clear()
         logger.info(
             "%s reports to %s by %s as %s",
             self.config.service,
@@ -216,7 +216,7 @@ class Runner:
         )
 
     def _hang_up(self) -> None:
-        self.tally.link = ""
+        self.counters.link = ""
         self.conversation.end()
         link, self._link = self._link, None
         if link is not None:
@@ -225,7 +225,7 @@ class Runner:
     # -- Waiting ---------------------------------------------------------------------------------
 
     def _wait_after(self, lost: LinkLost) -> float:
-        self.tally.problem = str(lost)
+        self.counters.problem = str(lost)
         self._http_until = 0.0
         if lost.code in _NEEDS_A_PERSON:
             self._say(logging.ERROR, f"{lost}; see to SWITCHGEAR_TOKEN and SWITCHGEAR_SERVICE")
@@ -238,10 +238,10 @@ class Runner:
 
     def _wait_after_error(self) -> float:
         """A fault of the agent's own: the service must not notice, people should."""
-        self.tally.errors += 1
-        self.tally.problem = "a fault of the agent; see the log"
-        if "fault" not in self.tally.said:
-            self.tally.said.add("fault")
+        self.counters.errors += 1
+        self.counters.problem = "a fault of the agent; see the log"
+        if "fault" not in self.counters.said:
+            self.counters.said.add("fault")
             logger.exception("the agent failed; it goes on with a new connection")
         return self._backoff.next(at_least_s=1.0)
 
@@ -257,6 +257,6 @@ class Runner:
 
     def _say(self, level: int, text: str) -> None:
         """Log it, but the same only once until there is a link again."""
-        if text not in self.tally.said and len(self.tally.said) < 20:
-            self.tally.said.add(text)
+        if text not in self.counters.said and len(self.counters.said) < 20:
+            self.counters.said.add(text)
             logger.log(level, text)

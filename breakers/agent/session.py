@@ -15,9 +15,9 @@ from breakers.agent.collector import Collector
 from breakers.agent.config import MAX_INTERVAL_S, MIN_INTERVAL_S
 from breakers.agent.links import Link, LinkLost
 from breakers.agent.outbox import Outbox, Sealed
-from breakers.agent.over_capacity import Unwatched
-from breakers.agent.rejected_reports import Refusals
-from breakers.agent.status import Tally
+from breakers.agent.over_capacity import OverCapacity
+from breakers.agent.rejected_reports import RejectedReports
+from breakers.agent.status import AgentCounters
 from breakers.protocol import messages as wire
 
 logger = logging.getLogger("breakers.agent")
@@ -55,7 +55,7 @@ class Conversation:
         collector: Collector,
         outbox: Outbox,
         applier: Applier,
-        tally: Tally,
+        counters: AgentCounters,
         now: Callable[[], float],
         interval_s: float = 1.0,
         keep: Callable[[wire.Desired], None] | None = None,
@@ -64,12 +64,12 @@ class Conversation:
         self.collector = collector
         self.outbox = outbox
         self.applier = applier
-        self.tally = tally
+        self.counters = counters
         self.interval_s = interval_s
         self._now = now
         self._keep = keep
-        self._refusals = Refusals(outbox, tally)
-        self._unwatched = Unwatched(speaker.service, tally, now)
+        self._rejected = RejectedReports(outbox, counters)
+        self._over_capacity = OverCapacity(speaker.service, counters, now)
         self._link: Link | None = None
         self._heard_desired = False
         self._owed: list[wire.AckItem] | None = None
@@ -87,7 +87,7 @@ class Conversation:
         self._link = link
         self._heard_desired = False
         self.outbox.rewind()
-        self._refusals.begin()
+        self._rejected.begin()
         self.collector.tell_all_again()
         self._collect()
         self._pump()
@@ -149,11 +149,11 @@ class Conversation:
         link = self._link
         if link is None:
             return
-        window = self._refusals.window(link.window)
+        window = self._rejected.window(link.window)
         together_s = _TOGETHER_S if link.window == 1 else 0.0
         for sealed in self.outbox.unsent(window, together_s):
             sealed.sent_at = self._now()
-            self.tally.reports_sent += 1
+            self.counters.reports_sent += 1
             for answer in link.send(self._report(sealed)):
                 self._hear(answer)
             # Over HTTP each report waits for its receipt: a backlog must not hold up collecting.
@@ -176,9 +176,9 @@ class Conversation:
     def _acknowledge(self, items: list[wire.AckItem]) -> None:
         """Answer the desired state in force; later, if reports are sent one by one just now."""
         link = self._link
-        if link is None or self._refusals.is_muted(self.applier.revision):
+        if link is None or self._rejected.is_muted(self.applier.revision):
             return
-        if not self._refusals.may_acknowledge(self.applier.revision):
+        if not self._rejected.may_acknowledge(self.applier.revision):
             self._owed = [*(self._owed or ()), *items][-wire.MAX_BREAKERS :]
             return
         for i in range(0, max(1, len(items)), _ITEMS_AN_ACK):
@@ -213,16 +213,16 @@ class Conversation:
             self._obey(message)
         elif isinstance(message, wire.Received):
             if message.boot == self.speaker.boot:
-                self.tally.reports_safe += self.outbox.received(message.seq)
-                self._refusals.progressed()
+                self.counters.reports_safe += self.outbox.received(message.seq)
+                self._rejected.progressed()
         else:
-            self._refusals.refused(message)
+            self._rejected.refused(message)
             raise LinkLost(_said(message), code=message.code)
 
     def _obey(self, desired: wire.Desired) -> None:
         self.interval_s = min(MAX_INTERVAL_S, max(MIN_INTERVAL_S, desired.interval_s))
         self._due = min(self._due, self._now() + self.interval_s)
-        self._unwatched.told(desired.unwatched)
+        self._over_capacity.told(desired.over_capacity)
         fresh, self._heard_desired = not self._heard_desired, True
         if not fresh and desired.revision <= self.applier.revision:
             return

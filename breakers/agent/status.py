@@ -32,11 +32,11 @@ class AgentStatus:
     transitions_dropped: int = 0
     connects: int = 0
     errors: int = 0
-    unwatched: tuple[str, ...] = ()
+    over_capacity: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class Tally:
+class AgentCounters:
     """The figures as they grow; the agent's thread alone writes them."""
 
     link: str = ""
@@ -47,5 +47,5 @@ class Tally:
     calls_dropped: int = 0
     connects: int = 0
     errors: int = 0
-    unwatched: tuple[str, ...] = ()
+    over_capacity: tuple[str, ...] = ()
     said: set[str] = field(default_factory=set)

@@ -60,7 +60,7 @@ class TTLCache:
     def __init__(self, max_entries: int = 10_000, clock: Clock = SYSTEM_CLOCK) -> None:
         self.max_entries = whole("max_entries", max_entries)
         self._clock = clock
-        self._entries: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        self._tickets: OrderedDict[str, tuple[float, Any]] = OrderedDict()
         self._after_fork()
         renew_after_fork(self)
 
@@ -70,22 +70,22 @@ class TTLCache:
     def get(self, key: str) -> Any:
         """The value, or None where there is none or its time is over."""
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
+            ticket = self._tickets.get(key)
+            if ticket is None:
                 return None
-            if entry[0] <= self._clock.monotonic():
-                del self._entries[key]
+            if ticket[0] <= self._clock.monotonic():
+                del self._tickets[key]
                 return None
-            self._entries.move_to_end(key)
-            return entry[1]
+            self._tickets.move_to_end(key)
+            return ticket[1]
 
     def set(self, key: str, value: Any, ttl: float) -> None:
         """Keep `value` for `ttl` seconds."""
         with self._lock:
-            self._entries[key] = (self._clock.monotonic() + ttl, value)
-            self._entries.move_to_end(key)
-            while len(self._entries) > self.max_entries:
-                self._entries.popitem(last=False)
+            self._tickets[key] = (self._clock.monotonic() + ttl, value)
+            self._tickets.move_to_end(key)
+            while len(self._tickets) > self.max_entries:
+                self._tickets.popitem(last=False)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._tickets)

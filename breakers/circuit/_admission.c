@@ -21,7 +21,7 @@
 
 #define BUCKETS (HIGHEST - LOWEST + 1)
 
-/* At most this many successes wait in an entry, so that no bucket overflows. */
+/* At most this many successes wait in an ticket, so that no bucket overflows. */
 #define MOST (1LL << 31)
 
 static PyObject *circuit_breaker_open;
@@ -48,14 +48,14 @@ bucket_of(double seconds)
 }
 
 PyDoc_STRVAR(tally_doc,
-             "tally(counts, first, latencies, /)\n--\n\n"
+             "count_latencies(counts, first, latencies, /)\n--\n\n"
              "Count each latency's bucket; return those outside of `counts`, or None.");
 
 static PyObject *
-tally(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+count_latencies(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
     if (nargs != 3 || !PyList_CheckExact(args[2])) {
-        PyErr_SetString(PyExc_TypeError, "tally takes an array('Q'), an int and a list");
+        PyErr_SetString(PyExc_TypeError, "count_latencies takes an array('Q'), an int and a list");
         return NULL;
     }
     long first = PyLong_AsLong(args[1]);
@@ -103,7 +103,7 @@ failed:
     return NULL;
 }
 
-/* -- Entry ----------------------------------------------------------------------------------- */
+/* -- Ticket ----------------------------------------------------------------------------------- */
 
 /* Successes wait in buckets: whoever finds the breaker's lock taken goes on, so there may be very
    many, and they take the same room. */
@@ -113,55 +113,55 @@ typedef struct {
     long long n, due;
     int batch, lowest, highest;
     unsigned int waiting[BUCKETS];
-} Entry;
+} Ticket;
 
-static PyTypeObject *entry_type;
+static PyTypeObject *ticket_type;
 
 static void
-entry_empty(Entry *entry)
+ticket_empty(Ticket *ticket)
 {
-    if (entry->n > 0) {
-        memset(entry->waiting + entry->lowest, 0,
-               sizeof(entry->waiting[0]) * (size_t)(entry->highest - entry->lowest + 1));
+    if (ticket->n > 0) {
+        memset(ticket->waiting + ticket->lowest, 0,
+               sizeof(ticket->waiting[0]) * (size_t)(ticket->highest - ticket->lowest + 1));
     }
-    entry->n = 0;
-    entry->sum = 0.0;
-    entry->lowest = BUCKETS;
-    entry->highest = -1;
-    entry->due = entry->batch;
+    ticket->n = 0;
+    ticket->sum = 0.0;
+    ticket->lowest = BUCKETS;
+    ticket->highest = -1;
+    ticket->due = ticket->batch;
 }
 
 static void
-entry_add(Entry *entry, double elapsed)
+ticket_add(Ticket *ticket, double elapsed)
 {
     int at = bucket_of(elapsed) - LOWEST;
-    entry->waiting[at]++;
-    entry->sum += elapsed;
-    entry->n++;
-    if (at < entry->lowest) {
-        entry->lowest = at;
+    ticket->waiting[at]++;
+    ticket->sum += elapsed;
+    ticket->n++;
+    if (at < ticket->lowest) {
+        ticket->lowest = at;
     }
-    if (at > entry->highest) {
-        entry->highest = at;
+    if (at > ticket->highest) {
+        ticket->highest = at;
     }
 }
 
 static int
-entry_init(PyObject *self, PyObject *args, PyObject *kwargs)
+ticket_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"plain_below", "edge", "batch", "lease", NULL};
-    Entry *entry = (Entry *)self;
-    entry->lease = 0.0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ddi|d", names, &entry->plain_below,
-                                     &entry->edge, &entry->batch, &entry->lease)) {
+    Ticket *ticket = (Ticket *)self;
+    ticket->lease = 0.0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ddi|d", names, &ticket->plain_below,
+                                     &ticket->edge, &ticket->batch, &ticket->lease)) {
         return -1;
     }
-    entry_empty(entry);
+    ticket_empty(ticket);
     return 0;
 }
 
 static void
-entry_dealloc(PyObject *self)
+ticket_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     type->tp_free(self);
@@ -169,9 +169,9 @@ entry_dealloc(PyObject *self)
 }
 
 static PyObject *
-entry_renew(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+ticket_renew(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    Entry *entry = (Entry *)self;
+    Ticket *ticket = (Ticket *)self;
     if (nargs != 2) {
         PyErr_SetString(PyExc_TypeError, "renew takes an edge and a batch");
         return NULL;
@@ -181,19 +181,19 @@ entry_renew(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (PyErr_Occurred()) {
         return NULL;
     }
-    entry->edge = edge;
-    entry->batch = (int)batch;
-    entry->due = batch;
+    ticket->edge = edge;
+    ticket->batch = (int)batch;
+    ticket->due = batch;
     Py_RETURN_NONE;
 }
 
 static PyObject *
-entry_pour(PyObject *self, PyObject *sketch)
+ticket_pour(PyObject *self, PyObject *sketch)
 {
     /* Everything is taken before any Python runs, which may add to it: a new object may set the
        garbage collector off. */
-    Entry taken = *(Entry *)self;
-    entry_empty((Entry *)self);
+    Ticket taken = *(Ticket *)self;
+    ticket_empty((Ticket *)self);
     if (taken.n == 0) {
         return PyLong_FromLong(0);
     }
@@ -223,112 +223,112 @@ entry_pour(PyObject *self, PyObject *sketch)
 }
 
 static PyObject *
-entry_is_full(PyObject *self, void *Py_UNUSED(closure))
+ticket_is_full(PyObject *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(((Entry *)self)->n >= MOST);
+    return PyBool_FromLong(((Ticket *)self)->n >= MOST);
 }
 
-static PyMemberDef entry_members[] = {
-    {"plain_below", T_DOUBLE, offsetof(Entry, plain_below), READONLY, NULL},
-    {"edge", T_DOUBLE, offsetof(Entry, edge), READONLY, NULL},
-    {"lease", T_DOUBLE, offsetof(Entry, lease), READONLY, NULL},
-    {"batch", T_INT, offsetof(Entry, batch), READONLY, NULL},
+static PyMemberDef ticket_members[] = {
+    {"plain_below", T_DOUBLE, offsetof(Ticket, plain_below), READONLY, NULL},
+    {"edge", T_DOUBLE, offsetof(Ticket, edge), READONLY, NULL},
+    {"lease", T_DOUBLE, offsetof(Ticket, lease), READONLY, NULL},
+    {"batch", T_INT, offsetof(Ticket, batch), READONLY, NULL},
     {NULL}};
 
-static PyGetSetDef entry_getset[] = {
-    {"is_full", entry_is_full, NULL, "Whether no more may wait.", NULL}, {NULL}};
+static PyGetSetDef ticket_getset[] = {
+    {"is_full", ticket_is_full, NULL, "Whether no more may wait.", NULL}, {NULL}};
 
-static PyMethodDef entry_methods[] = {
-    {"renew", (PyCFunction)(void (*)(void))entry_renew, METH_FASTCALL,
+static PyMethodDef ticket_methods[] = {
+    {"renew", (PyCFunction)(void (*)(void))ticket_renew, METH_FASTCALL,
      "renew($self, edge, batch, /)\n--\n\n"
      "Until when, and how many, successes may wait from here on."},
-    {"pour", entry_pour, METH_O,
+    {"pour", ticket_pour, METH_O,
      "pour($self, sketch, /)\n--\n\n"
      "Move the latencies that wait into `sketch`, once each; returns how many there were."},
     {NULL}};
 
-static PyType_Slot entry_slots[] = {
+static PyType_Slot ticket_slots[] = {
     {Py_tp_doc, "The ticket of a call that was let in."},
-    {Py_tp_init, entry_init},
-    {Py_tp_dealloc, entry_dealloc},
-    {Py_tp_members, entry_members},
-    {Py_tp_getset, entry_getset},
-    {Py_tp_methods, entry_methods},
+    {Py_tp_init, ticket_init},
+    {Py_tp_dealloc, ticket_dealloc},
+    {Py_tp_members, ticket_members},
+    {Py_tp_getset, ticket_getset},
+    {Py_tp_methods, ticket_methods},
     {0, NULL}};
 
-static PyType_Spec entry_spec = {
-    .name = "breakers.circuit._admission.Entry",
-    .basicsize = sizeof(Entry),
+static PyType_Spec ticket_spec = {
+    .name = "breakers.circuit._admission.Ticket",
+    .basicsize = sizeof(Ticket),
     .flags = Py_TPFLAGS_DEFAULT,
-    .slots = entry_slots,
+    .slots = ticket_slots,
 };
 
-/* -- Gate ------------------------------------------------------------------------------------ */
+/* -- Admission ------------------------------------------------------------------------------------ */
 
 typedef struct {
     PyObject_HEAD
-    PyObject *entry;   /* an Entry, or None */
+    PyObject *ticket;   /* an Ticket, or None */
     PyObject *name;
     PyObject *now;
     int is_system_clock;
     double refusing_until;
     unsigned long long starts, refusals;
-} Gate;
+} Admission;
 
 static PyObject *
-gate_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+admission_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
 {
-    Gate *gate = (Gate *)type->tp_alloc(type, 0);
-    if (gate == NULL) {
+    Admission *admission = (Admission *)type->tp_alloc(type, 0);
+    if (admission == NULL) {
         return NULL;
     }
-    gate->entry = Py_NewRef(Py_None);
-    gate->name = PyUnicode_FromString("");
-    gate->now = Py_NewRef(time_monotonic);
+    admission->ticket = Py_NewRef(Py_None);
+    admission->name = PyUnicode_FromString("");
+    admission->now = Py_NewRef(time_monotonic);
 #ifdef __linux__
-    gate->is_system_clock = 1;
+    admission->is_system_clock = 1;
 #endif
-    gate->refusing_until = -Py_HUGE_VAL;
-    return (PyObject *)gate;
+    admission->refusing_until = -Py_HUGE_VAL;
+    return (PyObject *)admission;
 }
 
-/* What stands on the gate takes its own arguments. */
+/* What stands on the admission takes its own arguments. */
 static int
-gate_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+admission_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
 {
     return 0;
 }
 
 static int
-gate_traverse(PyObject *self, visitproc visit, void *arg)
+admission_traverse(PyObject *self, visitproc visit, void *arg)
 {
-    Gate *gate = (Gate *)self;
+    Admission *admission = (Admission *)self;
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(gate->entry);
-    Py_VISIT(gate->name);
-    Py_VISIT(gate->now);
+    Py_VISIT(admission->ticket);
+    Py_VISIT(admission->name);
+    Py_VISIT(admission->now);
     return 0;
 }
 
 static int
-gate_clear(PyObject *self)
+admission_clear(PyObject *self)
 {
     /* Whoever is collected later may still call: nothing is left NULL. */
-    Gate *gate = (Gate *)self;
-    Py_XSETREF(gate->entry, Py_NewRef(Py_None));
-    Py_XSETREF(gate->name, Py_NewRef(Py_None));
-    Py_XSETREF(gate->now, Py_NewRef(time_monotonic));
+    Admission *admission = (Admission *)self;
+    Py_XSETREF(admission->ticket, Py_NewRef(Py_None));
+    Py_XSETREF(admission->name, Py_NewRef(Py_None));
+    Py_XSETREF(admission->now, Py_NewRef(time_monotonic));
     return 0;
 }
 
 static void
-gate_dealloc(PyObject *self)
+admission_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    Py_CLEAR(((Gate *)self)->entry);
-    Py_CLEAR(((Gate *)self)->name);
-    Py_CLEAR(((Gate *)self)->now);
+    Py_CLEAR(((Admission *)self)->ticket);
+    Py_CLEAR(((Admission *)self)->name);
+    Py_CLEAR(((Admission *)self)->now);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -336,17 +336,17 @@ gate_dealloc(PyObject *self)
 /* The breaker's clock, into `*at`. On Linux the system's clock is read without a detour, by the
    same arithmetic as time.monotonic. */
 static int
-read_clock(Gate *gate, double *at)
+read_clock(Admission *admission, double *at)
 {
 #ifdef __linux__
-    if (gate->is_system_clock) {
+    if (admission->is_system_clock) {
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         *at = (double)((long long)now.tv_sec * 1000000000LL + now.tv_nsec) / 1e9;
         return 0;
     }
 #endif
-    PyObject *reading = PyObject_CallNoArgs(gate->now);
+    PyObject *reading = PyObject_CallNoArgs(admission->now);
     if (reading == NULL) {
         return -1;
     }
@@ -355,27 +355,27 @@ read_clock(Gate *gate, double *at)
     return *at == -1.0 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* Let a call in, as a new reference to its entry; NULL where it is refused. */
-static Entry *
-admit(Gate *gate)
+/* Let a call in, as a new reference to its ticket; NULL where it is refused. */
+static Ticket *
+admit(Admission *admission)
 {
-    PyObject *entry = gate->entry;
-    if (entry != Py_None) {
-        gate->starts++;
-        return (Entry *)Py_NewRef(entry);
+    PyObject *ticket = admission->ticket;
+    if (ticket != Py_None) {
+        admission->starts++;
+        return (Ticket *)Py_NewRef(ticket);
     }
     double now;
-    if (read_clock(gate, &now) < 0) {
+    if (read_clock(admission, &now) < 0) {
         return NULL;
     }
-    double left = gate->refusing_until - now;
+    double left = admission->refusing_until - now;
     if (left > 0) {
-        gate->refusals++;
+        admission->refusals++;
         PyObject *seconds = PyFloat_FromDouble(left);
         if (seconds == NULL) {
             return NULL;
         }
-        PyObject *args[] = {gate->name != NULL ? gate->name : Py_None, seconds};
+        PyObject *args[] = {admission->name != NULL ? admission->name : Py_None, seconds};
         PyObject *error = PyObject_Vectorcall(circuit_breaker_open, args, 2, NULL);
         Py_DECREF(seconds);
         if (error != NULL) {
@@ -384,33 +384,33 @@ admit(Gate *gate)
         }
         return NULL;
     }
-    entry = PyObject_CallMethodNoArgs((PyObject *)gate, name_admit);
-    if (entry == NULL) {
+    ticket = PyObject_CallMethodNoArgs((PyObject *)admission, name_admit);
+    if (ticket == NULL) {
         return NULL;
     }
-    if (!Py_IS_TYPE(entry, entry_type)) {
-        Py_DECREF(entry);
-        PyErr_SetString(PyExc_TypeError, "_admit must return an Entry");
+    if (!Py_IS_TYPE(ticket, ticket_type)) {
+        Py_DECREF(ticket);
+        PyErr_SetString(PyExc_TypeError, "_admit must return an Ticket");
         return NULL;
     }
-    gate->starts++;
-    return (Entry *)entry;
+    admission->starts++;
+    return (Ticket *)ticket;
 }
 
 /* Let a plain success wait to be counted. -1 with an error set where counting fails. */
 static int
-passed(Gate *gate, Entry *entry, double now, double elapsed)
+passed(Admission *admission, Ticket *ticket, double now, double elapsed)
 {
-    entry_add(entry, elapsed);
-    if (entry->n < entry->due && now < entry->edge && (PyObject *)entry == gate->entry) {
+    ticket_add(ticket, elapsed);
+    if (ticket->n < ticket->due && now < ticket->edge && (PyObject *)ticket == admission->ticket) {
         return 0;
     }
-    entry->due = entry->n + entry->batch;
+    ticket->due = ticket->n + ticket->batch;
     PyObject *at = PyFloat_FromDouble(now);
     if (at == NULL) {
         return -1;
     }
-    PyObject *args[] = {(PyObject *)gate, (PyObject *)entry, at};
+    PyObject *args[] = {(PyObject *)admission, (PyObject *)ticket, at};
     PyObject *done = PyObject_VectorcallMethod(name_flush, args, 3, NULL);
     Py_DECREF(at);
     Py_XDECREF(done);
@@ -419,20 +419,20 @@ passed(Gate *gate, Entry *entry, double now, double elapsed)
 
 /* Count a call that returned. -1 with an error set where that fails. */
 static int
-returned(Gate *gate, Entry *entry, double start, PyObject *result)
+returned(Admission *admission, Ticket *ticket, double start, PyObject *result)
 {
     double end;
-    if (read_clock(gate, &end) < 0) {
+    if (read_clock(admission, &end) < 0) {
         return -1;
     }
     double elapsed = end - start;
-    if (elapsed < entry->plain_below) {
-        return passed(gate, entry, end, elapsed);
+    if (elapsed < ticket->plain_below) {
+        return passed(admission, ticket, end, elapsed);
     }
     PyObject *done = NULL;
     PyObject *at = PyFloat_FromDouble(end), *took = PyFloat_FromDouble(elapsed);
     if (at != NULL && took != NULL) {
-        PyObject *args[] = {(PyObject *)gate, (PyObject *)entry, at, took, result};
+        PyObject *args[] = {(PyObject *)admission, (PyObject *)ticket, at, took, result};
         done = PyObject_VectorcallMethod(name_returned, args, 5, NULL);
     }
     Py_XDECREF(at);
@@ -443,16 +443,16 @@ returned(Gate *gate, Entry *entry, double start, PyObject *result)
 
 /* Count a call that raised `error`. */
 static int
-failed(Gate *gate, Entry *entry, double start, PyObject *error)
+failed(Admission *admission, Ticket *ticket, double start, PyObject *error)
 {
     double end;
-    if (read_clock(gate, &end) < 0) {
+    if (read_clock(admission, &end) < 0) {
         return -1;
     }
     PyObject *done = NULL;
     PyObject *at = PyFloat_FromDouble(end), *began = PyFloat_FromDouble(start);
     if (at != NULL && began != NULL) {
-        PyObject *args[] = {(PyObject *)gate, (PyObject *)entry, at, began, error};
+        PyObject *args[] = {(PyObject *)admission, (PyObject *)ticket, at, began, error};
         done = PyObject_VectorcallMethod(name_failed, args, 5, NULL);
     }
     Py_XDECREF(at);
@@ -472,28 +472,28 @@ PyDoc_STRVAR(call_doc,
              "    Exception: whatever `func` raises, or what `map_errors` puts in its place.");
 
 static PyObject *
-gate_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+admission_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
-    Gate *gate = (Gate *)self;
+    Admission *admission = (Admission *)self;
     if (nargs < 1) {
         PyErr_SetString(PyExc_TypeError, "call needs the function to call");
         return NULL;
     }
-    Entry *entry = admit(gate);
-    if (entry == NULL) {
+    Ticket *ticket = admit(admission);
+    if (ticket == NULL) {
         return NULL;
     }
     double start;
-    if (read_clock(gate, &start) < 0) {
-        Py_DECREF(entry);
+    if (read_clock(admission, &start) < 0) {
+        Py_DECREF(ticket);
         return NULL;
     }
     PyObject *result = PyObject_Vectorcall(args[0], args + 1, nargs - 1, names);
     if (result != NULL) {
-        if (returned(gate, entry, start, result) < 0) {
+        if (returned(admission, ticket, start, result) < 0) {
             Py_CLEAR(result);
         }
-        Py_DECREF(entry);
+        Py_DECREF(ticket);
         return result;
     }
     PyObject *kind, *error, *trace;
@@ -502,7 +502,7 @@ gate_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *nam
     if (trace != NULL) {
         PyException_SetTraceback(error, trace);
     }
-    if (failed(gate, entry, start, error) < 0) {
+    if (failed(admission, ticket, start, error) < 0) {
         /* What takes its place, or went wrong in counting, has the callee's own as its context. */
         PyObject *kind2, *error2, *trace2;
         PyErr_Fetch(&kind2, &error2, &trace2);
@@ -518,7 +518,7 @@ gate_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *nam
     else {
         PyErr_Restore(kind, error, trace);
     }
-    Py_DECREF(entry);
+    Py_DECREF(ticket);
     return NULL;
 }
 
@@ -529,39 +529,39 @@ PyDoc_STRVAR(enter_doc,
              "    CircuitBreakerOpen: the breaker refused.");
 
 static PyObject *
-gate_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
+admission_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    Gate *gate = (Gate *)self;
-    Entry *entry = admit(gate);
-    if (entry == NULL) {
+    Admission *admission = (Admission *)self;
+    Ticket *ticket = admit(admission);
+    if (ticket == NULL) {
         return NULL;
     }
     double start;
-    PyObject *seconds = read_clock(gate, &start) < 0 ? NULL : PyFloat_FromDouble(start);
+    PyObject *seconds = read_clock(admission, &start) < 0 ? NULL : PyFloat_FromDouble(start);
     PyObject *pair = seconds == NULL ? NULL : PyTuple_New(2);
     if (pair == NULL) {
         Py_XDECREF(seconds);
-        Py_DECREF(entry);
+        Py_DECREF(ticket);
         return NULL;
     }
-    PyTuple_SET_ITEM(pair, 0, (PyObject *)entry);
+    PyTuple_SET_ITEM(pair, 0, (PyObject *)ticket);
     PyTuple_SET_ITEM(pair, 1, seconds);
     return pair;
 }
 
 PyDoc_STRVAR(leave_doc,
-             "leave($self, entry, start, error=None, result=None)\n--\n\n"
+             "leave($self, ticket, start, error=None, result=None)\n--\n\n"
              "Say how the call that `enter` let in went.\n\n"
              "Raises:\n"
              "    Exception: what the breaker's `map_errors` puts in the place of `error`.");
 
 static PyObject *
-gate_leave(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+admission_leave(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
-    static const char *const known[] = {"entry", "start", "error", "result"};
+    static const char *const known[] = {"ticket", "start", "error", "result"};
     PyObject *given[4] = {NULL, NULL, Py_None, Py_None};
     if (nargs > 4) {
-        PyErr_SetString(PyExc_TypeError, "leave takes entry, start, error and result");
+        PyErr_SetString(PyExc_TypeError, "leave takes ticket, start, error and result");
         return NULL;
     }
     for (Py_ssize_t i = 0; i < nargs; i++) {
@@ -579,18 +579,18 @@ gate_leave(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *na
         }
         given[at] = args[nargs + i];
     }
-    if (given[0] == NULL || given[1] == NULL || !Py_IS_TYPE(given[0], entry_type)) {
-        PyErr_SetString(PyExc_TypeError, "leave needs the entry and the start that enter returned");
+    if (given[0] == NULL || given[1] == NULL || !Py_IS_TYPE(given[0], ticket_type)) {
+        PyErr_SetString(PyExc_TypeError, "leave needs the ticket and the start that enter returned");
         return NULL;
     }
     double start = PyFloat_AsDouble(given[1]);
     if (start == -1.0 && PyErr_Occurred()) {
         return NULL;
     }
-    Gate *gate = (Gate *)self;
-    Entry *entry = (Entry *)given[0];
-    int done = given[2] != Py_None ? failed(gate, entry, start, given[2])
-                                   : returned(gate, entry, start, given[3]);
+    Admission *admission = (Admission *)self;
+    Ticket *ticket = (Ticket *)given[0];
+    int done = given[2] != Py_None ? failed(admission, ticket, start, given[2])
+                                   : returned(admission, ticket, start, given[3]);
     if (done < 0) {
         return NULL;
     }
@@ -598,30 +598,30 @@ gate_leave(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *na
 }
 
 static PyObject *
-gate_passed(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+admission_passed(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (nargs != 3 || !Py_IS_TYPE(args[0], entry_type)) {
-        PyErr_SetString(PyExc_TypeError, "_passed takes an Entry, a time and a latency");
+    if (nargs != 3 || !Py_IS_TYPE(args[0], ticket_type)) {
+        PyErr_SetString(PyExc_TypeError, "_passed takes an Ticket, a time and a latency");
         return NULL;
     }
     double now = PyFloat_AsDouble(args[1]), elapsed = PyFloat_AsDouble(args[2]);
-    if (PyErr_Occurred() || passed((Gate *)self, (Entry *)args[0], now, elapsed) < 0) {
+    if (PyErr_Occurred() || passed((Admission *)self, (Ticket *)args[0], now, elapsed) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
 }
 
 static PyObject *
-gate_refused(PyObject *self, PyObject *Py_UNUSED(ignored))
+admission_refused(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    ((Gate *)self)->refusals++;
+    ((Admission *)self)->refusals++;
     Py_RETURN_NONE;
 }
 
 static PyObject *
-gate_reset_tallies(PyObject *self, PyObject *Py_UNUSED(ignored))
+admission_reset_tallies(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    ((Gate *)self)->starts = ((Gate *)self)->refusals = 0;
+    ((Admission *)self)->starts = ((Admission *)self)->refusals = 0;
     Py_RETURN_NONE;
 }
 
@@ -634,97 +634,97 @@ take(unsigned long long *counter)
 }
 
 static PyObject *
-gate_take_starts(PyObject *self, PyObject *Py_UNUSED(ignored))
+admission_take_starts(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return take(&((Gate *)self)->starts);
+    return take(&((Admission *)self)->starts);
 }
 
 static PyObject *
-gate_take_refusals(PyObject *self, PyObject *Py_UNUSED(ignored))
+admission_take_refusals(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return take(&((Gate *)self)->refusals);
+    return take(&((Admission *)self)->refusals);
 }
 
 static PyObject *
-gate_get_entry(PyObject *self, void *Py_UNUSED(closure))
+admission_get_ticket(PyObject *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(((Gate *)self)->entry);
+    return Py_NewRef(((Admission *)self)->ticket);
 }
 
 static int
-gate_set_entry(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
+admission_set_ticket(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    if (value == NULL || (value != Py_None && !Py_IS_TYPE(value, entry_type))) {
-        PyErr_SetString(PyExc_TypeError, "_entry must be an Entry or None");
+    if (value == NULL || (value != Py_None && !Py_IS_TYPE(value, ticket_type))) {
+        PyErr_SetString(PyExc_TypeError, "_ticket must be an Ticket or None");
         return -1;
     }
-    Py_SETREF(((Gate *)self)->entry, Py_NewRef(value));
+    Py_SETREF(((Admission *)self)->ticket, Py_NewRef(value));
     return 0;
 }
 
 static PyObject *
-gate_get_now(PyObject *self, void *Py_UNUSED(closure))
+admission_get_now(PyObject *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(((Gate *)self)->now);
+    return Py_NewRef(((Admission *)self)->now);
 }
 
 static int
-gate_set_now(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
+admission_set_now(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
 {
     if (value == NULL || !PyCallable_Check(value)) {
         PyErr_SetString(PyExc_TypeError, "_now must be a function");
         return -1;
     }
-    Gate *gate = (Gate *)self;
-    gate->is_system_clock = value == time_monotonic;
-    Py_SETREF(gate->now, Py_NewRef(value));
+    Admission *admission = (Admission *)self;
+    admission->is_system_clock = value == time_monotonic;
+    Py_SETREF(admission->now, Py_NewRef(value));
     return 0;
 }
 
-static PyMemberDef gate_members[] = {
-    {"name", T_OBJECT_EX, offsetof(Gate, name), 0, NULL},
-    {"_refusing_until", T_DOUBLE, offsetof(Gate, refusing_until), 0, NULL},
+static PyMemberDef admission_members[] = {
+    {"name", T_OBJECT_EX, offsetof(Admission, name), 0, NULL},
+    {"_refusing_until", T_DOUBLE, offsetof(Admission, refusing_until), 0, NULL},
     {NULL}};
 
-static PyGetSetDef gate_getset[] = {
-    {"_entry", gate_get_entry, gate_set_entry, NULL, NULL},
-    {"_now", gate_get_now, gate_set_now, NULL, NULL},
+static PyGetSetDef admission_getset[] = {
+    {"_ticket", admission_get_ticket, admission_set_ticket, NULL, NULL},
+    {"_now", admission_get_now, admission_set_now, NULL, NULL},
     {NULL}};
 
-static PyMethodDef gate_methods[] = {
-    {"call", (PyCFunction)(void (*)(void))gate_call, METH_FASTCALL | METH_KEYWORDS, call_doc},
-    {"enter", gate_enter, METH_NOARGS, enter_doc},
-    {"leave", (PyCFunction)(void (*)(void))gate_leave, METH_FASTCALL | METH_KEYWORDS, leave_doc},
-    {"_passed", (PyCFunction)(void (*)(void))gate_passed, METH_FASTCALL, NULL},
-    {"_refused", gate_refused, METH_NOARGS, NULL},
-    {"_reset_tallies", gate_reset_tallies, METH_NOARGS, NULL},
-    {"_take_starts", gate_take_starts, METH_NOARGS, NULL},
-    {"_take_refusals", gate_take_refusals, METH_NOARGS, NULL},
+static PyMethodDef admission_methods[] = {
+    {"call", (PyCFunction)(void (*)(void))admission_call, METH_FASTCALL | METH_KEYWORDS, call_doc},
+    {"enter", admission_enter, METH_NOARGS, enter_doc},
+    {"leave", (PyCFunction)(void (*)(void))admission_leave, METH_FASTCALL | METH_KEYWORDS, leave_doc},
+    {"_passed", (PyCFunction)(void (*)(void))admission_passed, METH_FASTCALL, NULL},
+    {"_refused", admission_refused, METH_NOARGS, NULL},
+    {"_reset_counters", admission_reset_tallies, METH_NOARGS, NULL},
+    {"_take_starts", admission_take_starts, METH_NOARGS, NULL},
+    {"_take_refusals", admission_take_refusals, METH_NOARGS, NULL},
     {NULL}};
 
-static PyType_Slot gate_slots[] = {
+static PyType_Slot admission_slots[] = {
     {Py_tp_doc, "The ways in and out of a breaker."},
-    {Py_tp_new, gate_new},
-    {Py_tp_init, gate_init},
-    {Py_tp_traverse, gate_traverse},
-    {Py_tp_clear, gate_clear},
-    {Py_tp_dealloc, gate_dealloc},
-    {Py_tp_members, gate_members},
-    {Py_tp_getset, gate_getset},
-    {Py_tp_methods, gate_methods},
+    {Py_tp_new, admission_new},
+    {Py_tp_init, admission_init},
+    {Py_tp_traverse, admission_traverse},
+    {Py_tp_clear, admission_clear},
+    {Py_tp_dealloc, admission_dealloc},
+    {Py_tp_members, admission_members},
+    {Py_tp_getset, admission_getset},
+    {Py_tp_methods, admission_methods},
     {0, NULL}};
 
-static PyType_Spec gate_spec = {
-    .name = "breakers.circuit._admission.Gate",
-    .basicsize = sizeof(Gate),
+static PyType_Spec admission_spec = {
+    .name = "breakers.circuit._admission.Admission",
+    .basicsize = sizeof(Admission),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = gate_slots,
+    .slots = admission_slots,
 };
 
 /* -- The module ------------------------------------------------------------------------------ */
 
 static PyMethodDef functions[] = {
-    {"tally", (PyCFunction)(void (*)(void))tally, METH_FASTCALL, tally_doc}, {NULL}};
+    {"count_latencies", (PyCFunction)(void (*)(void))count_latencies, METH_FASTCALL, tally_doc}, {NULL}};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
@@ -760,18 +760,18 @@ PyInit__admission(void)
     name_returned = PyUnicode_InternFromString("_returned");
     name_failed = PyUnicode_InternFromString("_failed");
     name_merge = PyUnicode_InternFromString("merge");
-    entry_type = (PyTypeObject *)PyType_FromSpec(&entry_spec);
-    PyObject *gate_type = PyType_FromSpec(&gate_spec);
+    ticket_type = (PyTypeObject *)PyType_FromSpec(&ticket_spec);
+    PyObject *admission_type = PyType_FromSpec(&admission_spec);
     if (circuit_breaker_open == NULL || time_monotonic == NULL || name_admit == NULL ||
         name_flush == NULL || name_returned == NULL || name_failed == NULL || name_merge == NULL ||
-        entry_type == NULL || gate_type == NULL ||
-        PyModule_AddObjectRef(module, "Entry", (PyObject *)entry_type) < 0 ||
-        PyModule_AddObjectRef(module, "Gate", gate_type) < 0 ||
+        ticket_type == NULL || admission_type == NULL ||
+        PyModule_AddObjectRef(module, "Ticket", (PyObject *)ticket_type) < 0 ||
+        PyModule_AddObjectRef(module, "Admission", admission_type) < 0 ||
         PyModule_AddObject(module, "SOURCE", PyLong_FromUnsignedLong(SOURCE)) < 0) {
-        Py_XDECREF(gate_type);
+        Py_XDECREF(admission_type);
         Py_DECREF(module);
         return NULL;
     }
-    Py_DECREF(gate_type);
+    Py_DECREF(admission_type);
     return module;
 }

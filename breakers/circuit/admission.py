@@ -1,9 +1,10 @@
-"""Chooses what every call runs through: the C extension where it was built, plain Python elsewhere.
+"""Selects the implementation of admission: the C extension where it was built, plain Python
+elsewhere.
 
-`SWITCHGEAR_PURE=1` asks for plain Python. Free-threaded Python always gets it: the extension relies
-on the interpreter lock for its counters. So does who has changed or pulled the extension's source
-and not built it again: the two would not understand each other.
-"""
+`SWITCHGEAR_PURE=1` selects plain Python. Free-threaded Python always uses it, because the extension
+relies on the interpreter lock for its counters. A checkout whose extension is older than its source
+uses it too: the two would not agree on the layout. The extension refuses to load in
+subinterpreters."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ COMPILED = False
 
 
 def is_current(build: int, source: str | os.PathLike[str]) -> bool:
-    """Whether an extension was built from this source. Where there is none, as in an installed
-    package, they came together."""
+    """Whether an extension was built from this source. True without a source, as in an installed
+    package: both come from one wheel."""
     try:
         with open(source, "rb") as file:
             return zlib.crc32(file.read()) == build
@@ -25,17 +26,17 @@ def is_current(build: int, source: str | os.PathLike[str]) -> bool:
 
 
 if TYPE_CHECKING or os.environ.get("SWITCHGEAR_PURE"):
-    from breakers.circuit.admission_plain import Entry, Gate, tally
+    from breakers.circuit.admission_plain import Admission, Ticket, count_latencies
 else:
     try:
-        from breakers.circuit._admission import SOURCE, tally
-        from breakers.circuit.admission_compiled import Entry, Gate
+        from breakers.circuit._admission import SOURCE, count_latencies
+        from breakers.circuit.admission_compiled import Admission, Ticket
 
         if not is_current(SOURCE, os.path.join(os.path.dirname(__file__), "_admission.c")):
             raise ImportError("the extension is older than its source")
 
         COMPILED = True
     except ImportError:
-        from breakers.circuit.admission_plain import Entry, Gate, tally
+        from breakers.circuit.admission_plain import Admission, Ticket, count_latencies
 
-__all__ = ["COMPILED", "Entry", "Gate", "is_current", "tally"]
+__all__ = ["COMPILED", "Admission", "Ticket", "count_latencies", "is_current"]

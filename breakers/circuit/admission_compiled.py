@@ -6,26 +6,26 @@ from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 from breakers.circuit import _admission
-from breakers.circuit._admission import Entry
+from breakers.circuit._admission import Ticket
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-__all__ = ["Entry", "Gate"]
+__all__ = ["Admission", "Ticket"]
 
 
-class Gate(_admission.Gate):
+class Admission(_admission.Admission):
     """`breakers.circuit.admission_plain.Gate`, compiled."""
 
     async def acall(
         self, func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """`call` for a coroutine function. A cancelled call is neither success nor failure."""
-        entry, start = self.enter()
+        ticket, start = self.enter()
         try:
             result = await func(*args, **kwargs)
         except BaseException as error:
-            self.leave(entry, start, error)
+            self.leave(ticket, start, error)
             raise
-        self.leave(entry, start, None, result)
+        self.leave(ticket, start, None, result)
         return result

@@ -31,7 +31,7 @@ _MAX_S: Final = 2.0 ** (_HIGHEST / _SCALE)
 _MOST: Final = 4096
 
 
-def tally(counts: array[int], first: int, latencies: list[float]) -> list[float] | None:
+def count_latencies(counts: array[int], first: int, latencies: list[float]) -> list[float] | None:
     """Count each latency's bucket; `counts` begins with bucket `first`.
 
     Returns those that fall outside of it, or None.
@@ -52,7 +52,7 @@ def tally(counts: array[int], first: int, latencies: list[float]) -> list[float]
     return beyond or None
 
 
-class Entry:
+class Ticket:
     """The ticket of a call that was let in: one a generation where calls pass, one a probe.
 
     `plain_below` is the latency under which a success needs no closer look; -1 where all do.
@@ -89,18 +89,18 @@ class Entry:
         return n
 
 
-class Gate:
+class Admission:
     """The ways in and out. What stands on it says what happens beside the plain path."""
 
     name: str
-    _entry: Entry | None
+    _ticket: Ticket | None
     _refusing_until: float
     _now: Callable[[], float]
 
     def __init__(self) -> None:
-        self._entry = None
+        self._ticket = None
         self._refusing_until = -inf
-        self._reset_tallies()
+        self._reset_counters()
 
     def call(self, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call `func` if the breaker lets it.
@@ -110,32 +110,32 @@ class Gate:
             Exception: whatever `func` raises, or what `map_errors` puts in its place.
         """
         now = self._now
-        entry = self._entry
-        if entry is None:
+        ticket = self._ticket
+        if ticket is None:
             # A refusal is the hot path of an outage: no further frame, no lock.
             left = self._refusing_until - now()
             if left > 0:
                 self._refused()
                 raise CircuitBreakerOpen(self.name, left)
-            entry = self._admit()
+            ticket = self._admit()
         start = now()
         try:
             # In here, so that an alarm which rings right behind it is this call's end.
             self._started()
             result = func(*args, **kwargs)
         except BaseException as error:
-            self._failed(entry, now(), start, error)
+            self._failed(ticket, now(), start, error)
             raise
         end = now()
         elapsed = end - start
-        if elapsed < entry.plain_below:
-            pending = entry.pending
+        if elapsed < ticket.plain_below:
+            pending = ticket.pending
             pending.append(elapsed)
-            if len(pending) >= entry.due or end >= entry.edge or entry is not self._entry:
-                entry.due = len(pending) + entry.batch
-                self._flush(entry, end)
+            if len(pending) >= ticket.due or end >= ticket.edge or ticket is not self._ticket:
+                ticket.due = len(pending) + ticket.batch
+                self._flush(ticket, end)
         else:
-            self._returned(entry, end, elapsed, result)
+            self._returned(ticket, end, elapsed, result)
         return result
 
     async def acall(
@@ -143,35 +143,35 @@ class Gate:
     ) -> R:
         """`call` for a coroutine function. A cancelled call is neither success nor failure."""
         now = self._now
-        entry = self._entry
-        if entry is None:
+        ticket = self._ticket
+        if ticket is None:
             left = self._refusing_until - now()
             if left > 0:
                 self._refused()
                 raise CircuitBreakerOpen(self.name, left)
-            entry = self._admit()
+            ticket = self._admit()
         self._started()
         start = now()
         try:
             result = await func(*args, **kwargs)
         except BaseException as error:
-            self._failed(entry, now(), start, error)
+            self._failed(ticket, now(), start, error)
             raise
-        self.leave(entry, start, None, result)
+        self.leave(ticket, start, None, result)
         return result
 
-    def enter(self) -> tuple[Entry, float]:
+    def enter(self) -> tuple[Ticket, float]:
         """Ask for a permit; give what it returns back to `leave`. For integrations.
 
         Raises:
             CircuitBreakerOpen: the breaker refused.
         """
-        entry = self._entry or self._admit()
+        ticket = self._ticket or self._admit()
         self._started()
-        return entry, self._now()
+        return ticket, self._now()
 
     def leave(
-        self, entry: Entry, start: float, error: BaseException | None = None, result: Any = None
+        self, ticket: Ticket, start: float, error: BaseException | None = None, result: Any = None
     ) -> None:
         """Say how the call that `enter` let in went.
 
@@ -180,25 +180,25 @@ class Gate:
         """
         end = self._now()
         if error is not None:
-            self._failed(entry, end, start, error)
+            self._failed(ticket, end, start, error)
             return
         elapsed = end - start
-        if elapsed < entry.plain_below:
-            self._passed(entry, end, elapsed)
+        if elapsed < ticket.plain_below:
+            self._passed(ticket, end, elapsed)
         else:
-            self._returned(entry, end, elapsed, result)
+            self._returned(ticket, end, elapsed, result)
 
-    def _passed(self, entry: Entry, now: float, elapsed: float) -> None:
+    def _passed(self, ticket: Ticket, now: float, elapsed: float) -> None:
         """Let a plain success wait to be counted."""
-        pending = entry.pending
+        pending = ticket.pending
         pending.append(elapsed)
-        if len(pending) >= entry.due or now >= entry.edge or entry is not self._entry:
-            entry.due = len(pending) + entry.batch
-            self._flush(entry, now)
+        if len(pending) >= ticket.due or now >= ticket.edge or ticket is not self._ticket:
+            ticket.due = len(pending) + ticket.batch
+            self._flush(ticket, now)
 
     # -- Counters that any thread may add to without a lock --------------------------------------
 
-    def _reset_tallies(self) -> None:
+    def _reset_counters(self) -> None:
         self._started = count().__next__
         self._refused = count().__next__
         self._starts_seen = self._refusals_seen = 0
@@ -218,18 +218,18 @@ class Gate:
 
     # -- Beside the plain path -------------------------------------------------------------------
 
-    def _admit(self) -> Entry:
+    def _admit(self) -> Ticket:
         """Where calls do not pass freely: a probe's permit, or a refusal."""
         raise NotImplementedError
 
-    def _flush(self, entry: Entry, now: float) -> None:
+    def _flush(self, ticket: Ticket, now: float) -> None:
         """Count the successes that wait."""
         raise NotImplementedError
 
-    def _returned(self, entry: Entry, now: float, elapsed: float, result: Any) -> None:
+    def _returned(self, ticket: Ticket, now: float, elapsed: float, result: Any) -> None:
         """Count a call that returned and needs a closer look."""
         raise NotImplementedError
 
-    def _failed(self, entry: Entry, now: float, start: float, error: BaseException) -> None:
+    def _failed(self, ticket: Ticket, now: float, start: float, error: BaseException) -> None:
         """Count a call that raised; may raise another error in its place."""
         raise NotImplementedError

@@ -14,15 +14,15 @@ from types import TracebackType
 from typing import Any, Final, ParamSpec, TypeVar
 
 from breakers.circuit import decorators
-from breakers.circuit.admission import Entry
+from breakers.circuit.admission import Ticket
 from breakers.circuit.outcomes import ErrorMap, ErrorRule, classify, error_map, error_rule
-from breakers.circuit.overrides import Operated
+from breakers.circuit.overrides import OverridableBreaker
 from breakers.circuit.policy import Policy
 from breakers.circuit.registry import Registry
 from breakers.circuit.registry import registry as default_registry
 from breakers.circuit.states import State
 from breakers.clock import SYSTEM_CLOCK, Clock
-from breakers.common.context_stack import Entered
+from breakers.common.context_stack import ContextStack
 from breakers.common.forking import renew_after_fork
 from breakers.common.locking import give_way
 from breakers.common.uninterruptible import uninterruptible
@@ -34,7 +34,7 @@ R = TypeVar("R")
 
 
 @uninterruptible
-class CircuitBreaker(Operated):
+class CircuitBreaker(OverridableBreaker):
     """Stops calling what keeps failing, and lets probes find out when it is well again.
 
     Args:
@@ -116,8 +116,8 @@ class CircuitBreaker(Operated):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        entry, start = _entered.pop(self)
-        self.leave(entry, start, error)
+        ticket, start = _entered.pop(self)
+        self.leave(ticket, start, error)
 
     async def __aenter__(self) -> CircuitBreaker:
         return self.__enter__()
@@ -130,17 +130,17 @@ class CircuitBreaker(Operated):
     ) -> None:
         self.__exit__(kind, error, trace)
 
-    def _admit(self) -> Entry:
+    def _admit(self) -> Ticket:
         """Where calls do not pass freely: a probe's permit, or a refusal."""
         now = self._now()
         give_way(self._lock)
         with self._lock:
             self._settle(now)
-            entry = self._entry or self._permit(now)
+            ticket = self._ticket or self._permit(now)
             override = self._override
         self._deliver()
-        if entry is not None:
-            return entry
+        if ticket is not None:
+            return ticket
         self._refused()
         if override is not None:
             left = None if override.until == inf else override.until - now
@@ -149,25 +149,25 @@ class CircuitBreaker(Operated):
             self.name, self._open_until - now if self._state is State.OPEN else None
         )
 
-    def _returned(self, entry: Entry, now: float, elapsed: float, result: Any) -> None:
+    def _returned(self, ticket: Ticket, now: float, elapsed: float, result: Any) -> None:
         try:
             failed = self._is_failure is not None and self._is_failure(result)
         except BaseException:
-            self._record(entry, now, elapsed, None)
+            self._record(ticket, now, elapsed, None)
             raise
         slow = self.policy.slow_call_duration
-        if failed or entry.lease or (slow is not None and elapsed >= slow):
-            self._record(entry, now, elapsed, "failure" if failed else "success")
+        if failed or ticket.lease or (slow is not None and elapsed >= slow):
+            self._record(ticket, now, elapsed, "failure" if failed else "success")
         else:
-            self._passed(entry, now, elapsed)
+            self._passed(ticket, now, elapsed)
 
-    def _failed(self, entry: Entry, now: float, start: float, error: BaseException) -> None:
+    def _failed(self, ticket: Ticket, now: float, start: float, error: BaseException) -> None:
         try:
             outcome = classify(error, self._records, self._ignores)
         except BaseException:
-            self._record(entry, now, now - start, None)
+            self._record(ticket, now, now - start, None)
             raise
-        self._record(entry, now, now - start, outcome)
+        self._record(ticket, now, now - start, outcome)
         if self._instead is not None and isinstance(error, Exception):
             mapped = self._instead(error)
             if mapped is not None:
@@ -176,7 +176,7 @@ class CircuitBreaker(Operated):
     def _after_fork(self) -> None:
         """The child is its own instance: it starts with its parent's state and nobody's counts."""
         until = self._open_until
-        self._begin_life(self._state)
+        self._begin_incarnation(self._state)
         self._open_until = until
         self._new_generation(self._now())
 
@@ -194,4 +194,4 @@ def _named(name: object) -> str:
 
 
 _LONGEST_NAME: Final = 120
-_entered = Entered("breakers_entered")
+_entered = ContextStack("breakers_entered")

@@ -49,13 +49,13 @@ def _generator(
     breaker: CircuitBreaker, func: Callable[..., Iterator[T]]
 ) -> Callable[..., Iterator[T]]:
     def generating(*args: Any, **kwargs: Any) -> Any:
-        entry, start = breaker.enter()
+        ticket, start = breaker.enter()
         try:
             result = yield from cast(Any, func(*args, **kwargs))
         except BaseException as error:
-            breaker.leave(entry, start, error)
+            breaker.leave(ticket, start, error)
             raise
-        breaker.leave(entry, start)
+        breaker.leave(ticket, start)
         return result
 
     return generating
@@ -65,7 +65,7 @@ def _async_generator(
     breaker: CircuitBreaker, func: Callable[..., AsyncGenerator[T, Any]]
 ) -> Callable[..., AsyncGenerator[T, Any]]:
     async def generating(*args: Any, **kwargs: Any) -> AsyncGenerator[T, Any]:
-        entry, start = breaker.enter()
+        ticket, start = breaker.enter()
         try:
             async with aclosing(func(*args, **kwargs)) as inner:
                 # What `yield from` does for generators, which has no twin for these.
@@ -84,9 +84,9 @@ def _async_generator(
                     else:
                         step = inner.asend(sent)
         except BaseException as error:
-            breaker.leave(entry, start, error)
+            breaker.leave(ticket, start, error)
             raise
-        breaker.leave(entry, start)
+        breaker.leave(ticket, start)
 
     return generating
 

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from breakers.circuit.admission import tally
+from breakers.circuit.admission import count_latencies
 from breakers.common.uninterruptible import uninterruptible
 
 SCALE: Final = 8
@@ -83,10 +83,10 @@ class Histogram:
 
     def record_many(self, latencies: list[float]) -> None:
         """Add many latencies, in seconds."""
-        beyond = tally(self._counts, self._first, latencies)
+        beyond = count_latencies(self._counts, self._first, latencies)
         if beyond:
             self._reach(bucket_index(min(beyond)), bucket_index(max(beyond)))
-            tally(self._counts, self._first, beyond)
+            count_latencies(self._counts, self._first, beyond)
         self.sum_s += sum(latencies)
 
     def merge(self, buckets: Mapping[int, int], sum_s: float = 0.0) -> None:

@@ -7,13 +7,13 @@ from math import inf
 
 from breakers.circuit.histogram import Histogram, merged
 from breakers.circuit.records import CALL_OUTCOMES, OUTCOMES, Drained, Override, Snapshot
-from breakers.circuit.state_machine import Listener, Machine
+from breakers.circuit.state_machine import Listener, StateMachine
 from breakers.circuit.states import State, as_override
 from breakers.common.uninterruptible import uninterruptible
 
 
 @uninterruptible
-class Operated(Machine):
+class OverridableBreaker(StateMachine):
     """A state machine with a handle."""
 
     @property
@@ -59,8 +59,8 @@ class Operated(Machine):
             if state is not None:
                 until = inf if expires_in_s is None else now + expires_in_s
                 before, figures = self._shown, self._figures()
-                if self._entry is not None:
-                    self._fold(self._entry, now)
+                if self._ticket is not None:
+                    self._fold(self._ticket, now)
                 self._override = Override(state, until, id)
                 self._new_generation(now)
                 self._announce(before, "forced by an operator", figures, now)
@@ -110,7 +110,7 @@ class Operated(Machine):
         now = self._now()
         with self._lock:
             self._settle(now)
-            self._fold_tallies()
+            self._fold_counters()
             forced = self._override is not None
             waits = self._state is State.OPEN and not forced
             latencies = merged((self._drained_latencies, self._latencies))
@@ -138,7 +138,7 @@ class Operated(Machine):
         now = self._now()
         with self._lock:
             self._settle(now)
-            self._fold_tallies()
+            self._fold_counters()
             counts, sketch = self._counts, self._latencies
             buckets = sketch.buckets
             for name, n in counts.items():

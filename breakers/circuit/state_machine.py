@@ -16,7 +16,7 @@ from math import inf
 from typing import Final
 
 from breakers.circuit import decorators
-from breakers.circuit.admission import Entry, Gate
+from breakers.circuit.admission import Admission, Ticket
 from breakers.circuit.histogram import Histogram
 from breakers.circuit.policy import Policy
 from breakers.circuit.records import OUTCOMES, Override, TransitionRecord
@@ -33,7 +33,7 @@ _MAX_KEPT_TRANSITIONS: Final = 64
 
 
 @uninterruptible
-class Machine(Gate):
+class StateMachine(Admission):
     """What `CircuitBreaker` stands on. Methods with an underscore expect the lock to be held,
     but for `_flush`, `_record` and `_deliver`, which take it or must not have it."""
 
@@ -56,9 +56,9 @@ class Machine(Gate):
         self._listeners: list[Listener] = []
         self._override: Override | None = None
         self._transition_ids = count(1)
-        self._begin_life(State.CLOSED)
+        self._begin_incarnation(State.CLOSED)
 
-    def _begin_life(self, state: State) -> None:
+    def _begin_incarnation(self, state: State) -> None:
         """Fresh locks and counters: at construction, and in a child after fork."""
         self._lock = threading.Lock()
         self._delivery = threading.Lock()
@@ -68,10 +68,10 @@ class Machine(Gate):
         self._totals = dict.fromkeys(OUTCOMES, 0)
         self._counts = dict.fromkeys(OUTCOMES, 0)
         self._latencies, self._drained_latencies = Histogram(), Histogram()
-        self._reset_tallies()
+        self._reset_counters()
         self._in_flight = 0
         self._refusing_until = -inf
-        self._probes: set[Entry] = set()
+        self._probes: set[Ticket] = set()
         self._probe_successes = 0
         self._trips = 0
         self._consecutive = 0
@@ -81,7 +81,7 @@ class Machine(Gate):
         self._since = now
         self._state = state
         self._window = make_window(self.policy, now)
-        self._entry = None
+        self._ticket = None
         self._new_generation(now)
 
     @property
@@ -91,7 +91,7 @@ class Machine(Gate):
 
     # -- Outcomes --------------------------------------------------------------------------------
 
-    def _permit(self, now: float) -> Entry | None:
+    def _permit(self, now: float) -> Ticket | None:
         if self._state is not State.HALF_OPEN or self._override is not None:
             return None
         policy = self.policy
@@ -100,35 +100,35 @@ class Machine(Gate):
             self._probes = {probe for probe in self._probes if probe.lease > now}
             if len(self._probes) >= policy.half_open_max_calls:
                 return None
-        probe = Entry(plain_below=-1.0, edge=inf, batch=1, lease=now + policy.half_open_lease)
+        probe = Ticket(plain_below=-1.0, edge=inf, batch=1, lease=now + policy.half_open_lease)
         self._probes.add(probe)
         return probe
 
-    def _flush(self, entry: Entry, now: float) -> None:
+    def _flush(self, ticket: Ticket, now: float) -> None:
         # Who only brings successes does not wait for the lock where nothing hangs on them: they go
         # with the next who has it. A line behind a thread that was put to sleep with the lock in
         # hand would never dissolve.
-        matters = entry is not self._entry or now >= entry.edge or entry.batch < _BATCH
-        if matters or entry.is_full:
+        matters = ticket is not self._ticket or now >= ticket.edge or ticket.batch < _BATCH
+        if matters or ticket.is_full:
             give_way(self._lock)
         elif self._lock.locked():
             return
         with self._lock:
             self._settle(now)
-            if entry is not self._entry:
-                self._fold(entry, now)
+            if ticket is not self._ticket:
+                self._fold(ticket, now)
         self._deliver()
 
-    def _record(self, entry: Entry, now: float, elapsed: float, outcome: str | None) -> None:
+    def _record(self, ticket: Ticket, now: float, elapsed: float, outcome: str | None) -> None:
         """Count one outcome; None is a cancelled call, which says nothing and frees its permit."""
         give_way(self._lock)
         with self._lock:
             self._settle(now)
-            self._fold(entry, now)
+            self._fold(ticket, now)
             self._in_flight -= 1
-            current = entry is self._entry or entry in self._probes
-            is_probe = entry in self._probes
-            self._probes.discard(entry)
+            current = ticket is self._ticket or ticket in self._probes
+            is_probe = ticket in self._probes
+            self._probes.discard(ticket)
             if outcome is not None:
                 slow_from = self.policy.slow_call_duration
                 slow = slow_from is not None and elapsed >= slow_from and outcome != "ignored"
@@ -151,8 +151,8 @@ class Machine(Gate):
             self._window.record(failed * FAILED | slow * SLOW, now)
             if cause := self._reason_to_trip():
                 self._trip(cause, now)
-            elif self._entry is not None:  # pragma: no branch - it is, where an outcome counts
-                self._entry.renew(self._entry.edge, self._batch())
+            elif self._ticket is not None:  # pragma: no branch - it is, where an outcome counts
+                self._ticket.renew(self._ticket.edge, self._batch())
 
     def _judge_probe(self, failed: bool, cause: str, now: float) -> None:
         if failed:
@@ -201,28 +201,28 @@ class Machine(Gate):
 
     def _settle(self, now: float) -> None:
         """Bring everything up to date: pending successes, time that has run out."""
-        entry, override = self._entry, self._override
+        ticket, override = self._ticket, self._override
         expired = override is not None and now >= override.until
-        if entry is not None:
+        if ticket is not None:
             # What an override that is over let pass decides nothing: the window begins afresh.
-            self._fold(entry, now, judged=not expired)
+            self._fold(ticket, now, judged=not expired)
         if override is not None and expired:
             self._lift(f"{override.state} expired", now)
         if self._state is State.OPEN and now >= self._open_until:
             self._go(State.HALF_OPEN, "the open time is over", now)
-        if entry is not None and entry is self._entry:
+        if ticket is not None and ticket is self._ticket:
             self._window.advance(now)
             # What was folded in brings the end of `minimum_calls` nearer.
-            entry.renew(self._edge(), self._batch())
+            ticket.renew(self._edge(), self._batch())
 
-    def _fold(self, entry: Entry, now: float, judged: bool = True) -> None:
-        """Count an entry's pending successes, and in the window too if it is of this generation."""
-        n = entry.pour(self._latencies)
+    def _fold(self, ticket: Ticket, now: float, judged: bool = True) -> None:
+        """Count the successes of a ticket; in the window too if it is of this generation."""
+        n = ticket.pour(self._latencies)
         if not n:
             return
         self._in_flight -= n
         self._counts["success"] += n
-        if entry is not self._entry:
+        if ticket is not self._ticket:
             return
         if self._state is State.CLOSED:
             self._consecutive = 0
@@ -234,7 +234,7 @@ class Machine(Gate):
                 n -= 1
                 self._judge_probe(failed=False, cause="", now=now)
 
-    def _fold_tallies(self) -> None:
+    def _fold_counters(self) -> None:
         self._in_flight += self._take_starts()
         self._counts["rejected"] += self._take_refusals()
 
@@ -295,15 +295,15 @@ class Machine(Gate):
             passes = self._state is State.CLOSED
         else:
             passes = override.state is not State.FORCED_OPEN
-        ended, entry = self._entry, None
+        ended, ticket = self._ticket, None
         if passes:
             slow = self.policy.slow_call_duration
             plain_below = -1.0 if self._always_look else (inf if slow is None else slow)
-            entry = Entry(plain_below, self._edge(), self._batch())
-        self._entry = entry
+            ticket = Ticket(plain_below, self._edge(), self._batch())
+        self._ticket = ticket
         if ended is not None:
             # A success may have come since the last look, on its way past the lock. Only now can
-            # no other: whoever still holds this entry sees that it has ended, and folds it itself.
+            # no other: whoever still holds this ticket sees that it has ended, and folds it itself.
             self._fold(ended, now)
 
     def _edge(self) -> float:
@@ -348,5 +348,5 @@ class Machine(Gate):
         self.policy_version += 1
         if (before.window_type, before.window_size) != (policy.window_type, policy.window_size):
             self._window = make_window(policy, now)
-        if self._entry is not None:
+        if self._ticket is not None:
             self._new_generation(now)

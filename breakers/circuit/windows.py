@@ -73,17 +73,17 @@ class CountWindow:
         self.edge = inf
 
     def record(self, flags: int, now: float) -> None:
-        ring, at = self._ring, self._at
-        if self.calls == len(ring):
-            gone = ring[at]
+        recent, at = self._ring, self._at
+        if self.calls == len(recent):
+            gone = recent[at]
             self.failures -= gone & FAILED
             self.slow -= (gone & SLOW) >> 1
         else:
             self.calls += 1
-        ring[at] = flags
+        recent[at] = flags
         self.failures += flags & FAILED
         self.slow += (flags & SLOW) >> 1
-        self._at = (at + 1) % len(ring)
+        self._at = (at + 1) % len(recent)
 
     def record_successes(self, n: int, now: float) -> None:
         size = len(self._ring)

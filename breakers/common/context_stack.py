@@ -6,10 +6,10 @@ from contextvars import ContextVar
 from typing import Any
 
 
-class Entered:
+class ContextStack:
     """A stack for each thread and task. Blocks may be left in another order than the reverse.
 
-    >>> stack, limit = Entered("example"), object()
+    >>> stack, limit = ContextStack("example"), object()
     >>> stack.push(limit, 42)
     >>> stack.pop(limit)
     42

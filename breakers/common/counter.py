@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import count
 
 
-class Tally:
+class Counter:
     """`add()` is the hot side: one call into C, atomic. `take()` is the cold side and needs the
     reader's own lock: it returns how many came since the last time.
 
-    >>> tally = Tally()
-    >>> tally.add(), tally.add()
+    >>> counter = Counter()
+    >>> counter.add(), counter.add()
     (0, 1)
-    >>> tally.take(), tally.take()
+    >>> counter.take(), counter.take()
     (2, 0)
     """
 

@@ -99,7 +99,7 @@ class HttpAttempts:
             deadline=deadline,
             retry_on=_or_failed_response(client.worth),
         )
-        # One entry per breaker, bounded: a `breaker` function may return a new one for each call.
+        # One ticket per breaker, bounded: a `breaker` function may return a new one for each call.
         self._options = functools.lru_cache(maxsize=_MAX_BREAKERS)(
             lambda breaker: replace(fixed, circuit_breaker=breaker)
         )

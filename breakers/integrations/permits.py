@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
-from breakers.circuit.admission import Entry
+from breakers.circuit.admission import Ticket
 from breakers.circuit.breaker import CircuitBreaker
 
 P = ParamSpec("P")
@@ -28,17 +28,17 @@ class Permit:
         CircuitBreakerOpen: the breaker refused.
     """
 
-    __slots__ = ("_breaker", "_entries", "_rests_since", "_start", "answer")
+    __slots__ = ("_breaker", "_rests_since", "_start", "_tickets", "answer")
 
     def __init__(self, breaker: CircuitBreaker | None) -> None:
         self._breaker = breaker
-        self._entries: list[Entry] = []
+        self._tickets: list[Ticket] = []
         self._start = 0.0
         self._rests_since: float | None = None
         self.answer: object = None
         if breaker is not None:
-            entry, self._start = breaker.enter()
-            self._entries.append(entry)
+            ticket, self._start = breaker.enter()
+            self._tickets.append(ticket)
 
     def rest(self) -> None:
         """Stop the clock: the callee has nothing to do until `resume`."""
@@ -55,12 +55,12 @@ class Permit:
         """Record the outcome and return the permit."""
         try:
             # pop is atomic: of two threads that close the same response, one records the outcome.
-            entry = self._entries.pop()
+            ticket = self._tickets.pop()
         except IndexError:
             return
         self.resume()
         if self._breaker is not None:
-            self._breaker.leave(entry, self._start, error, self.answer)
+            self._breaker.leave(ticket, self._start, error, self.answer)
 
 
 def guarded_call(
@@ -77,13 +77,13 @@ def guarded_call(
         CircuitBreakerOpen: the breaker refused.
         Exception: whatever `func` raises.
     """
-    entry, start = breaker.enter()
+    ticket, start = breaker.enter()
     try:
         result = func(*args, **kwargs)
     except BaseException as error:
-        breaker.leave(entry, start, outcome_of(error), error)
+        breaker.leave(ticket, start, outcome_of(error), error)
         raise
-    breaker.leave(entry, start, None, result)
+    breaker.leave(ticket, start, None, result)
     return result
 
 
@@ -96,13 +96,13 @@ async def guarded_acall(
     **kwargs: P.kwargs,
 ) -> R:
     """`guarded_call` for a coroutine function."""
-    entry, start = breaker.enter()
+    ticket, start = breaker.enter()
     try:
         result = await func(*args, **kwargs)
     except BaseException as error:
-        breaker.leave(entry, start, outcome_of(error), error)
+        breaker.leave(ticket, start, outcome_of(error), error)
         raise
-    breaker.leave(entry, start, None, result)
+    breaker.leave(ticket, start, None, result)
     return result
 
 

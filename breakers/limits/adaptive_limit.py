@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final
 
 from breakers.clock import SYSTEM_CLOCK, Clock
-from breakers.common.context_stack import Entered
+from breakers.common.context_stack import ContextStack
 from breakers.common.validation import number, whole
 from breakers.limits.slots import Slots
 
@@ -111,4 +111,4 @@ class AdaptiveLimit(Slots):
         self.__exit__(kind, error, trace)
 
 
-_entered = Entered("breakers_limits")
+_entered = ContextStack("breakers_limits")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from breakers.common.counter import Tally
+from breakers.common.counter import Counter
 from breakers.common.forking import renew_after_fork
 from breakers.common.validation import number
 
@@ -29,7 +29,7 @@ class RetryBudget:
     def _after_fork(self) -> None:
         self._tokens = self.burst
         self._lock = threading.Lock()
-        self._calls = Tally()
+        self._calls = Counter()
         self.deposit = self._calls.add
         """A call has begun."""
 

@@ -31,7 +31,7 @@ CONTENT_JSON: Final = "application/json"
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_BREAKERS: Final = 1000
 MAX_TRANSITIONS: Final = 64
-MAX_UNWATCHED: Final = 32
+MAX_OVER_CAPACITY: Final = 32
 
 Name = Annotated[
     str, Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$", description="A name.")
@@ -179,7 +179,7 @@ class Desired(Struct, tag_field="type", tag="desired"):
     policies: list[PolicyItem] = []
     interval_s: Annotated[float, Meta(gt=0, le=86_400)] = 1.0
     server_time: Annotated[float, Meta(ge=0, le=1e11)] = 0.0
-    unwatched: Annotated[list[Name], Meta(max_length=MAX_UNWATCHED)] = []
+    over_capacity: Annotated[list[Name], Meta(max_length=MAX_OVER_CAPACITY)] = []
 
 
 class AckItem(Struct, frozen=True, omit_defaults=True):

@@ -4,11 +4,11 @@ from functools import cache
 
 from django.conf import settings
 
-from dashboard.bus.interface import Bus, Entry, Log, Subscription
+from dashboard.bus.interface import Bus, Log, LogEntry, Subscription
 from dashboard.bus.memory import MemoryBus
 from dashboard.bus.redis.bus import RedisBus
 
-__all__ = ["Bus", "Entry", "Log", "Subscription", "bus"]
+__all__ = ["Bus", "Log", "LogEntry", "Subscription", "bus"]
 
 
 @cache

@@ -10,9 +10,9 @@ from typing import Final, cast
 import msgspec
 
 from breakers.protocol import messages as wire
-from dashboard.bus.ingest_structs import lean_report
+from dashboard.bus.ingest_structs import ingest_report
 
-_Report = lean_report(checked=False)
+_Report = ingest_report(checked=False)
 _one: Final = msgspec.msgpack.Decoder(_Report | wire.Ack).decode
 _many: Final = msgspec.msgpack.Decoder(GenericAlias(list, (_Report | wire.Ack,))).decode
 

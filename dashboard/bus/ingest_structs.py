@@ -31,7 +31,7 @@ def buckets_of(histogram: wire.Histogram | Sketch) -> Packed | Mapping[int, int]
     return histogram.packed if isinstance(histogram, Sketch) else histogram.buckets
 
 
-def lean_report(*, checked: bool) -> Any:
+def ingest_report(*, checked: bool) -> Any:
     """A subclass of `wire.Report` with such sketches. Decoding one checks types; if `checked`,
     bounds, lengths and patterns too, but for the pattern of a breaker's own texts: to match each
     costs more than to decode all of a report."""

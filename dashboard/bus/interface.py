@@ -23,7 +23,7 @@ def partition_of(service: str) -> int:
     return zlib.crc32(service.encode()) % PARTITIONS
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """Messages that were appended together. `position` grows within the partition; `at` is the
     Unix time at which the log took them, on the log's own clock."""
 
@@ -61,7 +61,7 @@ class Log(Protocol):
     async def release(self, partitions: frozenset[int]) -> None:
         """Let others have these at once."""
 
-    async def read(self) -> list[Entry]:
+    async def read(self) -> list[LogEntry]:
         """The next entries of all open partitions; none after a while without any."""
 
     async def commit(self, positions: Mapping[int, tuple[int, int]]) -> None:

@@ -12,7 +12,15 @@ from itertools import islice
 from typing import Final
 
 from dashboard.bus import ingest_decoder
-from dashboard.bus.interface import ALL, PARTITIONS, Entry, Log, Shares, Subscription, partition_of
+from dashboard.bus.interface import (
+    ALL,
+    PARTITIONS,
+    Log,
+    LogEntry,
+    Shares,
+    Subscription,
+    partition_of,
+)
 from dashboard.bus.subscription import QueueSubscription
 
 _BLOCK_S: Final = 1.0
@@ -25,7 +33,7 @@ class MemoryBus:
         self._capacity = capacity
         self._topic_limit = topic_limit
         self._position = 0
-        self._log: list[deque[tuple[Entry, asyncio.Future[None]]]] = [
+        self._log: list[deque[tuple[LogEntry, asyncio.Future[None]]]] = [
             deque() for _ in range(PARTITIONS)
         ]
         self._depth = 0
@@ -43,7 +51,7 @@ class MemoryBus:
         safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         partition = partition_of(service)
         messages = [ingest_decoder.message(message)]
-        entry = Entry(partition, (self._position, 0), time.time(), messages)
+        entry = LogEntry(partition, (self._position, 0), time.time(), messages)
         self._log[partition].append((entry, safe))
         self._readable.set()
         return safe
@@ -109,7 +117,7 @@ class _MemoryLog:
     async def release(self, partitions: frozenset[int]) -> None:
         self._held -= partitions
 
-    async def read(self) -> list[Entry]:
+    async def read(self) -> list[LogEntry]:
         found = self._unread()
         if not found:
             self._bus._readable.clear()
@@ -121,8 +129,8 @@ class _MemoryLog:
             found = self._unread()
         return found
 
-    def _unread(self) -> list[Entry]:
-        found: list[Entry] = []
+    def _unread(self) -> list[LogEntry]:
+        found: list[LogEntry] = []
         for partition, read in self._read.items():
             unsafe = self._bus._log[partition]
             if len(unsafe) > read:

@@ -90,13 +90,13 @@ def forget_old_acks() -> int:
 def record_acks(acks: Sequence[tuple[str, wire.Ack]]) -> None:
     """Keep what instances answered to each override they were told of: pairs of the service that
     the answer came for and the answer. Where one instance answers twice, the last holds."""
-    told = {
+    counters = {
         (service, item.id, ack.instance): item
         for service, ack in acks
         for item in ack.items
         if item.kind == "override" and item.id
     }
-    ids = {id for _, id, _ in told}
+    ids = {id for _, id, _ in counters}
     known = set(Override.objects.filter(id__in=ids).values_list("service", "id"))
     now = timezone.now()
     rows = [
@@ -107,7 +107,7 @@ def record_acks(acks: Sequence[tuple[str, wire.Ack]]) -> None:
             reason=item.reason,
             at=now,
         )
-        for (service, id, instance), item in told.items()
+        for (service, id, instance), item in counters.items()
         if (service, id) in known
     ]
     Ack.objects.bulk_create(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dashboard.fleet.checkpoint_batch import Batch
-from dashboard.fleet.model import SeenBreaker, SeenService
+from dashboard.fleet.model import BreakerModel, ServiceModel
 
 
 class Waiting:
     """Adds up what waits: into the breaker's ring, and into the batch it was counted for."""
 
     def __init__(self) -> None:
-        self._by_partition: dict[int, list[tuple[SeenService, SeenBreaker]]] = {}
+        self._by_partition: dict[int, list[tuple[ServiceModel, BreakerModel]]] = {}
 
     def begin(
-        self, service: SeenService, breaker: SeenBreaker, batch: Batch, second: int, bucket: int
+        self, service: ServiceModel, breaker: BreakerModel, batch: Batch, second: int, bucket: int
     ) -> None:
         """Let a breaker's counts wait from now on for this batch, second and bucket."""
         pending = breaker.pending
@@ -41,13 +41,13 @@ class Waiting:
             self._by_partition.pop(partition, None)
 
 
-def _add_up(service: SeenService, breaker: SeenBreaker) -> None:
+def _add_up(service: ServiceModel, breaker: BreakerModel) -> None:
     pending = breaker.pending
     if not pending.counts or pending.batch is None:
         return
     counts, buckets, sum_s = pending.take()
     if buckets or any(counts):
-        breaker.ring.add(pending.second, counts, buckets, sum_s)
+        breaker.recent.add(pending.second, counts, buckets, sum_s)
         breaker.figures = None
         key = (service.name, breaker.name, pending.bucket)
         pending.batch.count(key, counts, buckets, sum_s)

@@ -13,14 +13,14 @@ from dashboard.fleet.aggregation import LIMIT
 from dashboard.fleet.aggregation_queue import Waiting
 from dashboard.fleet.checkpoint_batch import BUCKET_S, Batch
 from dashboard.fleet.membership import breaker_of, change, enter, instance_of
-from dashboard.fleet.model import Life, SeenBreaker, SeenInstance, SeenService
+from dashboard.fleet.model import BreakerModel, Incarnation, InstanceModel, ServiceModel
 from dashboard.fleet.outages import TROUBLE
 from dashboard.fleet.sequence_gaps import take
 
 _LIVE_AGE_S: Final = 10.0
 
 
-def fold_ack(service: SeenService, ack: wire.Ack) -> None:
+def apply_ack(service: ServiceModel, ack: wire.Ack) -> None:
     """Take in what became of a desired state at an instance."""
     instance = service.instances.get(ack.instance)
     for item in ack.items:
@@ -33,7 +33,7 @@ def fold_ack(service: SeenService, ack: wire.Ack) -> None:
         service.dirty_breakers |= instance.breakers.keys()
 
 
-class Folding:
+class ReportApplier:
     """Reports of any service; `interval_s` is how often instances report at most."""
 
     def __init__(self, waiting: Waiting, interval_s: float) -> None:
@@ -41,12 +41,12 @@ class Folding:
         self._waiting = waiting
         self._interval_s = interval_s
 
-    def fold(self, service: SeenService, report: wire.Report, at: float, batch: Batch) -> None:
+    def fold(self, service: ServiceModel, report: wire.Report, at: float, batch: Batch) -> None:
         """Take in one report that came at Unix time `at`; what must be stored goes to `batch`, at
         the latest when what waits for it is added up."""
-        life = (report.instance.id, report.boot)
-        highest = service.cursors.get(life, 0)
-        is_new = self._is_new(service, life, report.seq, batch)
+        incarnation = (report.instance.id, report.boot)
+        highest = service.cursors.get(incarnation, 0)
+        is_new = self._is_new(service, incarnation, report.seq, batch)
         if report.seq < highest:
             # It was overtaken: a later report has told how things are.
             if is_new:
@@ -55,34 +55,36 @@ class Folding:
         instance = instance_of(service, report, at, self._interval_s)
         if instance is None:
             # The gate let it through and it will be called safe: it counts, but is not shown.
-            service.turned_away.instance(report.instance.id, at)
+            service.over_capacity.instance(report.instance.id, at)
             if is_new:
                 self._overtaken(service, report, at, batch)
             return
         if not highest:
-            instance.unwatched.clear()  # another life may have other breakers
+            instance.over_capacity.clear()  # another life may have other breakers
         if report.age_s > _LIVE_AGE_S or report.interval_s > BUCKET_S:
             self._late(service, instance, report, at, batch, is_new)
         else:
             self._live(service, instance, report, at, batch, is_new)
 
-    def _is_new(self, service: SeenService, life: Life, seq: int, batch: Batch) -> bool:
+    def _is_new(
+        self, service: ServiceModel, incarnation: Incarnation, seq: int, batch: Batch
+    ) -> bool:
         """Whether a report has not been counted yet; from now on it has."""
-        highest, before = service.cursors.get(life, 0), service.gaps.get(life, ())
+        highest, before = service.cursors.get(incarnation, 0), service.gaps.get(incarnation, ())
         gaps = take(highest, before, seq)
         if gaps is None:
             self.duplicates += 1
             return False
-        key = (service.name, *life)
-        service.cursors[life] = batch.cursors[key] = max(seq, highest)
+        key = (service.name, *incarnation)
+        service.cursors[incarnation] = batch.cursors[key] = max(seq, highest)
         if gaps or before:
-            service.gaps[life] = batch.gaps[key] = gaps
+            service.gaps[incarnation] = batch.gaps[key] = gaps
         return True
 
     def _live(
         self,
-        service: SeenService,
-        instance: SeenInstance,
+        service: ServiceModel,
+        instance: InstanceModel,
         report: wire.Report,
         at: float,
         batch: Batch,
@@ -133,7 +135,7 @@ class Folding:
                 over_all.moved.add(report.instance.id)
 
     def _overtaken(
-        self, service: SeenService, report: wire.Report, at: float, batch: Batch
+        self, service: ServiceModel, report: wire.Report, at: float, batch: Batch
     ) -> None:
         """Of a report that comes after later ones, or of an instance that is not shown, only what
         happened counts."""
@@ -144,8 +146,8 @@ class Folding:
 
     def _count(
         self,
-        service: SeenService,
-        over_all: SeenBreaker,
+        service: ServiceModel,
+        over_all: BreakerModel,
         report: wire.Report,
         breaker: wire.BreakerReport,
         at: float,
@@ -159,14 +161,14 @@ class Folding:
         batch.add(report, breaker, figures, at)
         if report.age_s <= _LIVE_AGE_S:
             sketch = breaker.histogram
-            over_all.ring.add(int(at - report.age_s), counts, sketch.buckets, sketch.sum_s)
+            over_all.recent.add(int(at - report.age_s), counts, sketch.buckets, sketch.sum_s)
             over_all.figures = None
         self._note_last(service, report, breaker, at)
 
     def _late(
         self,
-        service: SeenService,
-        instance: SeenInstance,
+        service: ServiceModel,
+        instance: InstanceModel,
         report: wire.Report,
         at: float,
         batch: Batch,
@@ -188,7 +190,7 @@ class Folding:
 
     def _note(
         self,
-        service: SeenService,
+        service: ServiceModel,
         report: wire.Report,
         breaker: wire.BreakerReport,
         at: float,
@@ -198,7 +200,7 @@ class Folding:
         self._note_last(service, report, breaker, at)
 
     def _note_last(
-        self, service: SeenService, report: wire.Report, breaker: wire.BreakerReport, at: float
+        self, service: ServiceModel, report: wire.Report, breaker: wire.BreakerReport, at: float
     ) -> None:
         for each in breaker.transitions:
             when = at - report.age_s - each.ago_s

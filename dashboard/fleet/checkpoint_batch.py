@@ -45,7 +45,7 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenTransition:
+class ReportedTransition:
     """A transition as an instance reported it; `at` is Unix time on the server's clock."""
 
     service: str
@@ -73,7 +73,7 @@ class Batch:
 
     deltas: dict[tuple[str, str, int], Delta] = field(default_factory=dict)
     spans: dict[tuple[str, str, Span], Delta] = field(default_factory=dict)
-    transitions: list[SeenTransition] = field(default_factory=list)
+    transitions: list[ReportedTransition] = field(default_factory=list)
     cursors: dict[CursorKey, int] = field(default_factory=dict)
     gaps: dict[CursorKey, Gaps] = field(default_factory=dict)
     declared: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class Batch:
         """Keep what one breaker of a report says besides counts."""
         for each in breaker.transitions:
             self.transitions.append(
-                SeenTransition(
+                ReportedTransition(
                     service=report.service,
                     breaker=breaker.name,
                     instance=report.instance.id,

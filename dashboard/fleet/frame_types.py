@@ -33,7 +33,7 @@ class InstanceView(TypedDict):
     seen_at: float
     stale: bool
     revision: int
-    unwatched: NotRequired[list[str]]
+    over_capacity: NotRequired[list[str]]
 
 
 class BreakerAtInstance(TypedDict):
@@ -139,7 +139,7 @@ class Removed(TypedDict):
     instances: list[str]
 
 
-class TurnedAwayView(TypedDict):
+class OverCapacityView(TypedDict):
     """How many instances and breakers found no room during the last minute (up to 1,000 each)."""
 
     instances: int
@@ -158,4 +158,4 @@ class Frame(TypedDict):
     breakers: list[BreakerView]
     instances: list[InstanceView]
     removed: Removed
-    turned_away: TurnedAwayView
+    over_capacity: OverCapacityView

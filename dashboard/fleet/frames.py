@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dashboard.fleet.frame_types import BreakerView, Frame, OverrideInfo
-from dashboard.fleet.model import SeenService
+from dashboard.fleet.model import ServiceModel
 from dashboard.fleet.view_builders import breaker_view, instance_view
 
 _TURNED_AWAY_S: Final = 60.0
@@ -15,13 +15,13 @@ Overrides = Mapping[tuple[str, str], OverrideInfo]
 
 
 def framed(
-    service: SeenService, at: float, interval_s: float, overrides: Overrides, full: bool
+    service: ServiceModel, at: float, interval_s: float, overrides: Overrides, full: bool
 ) -> Frame:
     """The service's next frame. What it tells is not dirty any more."""
     known = service.known_breakers()
     breakers = known if full else service.dirty_breakers & known
     instances = service.instances.keys() if full else service.dirty_instances
-    turned = service.turned_away.since(at - _TURNED_AWAY_S)
+    turned = service.over_capacity.since(at - _TURNED_AWAY_S)
     service.seq += 1
     frame: Frame = {
         "type": "frame",
@@ -40,7 +40,7 @@ def framed(
             "breakers": sorted(service.removed_breakers),
             "instances": sorted(service.removed_instances),
         },
-        "turned_away": {"instances": turned[0], "breakers": turned[1]},
+        "over_capacity": {"instances": turned[0], "breakers": turned[1]},
     }
     service.dirty_breakers = set()
     service.dirty_instances = set()
@@ -50,12 +50,12 @@ def framed(
 
 
 def _view(
-    service: SeenService, name: str, at: float, overrides: Overrides, full: bool
+    service: ServiceModel, name: str, at: float, overrides: Overrides, full: bool
 ) -> BreakerView:
     breaker = service.breakers[name]
-    told = breaker.instances if full else breaker.changed
+    counters = breaker.instances if full else breaker.changed
     whole = full or not breaker.is_told
-    view = breaker_view(service, breaker, at, overrides.get((service.name, name)), told, whole)
+    view = breaker_view(service, breaker, at, overrides.get((service.name, name)), counters, whole)
     breaker.changed = set()
     breaker.is_told = True
     return view

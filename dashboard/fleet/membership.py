@@ -6,15 +6,15 @@ from __future__ import annotations
 from typing import Final
 
 from breakers.protocol import messages as wire
-from dashboard.fleet.model import SeenAt, SeenBreaker, SeenInstance, SeenService
+from dashboard.fleet.model import BreakerModel, InstanceBreaker, InstanceModel, ServiceModel
 
 MAX_BREAKERS: Final = 1000
 MAX_INSTANCES: Final = 5000
 
 
 def instance_of(
-    service: SeenService, report: wire.Report, at: float, interval_s: float
-) -> SeenInstance | None:
+    service: ServiceModel, report: wire.Report, at: float, interval_s: float
+) -> InstanceModel | None:
     """The instance that reports; None where there is no room for another. It reports each
     `interval_s` at most."""
     id = report.instance.id
@@ -22,7 +22,7 @@ def instance_of(
     if instance is None:
         if len(service.instances) >= MAX_INSTANCES:
             return None
-        instance = service.instances[id] = SeenInstance(report, at)
+        instance = service.instances[id] = InstanceModel(report, at)
         service.removed_instances.discard(id)
         service.dirty_instances.add(id)
     if instance.stale:
@@ -38,38 +38,43 @@ def instance_of(
     return instance
 
 
-def breaker_of(service: SeenService, name: str, at: float) -> SeenBreaker | None:
+def breaker_of(service: ServiceModel, name: str, at: float) -> BreakerModel | None:
     """The breaker over all instances; None where there is no room for another."""
     breaker = service.breakers.get(name)
     if breaker is None:
         if len(service.breakers) >= MAX_BREAKERS:
-            service.turned_away.breaker(name, at)
+            service.over_capacity.breaker(name, at)
             return None
-        breaker = service.breakers[name] = SeenBreaker(name)
+        breaker = service.breakers[name] = BreakerModel(name)
     return breaker
 
 
-def enter(service: SeenService, instance: SeenInstance, name: str, at: float) -> SeenAt | None:
+def enter(
+    service: ServiceModel, instance: InstanceModel, name: str, at: float
+) -> InstanceBreaker | None:
     """A breaker that an instance reports for the first time."""
     breaker = breaker_of(service, name, at)
     if breaker is None:
-        if name not in instance.unwatched and len(instance.unwatched) < wire.MAX_UNWATCHED:
-            instance.unwatched.add(name)
+        if (
+            name not in instance.over_capacity
+            and len(instance.over_capacity) < wire.MAX_OVER_CAPACITY
+        ):
+            instance.over_capacity.add(name)
             service.dirty_instances.add(instance.info.id)
         return None
-    if name in instance.unwatched:
-        instance.unwatched.remove(name)
+    if name in instance.over_capacity:
+        instance.over_capacity.remove(name)
         service.dirty_instances.add(instance.info.id)
-    seen = instance.breakers[name] = breaker.instances[instance.info.id] = SeenAt(breaker)
+    seen = instance.breakers[name] = breaker.instances[instance.info.id] = InstanceBreaker(breaker)
     breaker.count(seen.shown, 1)
     service.removed_breakers.discard(name)
     return seen
 
 
 def change(
-    service: SeenService,
+    service: ServiceModel,
     id: str,
-    seen: SeenAt,
+    seen: InstanceBreaker,
     breaker: wire.BreakerReport,
     ended: float,
 ) -> None:
@@ -84,7 +89,7 @@ def change(
     service.dirty_breakers.add(over_all.name)
 
 
-def set_stale(service: SeenService, id: str, instance: SeenInstance, is_stale: bool) -> None:
+def set_stale(service: ServiceModel, id: str, instance: InstanceModel, is_stale: bool) -> None:
     """An instance has fallen silent, or is heard again."""
     instance.stale = is_stale
     service.dirty_instances.add(id)
@@ -96,7 +101,7 @@ def set_stale(service: SeenService, id: str, instance: SeenInstance, is_stale: b
         seen.breaker.changed.add(id)
 
 
-def forget(service: SeenService, id: str) -> None:
+def forget(service: ServiceModel, id: str) -> None:
     """An instance is gone, and with the last one that has it a breaker."""
     gone = service.instances.pop(id)
     service.removed_instances.add(id)

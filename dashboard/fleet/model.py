@@ -8,18 +8,18 @@ from breakers.protocol import messages as wire
 from dashboard.fleet.aggregation import Pending
 from dashboard.fleet.frame_types import Figures, LastTransition, Minute
 from dashboard.fleet.outages import Outages
-from dashboard.fleet.recent_window import Ring
+from dashboard.fleet.recent_window import RecentWindow
 from dashboard.fleet.sequence_gaps import Gaps
 
 STALE: Final = "stale"
 
 
-class SeenAt:
+class InstanceBreaker:
     """A breaker as one instance last reported it."""
 
     __slots__ = ("breaker", "cause", "in_flight", "since_at", "stale", "state", "would_be_open")
 
-    def __init__(self, breaker: SeenBreaker) -> None:
+    def __init__(self, breaker: BreakerModel) -> None:
         self.breaker = breaker
         self.state = ""
         self.since_at = 0.0
@@ -34,7 +34,7 @@ class SeenAt:
         return STALE if self.stale else self.state
 
 
-class SeenBreaker:
+class BreakerModel:
     """A breaker over all its instances.
 
     `changed` and `moved` are the instances to tell of: those whose state changed, at once; those
@@ -42,14 +42,15 @@ class SeenBreaker:
     """
 
     __slots__ = (
-        "changed", "figures", "instances", "is_told", "moved", "name", "pending", "ring", "states",
+        "changed", "figures", "instances", "is_told", "moved", "name", "pending", "recent",
+        "states",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.ring = Ring()
+        self.recent = RecentWindow()
         self.pending = Pending()
-        self.instances: dict[str, SeenAt] = {}
+        self.instances: dict[str, InstanceBreaker] = {}
         self.states: dict[str, int] = {}
         self.changed: set[str] = set()
         self.moved: set[str] = set()
@@ -65,10 +66,10 @@ class SeenBreaker:
             self.states.pop(shown, None)
 
 
-class SeenInstance:
+class InstanceModel:
     """An instance as it last reported."""
 
-    __slots__ = ("breakers", "info", "interval_s", "revision", "seen_at", "stale", "unwatched")
+    __slots__ = ("breakers", "info", "interval_s", "over_capacity", "revision", "seen_at", "stale")
 
     def __init__(self, report: wire.Report, at: float) -> None:
         self.info = report.instance
@@ -76,16 +77,16 @@ class SeenInstance:
         self.interval_s = report.interval_s
         self.revision = report.revision
         self.stale = False
-        self.breakers: dict[str, SeenAt] = {}
+        self.breakers: dict[str, InstanceBreaker] = {}
         # Breakers of it that found no room, the first few.
-        self.unwatched: set[str] = set()
+        self.over_capacity: set[str] = set()
 
 
 # An instance, and the boot of it.
-Life = tuple[str, str]
+Incarnation = tuple[str, str]
 
 
-class SeenService:
+class ServiceModel:
     """A service: its instances, its breakers, and what has changed since a frame.
 
     `heard_of` are instances that have reported and are otherwise the same: when is told with the
@@ -93,19 +94,32 @@ class SeenService:
     """
 
     __slots__ = (
-        "breakers", "cursors", "dirty_breakers", "dirty_instances", "gaps", "heard_of", "instances",
-        "last", "name", "outages", "partition", "refused", "removed_breakers", "removed_instances",
-        "seq", "turned_away",
+        "breakers",
+        "cursors",
+        "dirty_breakers",
+        "dirty_instances",
+        "gaps",
+        "heard_of",
+        "instances",
+        "last",
+        "name",
+        "outages",
+        "over_capacity",
+        "partition",
+        "refused",
+        "removed_breakers",
+        "removed_instances",
+        "seq",
     )  # fmt: skip
 
     def __init__(self, name: str, partition: int = 0) -> None:
         self.name = name
         self.partition = partition
         self.seq = 0
-        self.cursors: dict[Life, int] = {}
-        self.gaps: dict[Life, Gaps] = {}
-        self.instances: dict[str, SeenInstance] = {}
-        self.breakers: dict[str, SeenBreaker] = {}
+        self.cursors: dict[Incarnation, int] = {}
+        self.gaps: dict[Incarnation, Gaps] = {}
+        self.instances: dict[str, InstanceModel] = {}
+        self.breakers: dict[str, BreakerModel] = {}
         self.last: dict[str, LastTransition] = {}
         self.outages = Outages(name)
         self.refused: dict[tuple[str, str], str] = {}
@@ -114,7 +128,7 @@ class SeenService:
         self.heard_of: set[str] = set()
         self.removed_breakers: set[str] = set()
         self.removed_instances: set[str] = set()
-        self.turned_away = TurnedAway()
+        self.over_capacity = OverCapacity()
 
     def state_at(self, instance: str, breaker: str) -> str | None:
         """The state that an instance last reported of a breaker; None if it did not."""
@@ -127,7 +141,7 @@ class SeenService:
         return {name for name, each in self.breakers.items() if each.instances}
 
 
-class TurnedAway:
+class OverCapacity:
     """Instances and breakers that found no room, of late."""
 
     _LIMIT: Final = 1000

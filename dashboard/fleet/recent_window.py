@@ -27,7 +27,7 @@ class _Second:
         self.latencies = Histogram()
 
 
-class Ring:
+class RecentWindow:
     """Sixty seconds of counts and latencies; older ones are forgotten as time goes on.
 
     Counts are in the order of `OUTCOMES`.

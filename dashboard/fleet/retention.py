@@ -10,22 +10,22 @@ from collections.abc import Iterable
 from typing import Final
 
 from dashboard.fleet.checkpoint_batch import CursorKey
-from dashboard.fleet.model import SeenService
+from dashboard.fleet.model import ServiceModel
 
 _LAST_KEPT_S: Final = 86_400.0
 
 
-def lives(services: Iterable[SeenService]) -> set[CursorKey]:
+def incarnations(services: Iterable[ServiceModel]) -> set[CursorKey]:
     """Every life whose reports are numbered."""
-    return {(each.name, *life) for each in services for life in each.cursors}
+    return {(each.name, *incarnation) for each in services for incarnation in each.cursors}
 
 
-def reported(services: Iterable[SeenService]) -> dict[str, list[str]]:
+def reported(services: Iterable[ServiceModel]) -> dict[str, list[str]]:
     """The breakers that some instance of each service reports."""
     return {each.name: sorted(each.known_breakers()) for each in services}
 
 
-def forget(services: dict[str, SeenService], gone: Iterable[CursorKey], at: float) -> None:
+def forget(services: dict[str, ServiceModel], gone: Iterable[CursorKey], at: float) -> None:
     """Forget these lives, the last transitions of breakers that nobody has reported for a day, and
     services of which nothing is left."""
     for name, instance, boot in gone:

@@ -96,7 +96,7 @@ def put_aside(service: str, body: str, error: str) -> None:
     DeadLetter.objects.filter(pk__in=list(beyond)).delete()
 
 
-def forget_old_lives() -> int:
+def forget_old_incarnations() -> int:
     """Drop the cursors of processes that have been silent for a week, with their gaps."""
     return sweep(Cursor.objects.filter(at__lt=timezone.now() - _LIVES_KEPT_FOR))
 

@@ -13,12 +13,12 @@ from typing import Final
 from breakers.protocol import messages as wire
 from dashboard.bus.interface import ALL, partition_of
 from dashboard.fleet.aggregation_queue import Waiting
-from dashboard.fleet.applying_reports import Folding, fold_ack
+from dashboard.fleet.applying_reports import ReportApplier, apply_ack
 from dashboard.fleet.checkpoint_batch import Batch, CursorKey
 from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
 from dashboard.fleet.frames import framed
 from dashboard.fleet.membership import forget, set_stale
-from dashboard.fleet.model import SeenService
+from dashboard.fleet.model import ServiceModel
 from dashboard.fleet.outages import OutageRow
 from dashboard.fleet.sequence_gaps import Gaps
 
@@ -30,19 +30,19 @@ class FleetState:
     """Folds agents' messages in, and tells what changed. One thread at a time."""
 
     def __init__(self, interval_s: float = 1.0, stale_after: int = 3) -> None:
-        self.services: dict[str, SeenService] = {}
+        self.services: dict[str, ServiceModel] = {}
         self._interval_s = interval_s
         self._stale_after = stale_after
         self.silent_after_s = stale_after * interval_s
         self._overrides: dict[tuple[str, str], OverrideInfo] = {}
         self._waiting = Waiting()
-        self._folding = Folding(self._waiting, interval_s)
+        self._applier = ReportApplier(self._waiting, interval_s)
         self._second = 0
 
     @property
     def duplicates(self) -> int:
         """How many reports came again that had been counted."""
-        return self._folding.duplicates
+        return self._applier.duplicates
 
     # -- Before the first report -----------------------------------------------------------------
 
@@ -75,7 +75,7 @@ class FleetState:
         }
         self._waiting.forget(partitions)
 
-    def watched(self, partitions: frozenset[int]) -> list[SeenService]:
+    def watched(self, partitions: frozenset[int]) -> list[ServiceModel]:
         """The services of these partitions."""
         return [each for each in self.services.values() if each.partition in partitions]
 
@@ -98,14 +98,14 @@ class FleetState:
         """Take one message in that came at Unix time `at`; what must be stored goes to `batch`,
         at the latest when that is flushed."""
         if isinstance(message, wire.Ack):
-            fold_ack(self._service(message.service), message)
+            apply_ack(self._service(message.service), message)
         else:
-            self._folding.fold(self._service(message.service), message, at, batch)
+            self._applier.fold(self._service(message.service), message, at, batch)
 
-    def _service(self, name: str) -> SeenService:
+    def _service(self, name: str) -> ServiceModel:
         service = self.services.get(name)
         if service is None:
-            service = self.services[name] = SeenService(name, partition_of(name))
+            service = self.services[name] = ServiceModel(name, partition_of(name))
             # It may have been watched before, and forgotten.
             service.seq = self._second * _FRAMES_A_SECOND
         return service
@@ -141,14 +141,14 @@ class FleetState:
             service.dirty_instances |= service.heard_of & service.instances.keys()
             service.heard_of = set()
             for name, breaker in list(service.breakers.items()):
-                if not breaker.instances and breaker.ring.is_idle(second):
+                if not breaker.instances and breaker.recent.is_idle(second):
                     # Only who is not shown has told of it, a while ago.
                     del service.breakers[name]
                 elif breaker.moved:
                     breaker.changed |= breaker.moved
                     breaker.moved = set()
                     service.dirty_breakers.add(name)
-                elif not breaker.ring.is_idle(second):
+                elif not breaker.recent.is_idle(second):
                     service.dirty_breakers.add(name)
 
     def flush(self, batch: Batch) -> None:

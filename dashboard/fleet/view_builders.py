@@ -15,7 +15,7 @@ from dashboard.fleet.frame_types import (
     OverrideView,
     Tail,
 )
-from dashboard.fleet.model import STALE, SeenAt, SeenBreaker, SeenInstance, SeenService
+from dashboard.fleet.model import STALE, BreakerModel, InstanceBreaker, InstanceModel, ServiceModel
 from dashboard.fleet.recent_window import error_pct
 
 # A report may come some seconds after what it tells of; full frames mend what comes later.
@@ -26,8 +26,8 @@ SEVERITY = ("open", "forced_open", "half_open", "metrics_only", "forced_closed",
 
 
 def breaker_view(
-    service: SeenService,
-    breaker: SeenBreaker,
+    service: ServiceModel,
+    breaker: BreakerModel,
     at: float,
     override: OverrideInfo | None,
     instances: Iterable[str],
@@ -61,15 +61,15 @@ def tail_of(minute: Minute) -> Tail:
     return {"tail": minute["spark"][-TAIL:], "tail_err": minute["spark_err"][-TAIL:]}
 
 
-def _figures(breaker: SeenBreaker, second: int) -> tuple[Figures, Minute]:
+def _figures(breaker: BreakerModel, second: int) -> tuple[Figures, Minute]:
     """The figures of the last whole seconds; they change with the seconds, not with each frame."""
     if breaker.figures is not None and breaker.figures[0] == second:
         return breaker.figures[1:]
-    ring = breaker.ring
-    counts, latencies = ring.recent(second)
-    spark, spark_err = ring.spark(second)
+    recent = breaker.recent
+    counts, latencies = recent.recent(second)
+    spark, spark_err = recent.spark(second)
     figures: Figures = {
-        "rate": round(ring.rate(second), 1),
+        "rate": round(recent.rate(second), 1),
         "error_pct": error_pct(counts),
         "p50_ms": _ms(latencies.quantile(0.5)),
         "p95_ms": _ms(latencies.quantile(0.95)),
@@ -81,7 +81,7 @@ def _figures(breaker: SeenBreaker, second: int) -> tuple[Figures, Minute]:
     return figures, minute
 
 
-def override_view(service: SeenService, name: str, info: OverrideInfo) -> OverrideView:
+def override_view(service: ServiceModel, name: str, info: OverrideInfo) -> OverrideView:
     """How far an override has got. An instance has applied it when it has taken over that
     revision or a later one and reports the very state: what it does, not only what it says."""
     meant = {
@@ -114,7 +114,7 @@ def override_view(service: SeenService, name: str, info: OverrideInfo) -> Overri
     }
 
 
-def at_instance(id: str, seen: SeenAt) -> BreakerAtInstance:
+def at_instance(id: str, seen: InstanceBreaker) -> BreakerAtInstance:
     """A breaker as one instance last reported it."""
     return {
         "id": id,
@@ -127,7 +127,7 @@ def at_instance(id: str, seen: SeenAt) -> BreakerAtInstance:
     }
 
 
-def instance_view(instance: SeenInstance) -> InstanceView:
+def instance_view(instance: InstanceModel) -> InstanceView:
     """An instance as it last reported."""
     info = instance.info
     view: InstanceView = {
@@ -140,8 +140,8 @@ def instance_view(instance: SeenInstance) -> InstanceView:
         "stale": instance.stale,
         "revision": instance.revision,
     }
-    if instance.unwatched:
-        view["unwatched"] = sorted(instance.unwatched)
+    if instance.over_capacity:
+        view["over_capacity"] = sorted(instance.over_capacity)
     return view
 
 

@@ -281,8 +281,8 @@ class FleetWorker:
         """Forget what the database has forgotten, and tell it which breakers are still there."""
         watched = self.state.watched(self._shown())
         # What is not stored yet is not forgotten.
-        lives = retention.lives(watched) - self.checkpoints.unsaved()
+        incarnations = retention.incarnations(watched) - self.checkpoints.unsaved()
         store = database_sync_to_async(self._store.still_reported)
         stored = await store(retention.reported(watched))
-        gone = lives - set(stored) - self.checkpoints.unsaved()
+        gone = incarnations - set(stored) - self.checkpoints.unsaved()
         retention.forget(self.state.services, gone, self._wall())

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from breakers.circuit.histogram import Histogram
 from breakers.circuit.records import OUTCOMES
-from dashboard.fleet.checkpoint_batch import Batch, Delta, SeenTransition
+from dashboard.fleet.checkpoint_batch import Batch, Delta, ReportedTransition
 from dashboard.history import outages, partitions, upserts
 from dashboard.history.levels import LEVELS, TRANSITIONS, finest_for, homes
 from dashboard.history.models import Bucket, HourRollup, MinuteRollup, Rolled, Rollup, Transition
@@ -70,7 +70,7 @@ def _row(key: _Key, delta: Delta) -> tuple[Any, ...]:
     return (*key, *counts, sketch, delta.latencies.sum_s)
 
 
-def transition_row(key: int, each: SeenTransition) -> tuple[Any, ...]:
+def transition_row(key: int, each: ReportedTransition) -> tuple[Any, ...]:
     """A transition as `merging.add_transitions` takes it."""
     return (
         each.at,
@@ -87,7 +87,7 @@ def transition_row(key: int, each: SeenTransition) -> tuple[Any, ...]:
     )
 
 
-def digest(each: SeenTransition) -> int:
+def digest(each: ReportedTransition) -> int:
     """The number by which a transition that is told twice is known."""
     parts = (each.service, each.breaker, each.instance, each.boot, str(each.id))
     digest = blake2b("\0".join(parts).encode(), digest_size=8).digest()

@@ -16,7 +16,7 @@ from django.conf import settings
 from prometheus_client import make_wsgi_app
 
 from dashboard.bus import bus
-from dashboard.fleet.snapshot.process import mirror
+from dashboard.fleet.snapshot.process import fleet_snapshot
 from dashboard.fleet.worker import FleetWorker
 from dashboard.observability import metrics as telemetry
 
@@ -41,16 +41,16 @@ def add_web_gauges() -> None:
         "Instances that have not confirmed an override yet",
         lambda: sum(
             len(view["override"]["pending"])
-            for service in mirror().services.values()
+            for service in fleet_snapshot().services.values()
             for view in service.breakers.values()
             if view["override"]
         ),
     )
-    telemetry.add_gauge("services", "Services known", lambda: len(mirror().services))
+    telemetry.add_gauge("services", "Services known", lambda: len(fleet_snapshot().services))
     telemetry.add_gauge(
         "instances",
         "Instances known",
-        lambda: sum(len(service.instances) for service in mirror().services.values()),
+        lambda: sum(len(service.instances) for service in fleet_snapshot().services.values()),
     )
 
 

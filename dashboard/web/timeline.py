@@ -17,7 +17,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from dashboard.access.roles import VIEW_AUDIT
-from dashboard.fleet.snapshot.reads import lean_snapshot
+from dashboard.fleet.snapshot.reads import summary_snapshot
 from dashboard.timeline.event_text import said, window
 from dashboard.timeline.events import KINDS, Event, Wanted, events, together
 from dashboard.timeline.exports import FORMATS, MOST
@@ -99,7 +99,7 @@ class TimelineForm(forms.Form):
 def timeline(request: HttpRequest) -> HttpResponse:
     """The page with its first lines."""
     form = TimelineForm(_with_default_range(request))
-    shot = lean_snapshot()["services"]
+    shot = summary_snapshot()["services"]
     shown = _view(form, request) if form.is_valid() else _nothing()
     context = {
         "form": form,

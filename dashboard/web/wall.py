@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from dashboard.access import services as access
 from dashboard.access.models import Person
 from dashboard.fleet.models import Service
-from dashboard.fleet.snapshot.reads import lean_snapshot
+from dashboard.fleet.snapshot.reads import summary_snapshot
 
 WORST_FIRST = (
     "open",
@@ -34,7 +34,7 @@ _LARGE = 500
 def wall(request: HttpRequest) -> HttpResponse:
     """Every breaker of every service, live."""
     assert isinstance(request.user, Person)
-    shot = lean_snapshot()
+    shot = summary_snapshot()
     is_large = sum(len(service["breakers"]) for service in shot["services"]) > _LARGE
     if is_large:
         for service in shot["services"]:

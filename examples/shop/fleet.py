@@ -32,8 +32,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class FleetSize:
     """The size of the example fleet.
 
-    `rate` is requests a second, `pace` how fast the incident plays. Without `fixed_ports` every port is any free one.
-    """
+    `rate` is requests a second, `pace` how fast the incident plays. Without `fixed_ports` every
+    port is any free one."""
 
     profile_apis: int = 4
     webs: int = 2

@@ -103,9 +103,9 @@ class Supervisor:
         """End every process: asked first, killed if it does not listen. The load goes first, so
         that the others have nothing left to answer."""
         self._ending = True
-        lives = list(zip(self.processes, self._keepers, strict=True))
-        await _end([life for life in lives if life[0].kind == "load"])
-        await _end([life for life in lives if life[0].kind != "load"])
+        incarnations = list(zip(self.processes, self._keepers, strict=True))
+        await _end([incarnation for incarnation in incarnations if incarnation[0].kind == "load"])
+        await _end([incarnation for incarnation in incarnations if incarnation[0].kind != "load"])
         for process in self.processes:
             process.listening.close()
 
@@ -161,13 +161,13 @@ def environment(kind: str, name: str, state: Path, ours: Mapping[str, str]) -> d
     return env
 
 
-async def _end(lives: list[tuple[Process, asyncio.Task[None]]]) -> None:
+async def _end(incarnations: list[tuple[Process, asyncio.Task[None]]]) -> None:
     """End some processes and the tasks that keep them."""
-    for process, _ in lives:
+    for process, _ in incarnations:
         _signal(process.child, signal.SIGTERM)
-    if lives:
-        await asyncio.wait([keeper for _, keeper in lives], timeout=_END_S)
-    for process, keeper in lives:
+    if incarnations:
+        await asyncio.wait([keeper for _, keeper in incarnations], timeout=_END_S)
+    for process, keeper in incarnations:
         _signal(process.child, signal.SIGKILL)
         keeper.cancel()
 

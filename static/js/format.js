@@ -77,7 +77,7 @@ export function byName(a, b) {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
-/** What a service had no room for; empty where it had. @param {{breakers: number, instances: number}} turnedAway */
+/** What a service had no room for; empty where it had. @param {{breakers: number, instances: number}} overCapacity */
 export function noRoom({ breakers, instances }) {
   const said = [];
   if (breakers) said.push(`${breakers} breaker${breakers === 1 ? "" : "s"}`);

@@ -56,8 +56,8 @@ function render() {
 
 /** What there is no room for, and the first of its names. @param {InstanceView[]} instances */
 function showFull(instances) {
-  const turned = store.turnedAway.get(service) ?? { breakers: 0, instances: 0 };
-  const names = [...new Set(instances.flatMap((each) => each.unwatched ?? []))].sort();
+  const turned = store.overCapacity.get(service) ?? { breakers: 0, instances: 0 };
+  const names = [...new Set(instances.flatMap((each) => each.over_capacity ?? []))].sort();
   const full = noRoom({ ...turned, breakers: Math.max(turned.breakers, names.length) });
   const some = names.slice(0, NAMED).join(", ") + (names.length > NAMED ? ", …" : "");
   const limits = `A service has at most 1,000 breakers and 5,000 instances.${some && ` Not watched: ${some}`}`;

@@ -29,7 +29,7 @@ export class Store extends EventTarget {
     /** @type {Map<string, {zones: string[], versions: string[], stale: number, total: number}>} */
     this.known = new Map();
     /** What each service had no room for. @type {Map<string, {breakers: number, instances: number}>} */
-    this.turnedAway = new Map();
+    this.overCapacity = new Map();
     /** Server's clock minus ours, in seconds. */
     this.skew = 0;
   }
@@ -61,12 +61,12 @@ export class Store extends EventTarget {
     this.breakers = new Map();
     this.known.clear();
     this.services = new Map();
-    this.turnedAway.clear();
+    this.overCapacity.clear();
     if (snapshot.now || snapshot.at) this.skew = (snapshot.now || snapshot.at) - Date.now() / 1000;
     const second = Math.floor(snapshot.at);
     for (const service of snapshot.services) {
       this.services.set(service.name, new Map(service.instances.map((i) => [i.id, i])));
-      this.turnedAway.set(service.name, service.turned_away);
+      this.overCapacity.set(service.name, service.over_capacity);
       for (const each of service.breakers) {
         each.service = service.name;
         each.second = second;
@@ -82,7 +82,7 @@ export class Store extends EventTarget {
   lay(frame) {
     this.skew = frame.at - Date.now() / 1000;
     const changed = new Set();
-    this.turnedAway.set(frame.service, frame.turned_away);
+    this.overCapacity.set(frame.service, frame.over_capacity);
     this.#layInstances(frame);
     if (frame.full) {
       const kept = new Set(frame.breakers.map((each) => each.name));
@@ -115,7 +115,7 @@ export class Store extends EventTarget {
     }
     if (frame.full && !frame.breakers.length && !frame.instances.length) {
       // Nobody is left: it is in history, but no longer a service of the fleet.
-      for (const each of [this.services, this.known, this.turnedAway]) each.delete(frame.service);
+      for (const each of [this.services, this.known, this.overCapacity]) each.delete(frame.service);
     }
     this.#tell(changed);
   }

@@ -3,7 +3,7 @@
  * only a full frame has is not there on the wall.
  *
  * @typedef {{id: string, host: string, pid: number, version: string, zone: string,
- *   seen_at: number, stale: boolean, revision: number, unwatched?: string[]}} InstanceView
+ *   seen_at: number, stale: boolean, revision: number, over_capacity?: string[]}} InstanceView
  * @typedef {{id: string, state: string, since_at: number, cause: string, in_flight: number,
  *   would_be_open: boolean, stale: boolean}} BreakerAtInstance
  * @typedef {{at: number, before: string, after: string, cause: string, instance: string}} Last
@@ -21,9 +21,9 @@
  * @typedef {{type: "frame", service: string, seq: number, at: number, full: boolean,
  *   interval_s: number, breakers: BreakerView[], instances: InstanceView[],
  *   removed: {breakers: string[], instances: string[]},
- *   turned_away: {breakers: number, instances: number}}} Frame
+ *   over_capacity: {breakers: number, instances: number}}} Frame
  * @typedef {{name: string, seq: number, interval_s: number, instances: InstanceView[],
- *   breakers: BreakerView[], turned_away: {breakers: number, instances: number}}} ServiceView
+ *   breakers: BreakerView[], over_capacity: {breakers: number, instances: number}}} ServiceView
  * @typedef {{type: "snapshot", at: number, now: number, services: ServiceView[]}} Snapshot
  * @typedef {{zones: string[], versions: string[], stale: number, total: number}} Facts
  * @typedef {{key: string, view: BreakerView, service: string, name: string, text: string}} Entry

@@ -78,7 +78,7 @@ class Heading {
       const { total, stale } = store.facts(group.service);
       said.push(`${total} instance${total === 1 ? "" : "s"}`);
       if (stale) said.push(`${stale} stale`);
-      const turned = store.turnedAway.get(group.service);
+      const turned = store.overCapacity.get(group.service);
       full = turned ? noRoom(turned) : "";
     }
     setText(this.parts.note, said.join(" · "));

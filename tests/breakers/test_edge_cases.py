@@ -115,10 +115,10 @@ def test_backends_can_be_looked_at() -> None:
 def test_an_interrupt_of_whoever_gathers_is_raised() -> None:
     never = threading.Event()
 
-    def ring(number: int, frame: FrameType | None) -> None:
+    def recent(number: int, frame: FrameType | None) -> None:
         raise KeyError("interrupted")
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGALRM, recent)
     signal.setitimer(signal.ITIMER_REAL, 0.02)
     try:
         with pytest.raises(KeyError, match="interrupted"):

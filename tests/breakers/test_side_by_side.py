@@ -70,15 +70,15 @@ class TestHedged:
             await hedged(60.0, 3, Asked("fail", "fail", "fail"))
 
     async def test_a_failure_waits_for_those_still_running(self) -> None:
-        gate = asyncio.Event()
+        admission = asyncio.Event()
         asked: list[int] = []
 
         async def service() -> str:
             asked.append(len(asked))
             if len(asked) == 1:
-                await gate.wait()
+                await admission.wait()
                 return "first"
-            gate.set()
+            admission.set()
             raise KeyError
 
         assert await hedged(0.001, 2, service) == "first"

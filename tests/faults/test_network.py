@@ -24,7 +24,9 @@ def test_the_network_is_cut(shape: ProductionStack) -> None:
     time.sleep(2)
     shape.force("posts", "forced_closed")
     time.sleep(1)
-    assert {state for told in shape.ask() for state in told["states"]["posts"]} == {"closed"}
+    assert {state for counters in shape.ask() for state in counters["states"]["posts"]} == {
+        "closed"
+    }
     shape.proxy.open()
     shape.until_true(posts="forced_closed")
     shape.lift("posts")

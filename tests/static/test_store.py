@@ -12,7 +12,7 @@ const store = new Store();
 const told = [];
 for (const frame of JSON.parse(process.argv[1])) {
   store.lay(frame);
-  told.push([[...store.services.keys()], [...store.breakers.keys()], [...store.turnedAway.keys()]]);
+  told.push([store.services, store.breakers, store.overCapacity].map((each) => [...each.keys()]));
 }
 console.log(JSON.stringify(told));
 """
@@ -26,7 +26,7 @@ def frame(service: str, full: bool, names: list[str], removed: list[str] | None 
         "breakers": [{"name": name, "spark": [], "spark_err": []} for name in names],
         "instances": [{"id": "one", "zone": "", "version": ""}] if names else [],
         "removed": {"breakers": removed or [], "instances": ["one"] if removed else []},
-        "turned_away": {"breakers": 0, "instances": 0},
+        "over_capacity": {"breakers": 0, "instances": 0},
     }
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from channels.db import database_sync_to_async
 
 from breakers.protocol import messages as wire
-from dashboard.api.agents.capacity import Room
+from dashboard.api.agents.capacity import Capacity
 from dashboard.api.agents.error_replies import refusal
 from dashboard.bus import Bus
 from dashboard.fleet.membership import MAX_INSTANCES
@@ -27,10 +27,10 @@ Record = Callable[[Sequence[tuple[str, wire.Ack]]], None]
 class AckKeeper:
     """Passes messages on to the bus. An acknowledgement is stored first, with `record`."""
 
-    def __init__(self, inner: Bus, record: Record, room: Room) -> None:
+    def __init__(self, inner: Bus, record: Record, capacity: Capacity) -> None:
         self._inner = inner
         self._record = record
-        self._room = room
+        self._capacity = capacity
         self._waiting: list[tuple[tuple[str, wire.Ack], asyncio.Future[None]]] = []
         self._storing: asyncio.Task[None] | None = None
 
@@ -44,7 +44,7 @@ class AckKeeper:
         """
         if isinstance(message, wire.Ack):
             await self._keep(service, message)
-        elif not self._room.has_room(service, message.instance.id):
+        elif not self._capacity.has_capacity(service, message.instance.id):
             raise wire.WireError(
                 refusal(
                     "busy",

@@ -12,7 +12,7 @@ from dashboard.access.services import authenticate_token
 from dashboard.api.agents import published_schema
 from dashboard.api.agents.acknowledgements import AckKeeper
 from dashboard.api.agents.authentication import Authenticator
-from dashboard.api.agents.capacity import Room
+from dashboard.api.agents.capacity import Capacity
 from dashboard.api.agents.desired_feed import DesiredFeed
 from dashboard.api.agents.http import AgentHttp
 from dashboard.api.agents.paths import ACKS, REPORTS, SOCKET
@@ -25,16 +25,16 @@ logger = logging.getLogger("switchgear.gate")
 _HTTP: Final = (REPORTS, ACKS, *published_schema.DOCUMENTS)
 
 
-class Gate:
+class AgentApi:
     """Routes agents to their socket or to HTTP; contains every failure within its connection."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, capacity: Capacity) -> None:
         self._bus = bus()
         self._authenticator = Authenticator(authenticate_token)
         self._feed = DesiredFeed(self._bus)
-        self._inbox = AckKeeper(self._bus, record_acks, room)
-        self._room = room
-        self._http = AgentHttp(self._inbox, self._authenticator, self._feed, room)
+        self._inbox = AckKeeper(self._bus, record_acks, capacity)
+        self._capacity = capacity
+        self._http = AgentHttp(self._inbox, self._authenticator, self._feed, capacity)
         self._following: asyncio.Task[None] | None = None
 
     def takes(self, scope: Scope) -> bool:
@@ -61,7 +61,7 @@ class Gate:
                 await self._http.serve(scope, receive, send)
             else:
                 socket = AgentSocket(
-                    self._inbox, self._authenticator, self._feed, self._room, receive, send
+                    self._inbox, self._authenticator, self._feed, self._capacity, receive, send
                 )
                 await socket.serve(scope)
         except Exception:

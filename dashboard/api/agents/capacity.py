@@ -3,11 +3,11 @@
 from typing import Protocol
 
 
-class Room(Protocol):
+class Capacity(Protocol):
     """What of a service can be watched; the process's mirror knows."""
 
-    def has_room(self, service: str, instance: str) -> bool:
+    def has_capacity(self, service: str, instance: str) -> bool:
         """Whether there is room for an instance, or it has its place already."""
 
-    def unwatched(self, service: str, instance: str) -> list[str]:
+    def over_capacity(self, service: str, instance: str) -> list[str]:
         """Breakers of an instance for which there is none, the first few."""

@@ -9,7 +9,7 @@ from typing import Final
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, Codec
 from dashboard.api.agents.authentication import Authenticator, bearer
-from dashboard.api.agents.capacity import Room
+from dashboard.api.agents.capacity import Capacity
 from dashboard.api.agents.desired_feed import DesiredFeed
 from dashboard.api.agents.error_replies import RETRY_AFTER_S, STATUS, answer, refusal
 from dashboard.api.agents.message_intake import Inbox, take
@@ -32,12 +32,12 @@ class AgentHttp:
     `POST /api/v1/acks` answers with nothing."""
 
     def __init__(
-        self, inbox: Inbox, authenticator: Authenticator, feed: DesiredFeed, room: Room
+        self, inbox: Inbox, authenticator: Authenticator, feed: DesiredFeed, capacity: Capacity
     ) -> None:
         self._inbox = inbox
         self._authenticator = authenticator
         self._feed = feed
-        self._room = room
+        self._capacity = capacity
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a bad one with a JSON body that names the field."""
@@ -69,7 +69,7 @@ class AgentHttp:
             raise wire.WireError(refusal("invalid", "an acknowledgement goes to " + ACKS, "$.type"))
         await self._until_safe(service, message, data)
         desired = await self._feed.get(service)
-        desired.unwatched = self._room.unwatched(service, message.instance.id)
+        desired.over_capacity = self._capacity.over_capacity(service, message.instance.id)
         received = [(b"switchgear-received", str(message.seq).encode())]
         await _respond(send, 200, codec.encode(desired), codec.content_type, received)
 

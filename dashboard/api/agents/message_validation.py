@@ -10,11 +10,11 @@ import msgspec
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import MSGPACK
-from dashboard.bus.ingest_structs import lean_report
+from dashboard.bus.ingest_structs import ingest_report
 from dashboard.bus.sketches import are_sound
 
-_LEAN: Final = replace(
-    MSGPACK, _from_agent=msgspec.msgpack.Decoder(lean_report(checked=True) | wire.Ack)
+_INGEST: Final = replace(
+    MSGPACK, _from_agent=msgspec.msgpack.Decoder(ingest_report(checked=True) | wire.Ack)
 )
 
 
@@ -22,7 +22,7 @@ def from_agent(data: bytes) -> wire.FromAgent | None:
     """A message in MessagePack. None where something is wrong with it, or may be: the codec can
     tell."""
     try:
-        message = _LEAN.from_agent(data)
+        message = _INGEST.from_agent(data)
     except wire.WireError:
         return None
     if isinstance(message, wire.Report) and not _is_sound(message.breakers):

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, Codec
 from dashboard.api.agents.authentication import TTL_S, Authenticator, bearer
-from dashboard.api.agents.capacity import Room
+from dashboard.api.agents.capacity import Capacity
 from dashboard.api.agents.desired_feed import DesiredFeed
 from dashboard.api.agents.error_replies import CLOSE_CODES, STATUS, answer, refusal
 from dashboard.api.agents.message_intake import Inbox, take
@@ -37,14 +37,14 @@ class AgentSocket:
         inbox: Inbox,
         authenticator: Authenticator,
         feed: DesiredFeed,
-        room: Room,
+        capacity: Capacity,
         receive: Receive,
         send: Send,
     ) -> None:
         self._inbox = inbox
         self._authenticator = authenticator
         self._feed = feed
-        self._room = room
+        self._capacity = capacity
         self._receive = receive
         self._send = send
         self._wake = asyncio.Event()
@@ -138,19 +138,19 @@ class AgentSocket:
             if isinstance(message, wire.Report):
                 # Reports that are appended together become safe together: one callback for all.
                 self._last = safe
-                lives = self._unsafe.get(safe)
-                if lives is None:
-                    lives = self._unsafe[safe] = {}
+                incarnations = self._unsafe.get(safe)
+                if incarnations is None:
+                    incarnations = self._unsafe[safe] = {}
                     safe.add_done_callback(self._settle)
-                lives[message.boot] = max(message.seq, lives.get(message.boot, 0))
+                incarnations[message.boot] = max(message.seq, incarnations.get(message.boot, 0))
                 self._instance = message.instance.id
 
     def _settle(self, safe: asyncio.Future[None]) -> None:
-        lives = self._unsafe.pop(safe)
+        incarnations = self._unsafe.pop(safe)
         if safe.cancelled():
             self._is_lost = True
         else:
-            for boot, seq in lives.items():
+            for boot, seq in incarnations.items():
                 self._safe[boot] = max(seq, self._safe.get(boot, 0))
         self._wake.set()
 
@@ -195,7 +195,7 @@ class AgentSocket:
     async def _tell_desired(self) -> None:
         """The desired state at once, at each change, and now and then a look whether a change was
         missed, there is no room for a breaker, or the token has been revoked."""
-        told: tuple[int, list[str]] | None = None
+        counters: tuple[int, list[str]] | None = None
         while True:
             try:
                 if await self._authenticator.service_of(self._token) != self._service:
@@ -206,10 +206,10 @@ class AgentSocket:
                 # The agent keeps what it was told last; the next look may find the database back.
                 logger.exception("the desired state of %s cannot be read", self._service)
             else:
-                desired.unwatched = self._room.unwatched(self._service, self._instance)
-                if told != (now := (desired.revision, desired.unwatched)):
+                desired.over_capacity = self._capacity.over_capacity(self._service, self._instance)
+                if counters != (now := (desired.revision, desired.over_capacity)):
                     await self._say(desired)
-                    told = now
+                    counters = now
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TTL_S):
                     await self._changed.wait()

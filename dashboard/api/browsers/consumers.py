@@ -14,7 +14,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from dashboard.api.browsers.eager_tasks import eager
 from dashboard.api.browsers.session_watch import Grant, role_of, session_watch
 from dashboard.common.connections import GOING_AWAY, REASON, connections
-from dashboard.fleet.snapshot.process import mirror
+from dashboard.fleet.snapshot.process import fleet_snapshot
 from dashboard.observability.metrics import counters
 
 # Key of the connection's scope that holds the server's direct send function.
@@ -61,7 +61,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._connection = connections.add(self._leave)
 
     async def disconnect(self, code: int) -> None:
-        mirror().forget(self._take)
+        fleet_snapshot().forget(self._take)
         if self._is_accepted:
             counters.browsers -= 1
             connections.remove(self._connection)
@@ -85,15 +85,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         self._wanted = None if "*" in subscription.services else frozenset(subscription.services)
         self._is_summary = subscription.detail == "wall"
-        mirror().forget(self._take)
-        mirror().listen(self._take, lean=self._is_summary)
+        fleet_snapshot().forget(self._take)
+        fleet_snapshot().listen(self._take, summary=self._is_summary)
         self._snapshot_due = True
         self._start_writer()
 
     def _take(self, service: str, text: str) -> None:
         if self._wanted is not None and service not in self._wanted:
             return
-        if len(self._backlog) >= max(_BACKLOG, _BACKLOG_A_SERVICE * len(mirror().services)):
+        if len(self._backlog) >= max(_BACKLOG, _BACKLOG_A_SERVICE * len(fleet_snapshot().services)):
             self._snapshot_due = True
         if not self._snapshot_due:
             self._backlog.append(text)
@@ -106,7 +106,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 self._writer = eager(self._write())
             except Exception:
                 # The browser has disconnected; `disconnect` follows.
-                mirror().forget(self._take)
+                fleet_snapshot().forget(self._take)
 
     async def _write(self) -> None:
         try:
@@ -115,7 +115,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                     # The snapshot supersedes the backlog.
                     self._backlog.clear()
                     self._snapshot_due = False
-                    text = mirror().told(self._wanted, self._is_summary)
+                    text = fleet_snapshot().counters(self._wanted, self._is_summary)
                 else:
                     text = self._backlog.popleft()
                 counters.frames_delivered += 1
@@ -132,7 +132,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         await self._end(GOING_AWAY, REASON)
 
     async def _end(self, code: int, reason: str) -> None:
-        mirror().forget(self._take)
+        fleet_snapshot().forget(self._take)
         if self._writer is not None:
             self._writer.cancel()
         await self.close(code, reason)

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from dashboard.api.browsers.query_parameters import Invalid, number, span
-from dashboard.fleet.snapshot.process import mirror
+from dashboard.fleet.snapshot.process import fleet_snapshot
 from dashboard.history import queries
 
 _LONGEST_STEP_S = 30 * 86_400
@@ -40,7 +40,7 @@ def _validated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
 @require_GET
 def fleet(request: HttpRequest) -> HttpResponse:
     """The snapshot that a browser's socket begins with."""
-    return _json(mirror().snapshot())
+    return _json(fleet_snapshot().snapshot())
 
 
 @require_GET

@@ -1,11 +1,10 @@
 """Appends to the log in Redis: gathered for a moment, sent together, and awaited until counted.
 
 A message is safe when the fleet has committed it, not when Redis has it: Redis may be restarted
-without its data. Its loss shows as a broken connection, for a connection is to one life of one
-server. Then every message that is not known to be safe is given up together, later ones too, and
-agents send them again in order; none of them may be appended behind the gap, or the sequence number
-of the later one would make the earlier one look counted.
-"""
+without its data. Its loss shows as a broken connection, for a connection is to one incarnation of
+one server. Then every message that is not known to be safe is given up together, later ones too,
+and agents send them again in order; none of them may be appended behind the gap, or the sequence
+number of the later one would make the earlier one look counted."""
 
 from __future__ import annotations
 
@@ -60,13 +59,13 @@ class _Round:
     def command(self, partition: int, capacity: int) -> list[str | bytes | int]:
         entries: list[bytes] = []
         part: list[msgspec.Raw] = []
-        room = _ENTRY_BYTES
+        left = _ENTRY_BYTES
         for message in self.messages:
-            if part and len(message) > room:
+            if part and len(message) > left:
                 entries.append(_encode(part))
-                part, room = [], _ENTRY_BYTES
+                part, left = [], _ENTRY_BYTES
             part.append(msgspec.Raw(message))
-            room -= len(message)
+            left -= len(message)
         entries.append(_encode(part))
         log, size = keys.log(partition), keys.size(partition)
         return ["EVAL", _APPEND, 2, log, size, capacity, *entries]
@@ -77,12 +76,12 @@ class Appender:
 
     def __init__(self, line: Line, capacity: int) -> None:
         self._line = line
-        self._capacity = capacity
+        self._limit_bytes = capacity
         self._pending: dict[int, deque[_Round]] = {}
         self._sent: Collection[_Round] = ()
         self._waiting: dict[int, deque[_Round]] = {}
         self._counted: dict[int, tuple[int, int]] = {}
-        self._room: dict[int, asyncio.Event] = {}
+        self._free: dict[int, asyncio.Event] = {}
         self._gathered = 0
         self._space = asyncio.Event()
         self._space.set()
@@ -112,14 +111,14 @@ class Appender:
         return round.safe
 
     def _obstacle(self, partition: int) -> asyncio.Event | None:
-        room = self._room.get(partition)
-        if room is None and not self._space.is_set():
+        free = self._free.get(partition)
+        if free is None and not self._space.is_set():
             return self._space
-        return room
+        return free
 
     def _recount(self) -> None:
         """What a full partition holds back must not hold up the others."""
-        queues = [queue for at, queue in self._pending.items() if at not in self._room]
+        queues = [queue for at, queue in self._pending.items() if at not in self._free]
         self._gather(sum(round.size for queue in queues for round in queue))
 
     def _gather(self, size: int) -> None:
@@ -170,25 +169,26 @@ class Appender:
                 self._sent = rounds.values()
                 self._recount()
                 try:
-                    await self._send(rounds, self._line.life)
+                    await self._send(rounds, self._line.incarnation)
                 except (RedisError, OSError) as error:
                     self._give_up(f"{type(error).__name__}: {error}")
                 self._recount()
-                await asyncio.sleep(_FULL_S if self._room else _LINGER_S)
+                await asyncio.sleep(_FULL_S if self._free else _LINGER_S)
         finally:
             self._flushing = None
 
-    async def _send(self, rounds: dict[int, _Round], life: int) -> None:
+    async def _send(self, rounds: dict[int, _Round], incarnation: int) -> None:
         ids: list[Any] = await self._line.ask(
-            [each.command(partition, self._capacity) for partition, each in rounds.items()], life
+            [each.command(partition, self._limit_bytes) for partition, each in rounds.items()],
+            incarnation,
         )
         self._sent = ()
         for (partition, round), id in zip(rounds.items(), ids, strict=True):
             if id is None:
                 self._put_back(partition, round)
                 continue
-            if (room := self._room.pop(partition, None)) is not None:
-                room.set()
+            if (free := self._free.pop(partition, None)) is not None:
+                free.set()
             round.position = keys.position(id)
             round.messages = []  # Redis has them, and so have the agents
             self._waiting.setdefault(partition, deque()).append(round)
@@ -197,17 +197,17 @@ class Appender:
     def _put_back(self, partition: int, refused: _Round) -> None:
         """The partition is full: keep the round for the next try, and take no more meanwhile."""
         self._pending.setdefault(partition, deque()).appendleft(refused)
-        if partition not in self._room:
-            self._room[partition] = asyncio.Event()
+        if partition not in self._free:
+            self._free[partition] = asyncio.Event()
             logger.warning("partition %d of the log is full; agents wait", partition)
 
     def _give_up(self, why: str) -> None:
         self._failures += 1
         rounds = self._unsafe()
         self._waiting, self._sent, self._pending = {}, (), {}
-        for room in self._room.values():
-            room.set()
-        self._room = {}
+        for free in self._free.values():
+            free.set()
+        self._free = {}
         self._recount()
         unsafe = sum(each.count for each in rounds)
         logger.error("%s; agents must send %d messages again", why, unsafe)

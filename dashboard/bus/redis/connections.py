@@ -59,9 +59,9 @@ class Line:
         self._key = key
         self._connection: AbstractConnection | None = None
         self._lock = asyncio.Lock()
-        self.life = 0
+        self.incarnation = 0
 
-    async def ask(self, commands: Sequence[Command], life: int | None = None) -> list[Any]:
+    async def ask(self, commands: Sequence[Command], incarnation: int | None = None) -> list[Any]:
         """The replies to some commands sent together; only over the connection numbered `life`, if
         that is given: another `ask` may fail while this one waits for its turn.
 
@@ -70,7 +70,7 @@ class Line:
                 carried out is not known.
         """
         async with self._lock:
-            if life is not None and life != self.life:
+            if incarnation is not None and incarnation != self.incarnation:
                 raise ConnectionError("the connection to Redis was lost meanwhile")
             if self._connection is None:
                 self._connection = await self._connect()
@@ -113,7 +113,7 @@ class Line:
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
-        self.life += 1
+        self.incarnation += 1
         if connection is not None:
             await connection.disconnect(nowait=True)
         if isinstance(self._client, redis.asyncio.RedisCluster):

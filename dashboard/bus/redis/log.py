@@ -26,7 +26,7 @@ from redis.exceptions import RedisError, ResponseError
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import MSGPACK
 from dashboard.bus import ingest_decoder
-from dashboard.bus.interface import Entry, Shares
+from dashboard.bus.interface import LogEntry, Shares
 from dashboard.bus.redis import keys
 from dashboard.bus.redis.connections import AnyRedis
 from dashboard.bus.redis.leases import Leases
@@ -77,7 +77,7 @@ class RedisLog:
         self._group = f"fleet:{self.worker}"
         self._leases = Leases(client, self.worker)
         self._open: dict[int, _Reading] = {}
-        self._reads: dict[tuple[int, ...], asyncio.Task[list[Entry]]] = {}
+        self._reads: dict[tuple[int, ...], asyncio.Task[list[LogEntry]]] = {}
         self._committed: dict[int, tuple[int, int]] = {}
         self._freed: dict[int, int] = {}
         self._last_read = 0.0
@@ -135,7 +135,7 @@ class RedisLog:
 
     # -- Reading ---------------------------------------------------------------------------------
 
-    async def read(self) -> list[Entry]:
+    async def read(self) -> list[LogEntry]:
         # Many small reads cost more than one that waited a moment.
         await asyncio.sleep(max(0.0, self._last_read + _PAUSE_S - time.monotonic()))
         wanted = [(p,) for p in self._open] if self._one_by_one else [tuple(sorted(self._open))]
@@ -150,7 +150,7 @@ class RedisLog:
         self._reads = {group: task for group, task in self._reads.items() if task not in done}
         return [entry for task in done for entry in task.result()]
 
-    async def _read(self, partitions: tuple[int, ...]) -> list[Entry]:
+    async def _read(self, partitions: tuple[int, ...]) -> list[LogEntry]:
         reading = {p: self._open[p] for p in partitions if p in self._open}
         try:
             for partition, each in reading.items():
@@ -177,7 +177,7 @@ class RedisLog:
             return []
         return self._entries(reading, found)
 
-    def _entries(self, reading: Mapping[int, _Reading], found: Any) -> list[Entry]:
+    def _entries(self, reading: Mapping[int, _Reading], found: Any) -> list[LogEntry]:
         entries = []
         by_name = {keys.log(partition): partition for partition in reading}
         for name, items in found.items() if isinstance(found, dict) else found:
@@ -191,7 +191,7 @@ class RedisLog:
                 each.position = id
                 each.sizes.append((position, len(data)))
                 messages = _messages(partition, data)
-                entries.append(Entry(partition, position, position[0] / 1000, messages))
+                entries.append(LogEntry(partition, position, position[0] / 1000, messages))
         return entries
 
     # -- Committing ------------------------------------------------------------------------------

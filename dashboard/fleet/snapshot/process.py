@@ -3,10 +3,10 @@
 from functools import cache
 
 from dashboard.bus import bus
-from dashboard.fleet.snapshot.store import Mirror
+from dashboard.fleet.snapshot.store import FleetSnapshot
 
 
 @cache
-def mirror() -> Mirror:
+def fleet_snapshot() -> FleetSnapshot:
     """The one mirror of this process; the composition root starts it."""
-    return Mirror(bus())
+    return FleetSnapshot(bus())

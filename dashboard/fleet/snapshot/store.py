@@ -19,11 +19,11 @@ from dashboard.fleet.frame_types import (
     BreakerView,
     Frame,
     InstanceView,
-    TurnedAwayView,
+    OverCapacityView,
 )
 from dashboard.fleet.membership import MAX_INSTANCES
 from dashboard.fleet.recent_window import SECONDS
-from dashboard.fleet.snapshot.summary import lean_frame, lean_service
+from dashboard.fleet.snapshot.summary import summary_frame, summary_service
 from dashboard.fleet.worker import FRAMES, WANTED
 
 logger = logging.getLogger("switchgear.live")
@@ -48,7 +48,7 @@ def _slid(minute: list[int], tail: list[int], by: int) -> list[int]:
 
 
 @dataclass(slots=True)
-class MirroredService:
+class ServiceSnapshot:
     """The latest of one service, and the number of the frame that brought it."""
 
     seq: int = 0
@@ -59,8 +59,8 @@ class MirroredService:
     at: dict[str, dict[str, BreakerAtInstance]] = field(default_factory=dict)
     # The second that each breaker's last minute ends with.
     seconds: dict[str, int] = field(default_factory=dict)
-    turned_away: TurnedAwayView = field(
-        default_factory=lambda: TurnedAwayView(instances=0, breakers=0)
+    over_capacity: OverCapacityView = field(
+        default_factory=lambda: OverCapacityView(instances=0, breakers=0)
     )
 
     def lay(self, frame: Frame) -> None:
@@ -72,7 +72,7 @@ class MirroredService:
             self.seconds.clear()
         self.seq = frame["seq"]
         self.interval_s = frame["interval_s"]
-        self.turned_away = frame["turned_away"]
+        self.over_capacity = frame["over_capacity"]
         self.instances.update({each["id"]: each for each in frame["instances"]})
         for id in frame["removed"]["instances"]:
             self.instances.pop(id, None)
@@ -106,7 +106,7 @@ class MirroredService:
         return list(at.values())
 
 
-class Mirror:
+class FleetSnapshot:
     """Follows the frames, and passes each on to its listeners as the bytes it came in."""
 
     def __init__(self, bus: Bus, wall: Callable[[], float] = time.time) -> None:
@@ -116,7 +116,7 @@ class Mirror:
         self._lean_listeners: set[Listener] = set()
         self._following: asyncio.Task[None] | None = None
         self._told: dict[tuple[frozenset[str] | None, bool], str] = {}
-        self.services: dict[str, MirroredService] = {}
+        self.services: dict[str, ServiceSnapshot] = {}
         self.at = 0.0
 
     def start(self) -> None:
@@ -153,9 +153,9 @@ class Mirror:
         """Tell those who want the wall's frames: one serialisation for all of them."""
         if not self._lean_listeners:
             return
-        before = self.services.get(frame["service"]) or MirroredService()
-        lean = lean_frame(frame, before.instances)
-        text = msgspec.json.encode(lean).decode()
+        before = self.services.get(frame["service"]) or ServiceSnapshot()
+        summary = summary_frame(frame, before.instances)
+        text = msgspec.json.encode(summary).decode()
         for listener in tuple(self._lean_listeners):
             listener(frame["service"], text)
 
@@ -165,20 +165,22 @@ class Mirror:
         if _is_empty(frame):
             self.services.pop(frame["service"], None)
         else:
-            self.services.setdefault(frame["service"], MirroredService()).lay(frame)
+            self.services.setdefault(frame["service"], ServiceSnapshot()).lay(frame)
         self.at = frame["at"]
         self._told.clear()
 
-    def listen(self, listener: Listener, lean: bool = False) -> None:
+    def listen(self, listener: Listener, summary: bool = False) -> None:
         """Call `listener(service, text)` with each frame from now on, as it is or lean."""
-        (self._lean_listeners if lean else self._listeners).add(listener)
+        (self._lean_listeners if summary else self._listeners).add(listener)
 
     def forget(self, listener: Listener) -> None:
         """Stop calling `listener`."""
         self._listeners.discard(listener)
         self._lean_listeners.discard(listener)
 
-    def snapshot(self, wanted: Iterable[str] | None = None, lean: bool = False) -> dict[str, Any]:
+    def snapshot(
+        self, wanted: Iterable[str] | None = None, summary: bool = False
+    ) -> dict[str, Any]:
         """Everything known of the wanted services, or of all. `at` is Unix time of the latest
         frame, `now` of this moment: when they are far apart, the fleet's worker is silent."""
         names = set(self.services) if wanted is None else set(wanted) & set(self.services)
@@ -186,43 +188,43 @@ class Mirror:
             "type": "snapshot",
             "at": self.at,
             "now": self._wall(),
-            "services": [self._service(name, lean) for name in sorted(names)],
+            "services": [self._service(name, summary) for name in sorted(names)],
         }
 
-    def told(self, wanted: frozenset[str] | None, lean: bool) -> str:
+    def counters(self, wanted: frozenset[str] | None, summary: bool) -> str:
         """The snapshot as browsers are told it. It is made once for all that ask between two
         frames: after a gap they all do."""
-        text = self._told.get((wanted, lean))
+        text = self._told.get((wanted, summary))
         if text is None:
             if len(self._told) >= _TOLD_KEPT:
                 self._told.clear()
-            text = msgspec.json.encode(self.snapshot(wanted, lean)).decode()
-            self._told[wanted, lean] = text
+            text = msgspec.json.encode(self.snapshot(wanted, summary)).decode()
+            self._told[wanted, summary] = text
         return text
 
-    def _service(self, name: str, lean: bool) -> dict[str, Any]:
+    def _service(self, name: str, summary: bool) -> dict[str, Any]:
         service = self.services[name]
         breakers, instances = list(service.breakers.values()), list(service.instances.values())
         return {
             "name": name,
             "seq": service.seq,
             "interval_s": service.interval_s,
-            "turned_away": service.turned_away,
+            "over_capacity": service.over_capacity,
             "instances": instances,
             "breakers": breakers,
-            **(lean_service(breakers, instances) if lean else {}),
+            **(summary_service(breakers, instances) if summary else {}),
         }
 
-    def has_room(self, service: str, instance: str) -> bool:
+    def has_capacity(self, service: str, instance: str) -> bool:
         """Whether the fleet can take this instance in, or has done so already."""
         known = self.services.get(service)
         return known is None or len(known.instances) < MAX_INSTANCES or instance in known.instances
 
-    def unwatched(self, service: str, instance: str) -> list[str]:
+    def over_capacity(self, service: str, instance: str) -> list[str]:
         """Breakers of an instance that its service has no room for, the first few."""
         known = self.services.get(service)
         view = known.instances.get(instance) if known is not None else None
-        return view.get("unwatched", []) if view is not None else []
+        return view.get("over_capacity", []) if view is not None else []
 
     def breaker(self, service: str, name: str) -> BreakerView | None:
         """The latest view of one breaker."""

@@ -9,14 +9,14 @@ from typing import Any
 from dashboard.fleet.frame_types import BreakerView, Frame, InstanceView
 
 
-def lean_breaker(view: BreakerView) -> dict[str, Any]:
+def summary_breaker(view: BreakerView) -> dict[str, Any]:
     """A breaker on the wall."""
-    lean: dict[str, Any] = view.copy()  # type: ignore[assignment]
-    del lean["service"], lean["instances"], lean["counts"], lean["p95_ms"]
-    return lean
+    summary: dict[str, Any] = view.copy()  # type: ignore[assignment]
+    del summary["service"], summary["instances"], summary["counts"], summary["p95_ms"]
+    return summary
 
 
-def lean_instance(view: InstanceView) -> dict[str, Any]:
+def summary_instance(view: InstanceView) -> dict[str, Any]:
     """An instance on the wall."""
     return {
         "id": view["id"],
@@ -26,30 +26,31 @@ def lean_instance(view: InstanceView) -> dict[str, Any]:
     }
 
 
-def lean_frame(frame: Frame, instances: Mapping[str, InstanceView]) -> dict[str, Any]:
+def summary_frame(frame: Frame, instances: Mapping[str, InstanceView]) -> dict[str, Any]:
     """A frame for the wall. `instances` are those known before it."""
     full = frame["full"]
     changed = [
-        lean
+        summary
         for each in frame["instances"]
-        if (lean := lean_instance(each)) and (full or _is_news(lean, instances.get(each["id"])))
+        if (summary := summary_instance(each))
+        and (full or _is_news(summary, instances.get(each["id"])))
     ]
     return {
         **frame,
-        "breakers": [lean_breaker(each) for each in frame["breakers"]],
+        "breakers": [summary_breaker(each) for each in frame["breakers"]],
         "instances": changed,
     }
 
 
-def lean_service(
+def summary_service(
     breakers: Iterable[BreakerView], instances: Iterable[InstanceView]
 ) -> dict[str, Any]:
     """A service in a snapshot for the wall."""
     return {
-        "instances": [lean_instance(each) for each in instances],
-        "breakers": [lean_breaker(each) for each in breakers],
+        "instances": [summary_instance(each) for each in instances],
+        "breakers": [summary_breaker(each) for each in breakers],
     }
 
 
-def _is_news(lean: dict[str, Any], before: InstanceView | None) -> bool:
-    return before is None or lean_instance(before) != lean
+def _is_news(summary: dict[str, Any], before: InstanceView | None) -> bool:
+    return before is None or summary_instance(before) != summary

@@ -48,7 +48,7 @@ export class Agent {
   #emptied = () => {};
   #unwatchedSaid = -Infinity;
   /** Breakers that the dashboard has no room for, 32 at most: it neither shows nor counts them. @type {string[]} */
-  unwatched = [];
+  over_capacity = [];
 
   /** @param {Settings} settings */
   constructor({ url, token, service, instance, version = "", intervalS = 1, log = console.warn }) {
@@ -249,7 +249,7 @@ export class Agent {
   /** @param {any} desired */
   #obey(desired) {
     this.intervalS = Math.min(300, Math.max(0.25, desired.interval_s ?? 1));
-    this.#notWatched(desired.unwatched ?? []);
+    this.#notWatched(desired.over_capacity ?? []);
     const isFirst = !this.#heardDesired;
     this.#heardDesired = true;
     if (!isFirst && desired.revision <= this.#revision) return;
@@ -262,8 +262,8 @@ export class Agent {
 
   /** Warn of what there is no room for, but not all the time. @param {string[]} names */
   #notWatched(names) {
-    const isNews = names.some((each) => !this.unwatched.includes(each));
-    this.unwatched = names;
+    const isNews = names.some((each) => !this.over_capacity.includes(each));
+    this.over_capacity = names;
     if (!isNews || seconds() - this.#unwatchedSaid < UNWATCHED_SAID_EVERY_S) return;
     this.#unwatchedSaid = seconds();
     this.log(`the dashboard has no room for these breakers and does not count them: ${names.join(", ")}`);

@@ -21,14 +21,14 @@ test("what the dashboard has no room for is said once and nothing else happens",
   const [socket] = await once(server, "connection");
   const desired = { type: "desired", revision: 1, interval_s: 60 };
   for (const names of [["user-1"], ["user-1"], ["user-1", "user-2"]]) {
-    socket.send(JSON.stringify({ ...desired, unwatched: names }));
+    socket.send(JSON.stringify({ ...desired, over_capacity: names }));
   }
-  while (agent.unwatched.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.deepEqual(agent.unwatched, ["user-1", "user-2"]);
+  while (agent.over_capacity.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(agent.over_capacity, ["user-1", "user-2"]);
   assert.equal(said.length, 1);
   assert.match(said[0], /no room for these breakers and does not count them: user-1$/);
 
   socket.send(JSON.stringify(desired));
-  while (agent.unwatched.length) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (agent.over_capacity.length) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.equal(said.length, 1);
 });

@@ -11,7 +11,7 @@ from breakers.agent.collector import Collector
 from breakers.agent.links import LinkLost
 from breakers.agent.outbox import Outbox
 from breakers.agent.session import Conversation, Speaker
-from breakers.agent.status import Tally
+from breakers.agent.status import AgentCounters
 from breakers.protocol import messages as wire
 from breakers.testing import FakeClock
 
@@ -55,7 +55,7 @@ class Talk:
     def __init__(self, instance: str = "web-1", buffer_bytes: int = 1024 * 1024) -> None:
         self.clock = FakeClock()
         self.registry = Registry()
-        self.tally = Tally()
+        self.counters = AgentCounters()
         self.outbox = Outbox(buffer_bytes)
         self.applier = Applier(self.registry.all, instance, self.clock.monotonic)
         self.kept: list[wire.Desired] = []
@@ -65,7 +65,7 @@ class Talk:
             Collector(self.registry.all, self.clock.monotonic),
             self.outbox,
             self.applier,
-            self.tally,
+            self.counters,
             self.clock.monotonic,
             keep=self.kept.append,
         )

@@ -26,7 +26,7 @@ def test_a_refusal_that_names_the_report_drops_that_one() -> None:
     talk.second()
     refuse(talk, wire.Refused("invalid", "bad", seq=2))
     assert [report.seq for report in talk.connect().reports] == [1, 3, 4]
-    assert (talk.tally.reports_dropped, talk.tally.calls_dropped) == (1, 1)
+    assert (talk.counters.reports_dropped, talk.counters.calls_dropped) == (1, 1)
 
 
 def test_the_only_report_under_way_is_the_one_that_is_meant() -> None:
@@ -57,8 +57,8 @@ def test_of_many_the_culprit_is_found_one_by_one_and_nothing_else_is_lost() -> N
             talk.confirm(safe)
         else:
             break
-    assert talk.tally.reports_dropped == 1
-    assert talk.tally.calls_dropped == 1
+    assert talk.counters.reports_dropped == 1
+    assert talk.counters.calls_dropped == 1
     assert counted(told, "posts") == 5
     assert len(talk.outbox) == 0
 
@@ -84,7 +84,7 @@ def test_a_refused_acknowledgement_is_not_sent_again_for_that_revision() -> None
     refuse(talk)
     link = connect_and_hear(5)
     assert link.acks == []
-    assert talk.tally.reports_dropped == 0
+    assert talk.counters.reports_dropped == 0
     talk.conversation.hear(wire.Desired(revision=6))
     assert len(link.acks) == 1
 
@@ -95,4 +95,4 @@ def test_a_refusal_of_the_speaker_drops_nothing(code: str) -> None:
     talk.connect()
     refuse(talk, wire.Refused(code, "no"))
     assert [report.seq for report in talk.connect().reports] == [1, 2]
-    assert talk.tally.reports_dropped == 0
+    assert talk.counters.reports_dropped == 0

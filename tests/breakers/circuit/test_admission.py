@@ -75,7 +75,7 @@ class TestTally:
         self, module: ModuleType, latencies: list[float], first: int, size: int
     ) -> None:
         counts = array("Q", bytes(8 * size))
-        beyond = module.tally(counts, first, latencies) or []
+        beyond = module.count_latencies(counts, first, latencies) or []
         expected = [0] * size
         for seconds in latencies:
             at = bucket_index(seconds) - first
@@ -88,19 +88,22 @@ class TestTally:
     def test_a_bound_parts_two_buckets(self, module: ModuleType, index: int) -> None:
         counts = array("Q", bytes(8 * 3))
         upper = bucket_bounds(index)[1]
-        assert module.tally(counts, index - 1, [upper * (1 - 1e-12), upper * (1 + 1e-12)]) is None
+        assert (
+            module.count_latencies(counts, index - 1, [upper * (1 - 1e-12), upper * (1 + 1e-12)])
+            is None
+        )
         assert list(counts) == [0, 1, 1]
 
 
 @pytest.mark.parametrize("module", _modules())
 def test_what_waits_is_taken_once(module: ModuleType) -> None:
-    entry, sketch = module.Entry(1.0, 2.0, 3), Histogram()
-    assert (entry.plain_below, entry.edge, entry.batch, entry.is_full) == (1.0, 2.0, 3, False)
-    assert (entry.pour(sketch), sketch.count) == (0, 0)
-    entry.renew(4.0, 5)
-    assert (entry.edge, entry.batch) == (4.0, 5)
+    ticket, sketch = module.Ticket(1.0, 2.0, 3), Histogram()
+    assert (ticket.plain_below, ticket.edge, ticket.batch, ticket.is_full) == (1.0, 2.0, 3, False)
+    assert (ticket.pour(sketch), sketch.count) == (0, 0)
+    ticket.renew(4.0, 5)
+    assert (ticket.edge, ticket.batch) == (4.0, 5)
     with pytest.raises(TypeError):
-        entry.renew(4.0)
+        ticket.renew(4.0)
 
 
 class TestMisuse:

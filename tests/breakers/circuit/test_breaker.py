@@ -182,11 +182,11 @@ class TestOpen:
         self, clock: FakeClock
     ) -> None:
         breaker = make(clock, success_threshold=1)
-        entry, start = breaker.enter()
+        ticket, start = breaker.enter()
         failing(breaker, 3)
         clock.advance(30)
         assert breaker.snapshot().state is State.HALF_OPEN
-        breaker.leave(entry, start)
+        breaker.leave(ticket, start)
         assert breaker.state is State.HALF_OPEN
         assert breaker.snapshot().counts["success"] == 1
 
@@ -233,10 +233,10 @@ class TestHalfOpen:
     def test_a_probe_that_never_returns_gives_its_permit_back(self, clock: FakeClock) -> None:
         # resilience4j: stuck half-open when a probe never returns.
         breaker = self.half_open(clock, half_open_lease=5)
-        entry, start = breaker.enter()
+        ticket, start = breaker.enter()
         clock.advance(6)
         breaker.call(int)
-        breaker.leave(entry, start)
+        breaker.leave(ticket, start)
         assert breaker.state is State.HALF_OPEN, "a result past its lease does not count"
 
     def test_a_cancelled_probe_gives_its_permit_back_at_once(self, clock: FakeClock) -> None:

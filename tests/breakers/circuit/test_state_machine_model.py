@@ -58,12 +58,12 @@ class Model(RuleBasedStateMachine):
     def start(self) -> None:
         expected = self.model.enter(self.clock.monotonic())
         try:
-            entry, start = self.breaker.enter()
+            ticket, start = self.breaker.enter()
         except CircuitBreakerOpen as error:
             refused = error
         else:
             assert expected is not None
-            self.held.append((entry, start, expected))
+            self.held.append((ticket, start, expected))
             return
         assert expected is None
         if self.model.shown == "open":
@@ -72,8 +72,8 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(outcome=st.sampled_from(OUTCOMES), data=st.data())
     def finish(self, outcome: str | None, data: st.DataObject) -> None:
-        entry, start, held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
-        self.breaker.leave(entry, start, ERRORS[outcome])
+        ticket, start, held = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        self.breaker.leave(ticket, start, ERRORS[outcome])
         self.model.leave(held, self.clock.monotonic(), outcome)
 
     @rule(outcome=st.sampled_from(OUTCOMES), took=st.sampled_from([0.0, 0.25, 1.0]))

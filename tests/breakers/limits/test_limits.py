@@ -84,10 +84,10 @@ class TestBulkhead:
         bulkhead = Bulkhead(1, max_wait=60.0)
         bulkhead.acquire()
 
-        def ring(number: int, frame: FrameType | None) -> None:
+        def recent(number: int, frame: FrameType | None) -> None:
             raise KeyboardInterrupt
 
-        before = signal.signal(signal.SIGALRM, ring)
+        before = signal.signal(signal.SIGALRM, recent)
         signal.setitimer(signal.ITIMER_REAL, 0.02)
         try:
             with pytest.raises(KeyboardInterrupt):

@@ -112,16 +112,16 @@ class TestCommand:
 
     @pytest.mark.parametrize("why", ["failure", "timeout", "open", "no room"])
     def test_the_fallback_answers_for_every_reason(self, why: str) -> None:
-        breaker, room, never = CircuitBreaker(), Bulkhead(1), threading.Event()
+        breaker, capacity, never = CircuitBreaker(), Bulkhead(1), threading.Event()
         options = CallOptions(
-            timeout=0.02, retries=1, circuit_breaker=breaker, bulkhead=room,
+            timeout=0.02, retries=1, circuit_breaker=breaker, bulkhead=capacity,
             fallback=FallbackValue("fallback"), strategy="thread",
         )  # fmt: skip
         func: Any = {"failure": boom, "timeout": never.wait}.get(why, int)
         if why == "open":
             breaker.set_override("forced_open")
         if why == "no room":
-            room.acquire()
+            capacity.acquire()
         assert ResilientCaller().call(func, options) == "fallback"
         never.set()
         assert breaker.snapshot().counts["fallback"] == 1

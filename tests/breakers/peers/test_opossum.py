@@ -98,7 +98,7 @@ async def test_what_is_filtered_is_no_failure(clock: Time) -> None:
 
 
 async def test_every_event_is_counted() -> None:
-    breaker, room = CircuitBreaker(failure_threshold=1), Bulkhead(1)
+    breaker, capacity = CircuitBreaker(failure_threshold=1), Bulkhead(1)
     caller = ResilientCaller(TTLCache())
 
     def options(**fields: Any) -> CallOptions:
@@ -108,8 +108,8 @@ async def test_every_event_is_counted() -> None:
 
     for _ in range(2):
         await caller.acall(aanswer, options(cache_key="k"))
-    with room:
-        await caller.acall(aanswer, options(bulkhead=room))
+    with capacity:
+        await caller.acall(aanswer, options(bulkhead=capacity))
     await caller.acall(aboom, options())
     await caller.acall(aanswer, options())
     counts = {name: n for name, n in breaker.snapshot().counts.items() if n}

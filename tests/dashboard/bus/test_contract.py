@@ -12,7 +12,7 @@ import redis
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import MSGPACK
-from dashboard.bus.interface import ALL, Bus, Entry, Log, Subscription, partition_of
+from dashboard.bus.interface import ALL, Bus, Log, LogEntry, Subscription, partition_of
 from dashboard.bus.memory import MemoryBus
 from dashboard.bus.redis.bus import RedisBus
 from tests.servers import redis_cluster, redis_server
@@ -69,9 +69,9 @@ async def opened(bus: Bus) -> Log:
     return log
 
 
-async def entries(log: Log, count: int) -> list[Entry]:
+async def entries(log: Log, count: int) -> list[LogEntry]:
     """The next entries, until they hold that many messages."""
-    found: list[Entry] = []
+    found: list[LogEntry] = []
     async with asyncio.timeout(10):
         while sum(len(each.messages) for each in found) < count:
             found += await log.read()
@@ -85,7 +85,7 @@ async def read(log: Log, count: int) -> list[wire.FromAgent]:
     return [message for each in found for message in each.messages]
 
 
-async def commit(log: Log, found: list[Entry]) -> None:
+async def commit(log: Log, found: list[LogEntry]) -> None:
     await log.commit({each.partition: each.position for each in found})
 
 

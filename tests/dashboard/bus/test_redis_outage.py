@@ -27,16 +27,16 @@ async def test_what_waits_its_turn_is_not_sent_over_another_connection(
     client = connect(server.url)
     line = Line(client, "any")
     assert await line.ask([["PING"]]) == [b"PONG"]
-    life = line.life
+    incarnation = line.incarnation
     server.end()
     server.start()
     first = asyncio.create_task(line.ask([["PING"]]))
-    second = asyncio.create_task(line.ask([["SET", "behind", "the gap"]], life))
+    second = asyncio.create_task(line.ask([["SET", "behind", "the gap"]], incarnation))
     with pytest.raises((ConnectionError, OSError)):
         await first
     with pytest.raises(ConnectionError):
         await second
-    assert await line.ask([["EXISTS", "behind"]], line.life) == [0]
+    assert await line.ask([["EXISTS", "behind"]], line.incarnation) == [0]
     await line.aclose()
     await client.aclose()
 

@@ -71,7 +71,7 @@ class TestWhatGoes:
     def test_lives_that_have_been_silent_for_a_week(self) -> None:
         cursor("gone", 7.1)
         cursor("away", 6.9)
-        assert fleet.forget_old_lives() == 1
+        assert fleet.forget_old_incarnations() == 1
         assert names(Cursor, "instance") == ["away"]
         assert gaps_of(["shop"]) == {("shop", "away", "b"): ((3, 4),)}
 
@@ -124,7 +124,7 @@ class TestWhatGoes:
 @pytest.mark.parametrize(
     "forget",
     [
-        fleet.forget_old_lives,
+        fleet.forget_old_incarnations,
         fleet.forget_old_letters,
         control.forget_old_acks,
         policies.forget_undeclared,
@@ -157,5 +157,5 @@ class TestALittleAtATime:
             return found
 
         with connection.execute_wrapper(touch):
-            assert fleet.forget_old_lives() == 1
+            assert fleet.forget_old_incarnations() == 1
         assert names(Cursor, "instance") == ["back"]

@@ -20,10 +20,10 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
     return Fleet()
 
 
-def unwatched(fleet: Fleet, at: float = NOW) -> dict[str, Any]:
+def over_capacity(fleet: Fleet, at: float = NOW) -> dict[str, Any]:
     """What the next frame says of it, by instance."""
     return {
-        each["id"]: each.get("unwatched")
+        each["id"]: each.get("over_capacity")
         for frame in fleet.state.frames(at)
         for each in frame["instances"]
     }
@@ -55,31 +55,31 @@ class TestBreakers:
     ) -> None:
         fleet.fold(several("posts", "users", "late", "later"))
         fleet.fold(several("posts", instance="two"))
-        assert unwatched(fleet) == {"one": ["late", "later"], "two": None}
+        assert over_capacity(fleet) == {"one": ["late", "later"], "two": None}
         assert counted(fleet) == {"posts": 2, "users": 1}
 
     def test_so_many_are_named(self, fleet: Fleet) -> None:
         fleet.fold(several(*(f"user-{n}" for n in range(100))))
-        (named,) = unwatched(fleet).values()
-        assert len(named) == wire.MAX_UNWATCHED
+        (named,) = over_capacity(fleet).values()
+        assert len(named) == wire.MAX_OVER_CAPACITY
 
     def test_one_for_which_there_is_room_again_is_no_longer_told_of(self, fleet: Fleet) -> None:
         fleet.fold(several("posts", instance="gone"))
         fleet.fold(several("users", "late"))
-        assert unwatched(fleet)["one"] == ["late"]
+        assert over_capacity(fleet)["one"] == ["late"]
         later = NOW + FORGET_AFTER_S + 1
         fleet.fold(several(seq=2), later)
         fleet.state.advance(later)
-        assert unwatched(fleet, later) == {"one": ["late"]}, "it has not been heard of since"
+        assert over_capacity(fleet, later) == {"one": ["late"]}, "it has not been heard of since"
         fleet.fold(several("late", seq=3), later)
-        assert unwatched(fleet, later) == {"one": None}
+        assert over_capacity(fleet, later) == {"one": None}
         (frame,) = fleet.state.full_frames(later)
         assert [each["name"] for each in frame["breakers"]] == ["late", "users"]
 
     def test_another_life_of_an_instance_may_have_other_breakers(self, fleet: Fleet) -> None:
         fleet.fold(several("posts", "users", "late"))
         fleet.fold(several("posts", boot="c"))
-        assert unwatched(fleet) == {"one": None}
+        assert over_capacity(fleet) == {"one": None}
 
 
 class TestInstances:
@@ -90,7 +90,7 @@ class TestInstances:
                 fleet.fold(several("posts", instance=name))
         (frame,) = fleet.state.full_frames(NOW)
         assert [each["id"] for each in frame["instances"]] == ["one", "two"]
-        assert frame["turned_away"] == {"instances": 1, "breakers": 0}
+        assert frame["over_capacity"] == {"instances": 1, "breakers": 0}
         assert counted(fleet) == {"posts": 3}
 
     def test_a_breaker_that_nobody_shown_has_takes_no_room_for_ever(self, fleet: Fleet) -> None:
@@ -101,4 +101,4 @@ class TestInstances:
         for second in range(1, 90):
             fleet.state.advance(NOW + second)
         fleet.fold(several("users", seq=2), NOW + 90)
-        assert unwatched(fleet, NOW + 90)["one"] is None
+        assert over_capacity(fleet, NOW + 90)["one"] is None

@@ -28,7 +28,7 @@ NOW = 1_800_000_000.0
 WEEK = 7 * 86_400.0
 
 
-class Room:
+class Capacity:
     """A worker, read by hand, on a clock of its own."""
 
     def __init__(self, store: DatabaseStore | None = None) -> None:
@@ -80,48 +80,48 @@ def a_week_passes_in_the_database() -> None:
     Cursor.objects.update(at=timezone.now() - timedelta(days=8))
 
 
-forget_old_lives = sync_to_async(fleet.forget_old_lives)
+forget_old_incarnations = sync_to_async(fleet.forget_old_incarnations)
 
 
 async def test_a_life_is_remembered_as_long_as_the_database_does() -> None:
-    room = Room()
-    await room.worker.share()
-    await room.report("shop", seq=5)
-    await room.report("shop", seq=1, boot="c")
-    room.pass_time(FORGET_AFTER_S + 1)
-    await room.worker.sweep()
-    assert room.cursors("shop") == {("one", "b"): 5, ("one", "c"): 1}, "it may come back"
+    capacity = Capacity()
+    await capacity.worker.share()
+    await capacity.report("shop", seq=5)
+    await capacity.report("shop", seq=1, boot="c")
+    capacity.pass_time(FORGET_AFTER_S + 1)
+    await capacity.worker.sweep()
+    assert capacity.cursors("shop") == {("one", "b"): 5, ("one", "c"): 1}, "it may come back"
     await a_week_passes_in_the_database()
-    await room.report("shop", seq=2, boot="c")
-    assert await forget_old_lives() == 1
-    await room.worker.sweep()
-    assert room.cursors("shop") == {("one", "c"): 2}
+    await capacity.report("shop", seq=2, boot="c")
+    assert await forget_old_incarnations() == 1
+    await capacity.worker.sweep()
+    assert capacity.cursors("shop") == {("one", "c"): 2}
 
 
 async def test_a_service_of_which_nothing_is_left_is_forgotten_and_numbered_on_if_it_returns() -> (
     None
 ):
-    room = Room()
-    await room.worker.share()
-    await room.report("shop")
-    room.worker.state.frames(room.at)
-    seq = room.worker.state.services["shop"].seq
-    room.pass_time(WEEK + 1)
+    capacity = Capacity()
+    await capacity.worker.share()
+    await capacity.report("shop")
+    capacity.worker.state.frames(capacity.at)
+    seq = capacity.worker.state.services["shop"].seq
+    capacity.pass_time(WEEK + 1)
     await a_week_passes_in_the_database()
-    await forget_old_lives()
-    await room.worker.sweep()
-    assert room.worker.state.services == {}
-    await room.report("shop", boot="new")
-    (frame,) = room.worker.state.frames(room.at)
+    await forget_old_incarnations()
+    await capacity.worker.sweep()
+    assert capacity.worker.state.services == {}
+    await capacity.report("shop", boot="new")
+    (frame,) = capacity.worker.state.frames(capacity.at)
     assert frame["seq"] > seq
 
 
 async def test_what_is_not_stored_yet_is_not_forgotten() -> None:
-    room = Room()
-    await room.worker.share()
-    await room.report("shop", store=False)
-    await room.worker.sweep()
-    assert room.cursors("shop") == {("one", "b"): 1}
+    capacity = Capacity()
+    await capacity.worker.share()
+    await capacity.report("shop", store=False)
+    await capacity.worker.sweep()
+    assert capacity.cursors("shop") == {("one", "b"): 1}
 
 
 class StoresMeanwhile(DatabaseStore):
@@ -137,39 +137,39 @@ class StoresMeanwhile(DatabaseStore):
 
 async def test_nor_what_is_stored_or_comes_while_it_looks() -> None:
     store = StoresMeanwhile()
-    room = Room(store)
-    await room.worker.share()
-    await room.report("shop", store=False)
+    capacity = Capacity(store)
+    await capacity.worker.share()
+    await capacity.report("shop", store=False)
     loop = asyncio.get_running_loop()
 
     async def more() -> None:
-        await room.report("shop", boot="new", store=False)
+        await capacity.report("shop", boot="new", store=False)
 
     store.meanwhile = lambda: asyncio.run_coroutine_threadsafe(more(), loop).result(5)
-    await room.worker.sweep()
-    assert room.cursors("shop").keys() == {("one", "b"), ("one", "new")}
+    await capacity.worker.sweep()
+    assert capacity.cursors("shop").keys() == {("one", "b"), ("one", "new")}
 
 
 async def test_breakers_that_are_there_are_kept_in_mind_and_old_transitions_are_not() -> None:
-    room = Room()
-    await room.worker.share()
-    await room.report("shop")
+    capacity = Capacity()
+    await capacity.worker.share()
+    await capacity.report("shop")
     await sync_to_async(BreakerPolicy.objects.update)(heard=timezone.now() - timedelta(days=99))
-    await room.worker.sweep()
+    await capacity.worker.sweep()
     head = await BreakerPolicy.objects.aget()
     assert timezone.now() - head.heard < timedelta(minutes=1)
-    assert room.worker.state.services["shop"].last.keys() == {"posts"}
-    room.pass_time(2 * 86_400)
-    await room.worker.sweep()
-    assert room.worker.state.services["shop"].last == {}
+    assert capacity.worker.state.services["shop"].last.keys() == {"posts"}
+    capacity.pass_time(2 * 86_400)
+    await capacity.worker.sweep()
+    assert capacity.worker.state.services["shop"].last == {}
 
 
 async def test_who_takes_over_watches_what_was_heard_of_during_the_last_week() -> None:
-    room = Room()
-    await room.worker.share()
+    capacity = Capacity()
+    await capacity.worker.share()
     for service in ("shop", "bank"):
-        await room.report(service)
+        await capacity.report(service)
     await sync_to_async(Cursor.objects.filter(service="bank").delete)()
-    heir = Room()
+    heir = Capacity()
     await heir.worker.share()
     assert heir.worker.state.services.keys() == {"shop"}

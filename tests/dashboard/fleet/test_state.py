@@ -120,11 +120,11 @@ class TestStates:
         for n in range(MAX_BREAKERS + 5):
             fleet.fold(report(seq=n + 1, breaker=f"b{n}"))
         (frame,) = fleet.state.frames(NOW)
-        assert frame["turned_away"] == {"instances": 0, "breakers": 5}
+        assert frame["over_capacity"] == {"instances": 0, "breakers": 5}
         fleet.fold(report(seq=MAX_BREAKERS + 6, breaker="b0"), NOW + 61)
         fleet.state.advance(NOW + 61)
         (frame,) = fleet.state.frames(NOW + 61)
-        assert frame["turned_away"] == {"instances": 0, "breakers": 0}
+        assert frame["over_capacity"] == {"instances": 0, "breakers": 0}
 
 
 class TestFigures:

@@ -24,7 +24,7 @@ def batch_of(
 ) -> Batch:
     """A checkpoint with one report that came in at a time."""
     buckets = {-30: success + failure} if buckets is None else buckets
-    told = wire.BreakerReport(
+    counters = wire.BreakerReport(
         name=breaker,
         state="closed",
         counts=wire.Counts(success=success, failure=failure),
@@ -38,10 +38,10 @@ def batch_of(
         seq=1,
         interval_s=interval_s,
         age_s=age_s,
-        breakers=[told],
+        breakers=[counters],
     )
     batch = Batch()
-    batch.add(report, told, {"success": success, "failure": failure}, at)
+    batch.add(report, counters, {"success": success, "failure": failure}, at)
     return batch
 
 

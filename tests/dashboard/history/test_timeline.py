@@ -14,8 +14,8 @@ pytestmark = pytest.mark.django_db
 
 
 def change(number: int, ago_s: float, before: str, after: str, **fields: object) -> None:
-    told = wire.Transition(number, ago_s, before, after, f"because {number}")  # type: ignore[arg-type]
-    absorb(transitions=[told], **fields)
+    counters = wire.Transition(number, ago_s, before, after, f"because {number}")  # type: ignore[arg-type]
+    absorb(transitions=[counters], **fields)
 
 
 def test_pages_neither_repeat_nor_leave_out_what_comes_in_meanwhile() -> None:

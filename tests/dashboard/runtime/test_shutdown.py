@@ -145,11 +145,11 @@ def test_no_new_connection_is_taken_meanwhile(own: Embedded) -> None:
 
 async def test_everybody_is_told_even_after_one_that_fails() -> None:
     connections = Connections()
-    told: list[int] = []
+    counters: list[int] = []
 
     def enter(fails: bool) -> None:
         async def leave() -> None:
-            told.append(number)
+            counters.append(number)
             if fails:
                 raise ConnectionResetError
             connections.remove(number)
@@ -159,7 +159,7 @@ async def test_everybody_is_told_even_after_one_that_fails() -> None:
     for fails in (False, True, False):
         enter(fails)
     assert await connections.drain(0.1) == 1
-    assert told == [1, 2, 3]
+    assert counters == [1, 2, 3]
 
 
 async def test_one_that_hangs_takes_no_longer_than_there_is_time() -> None:

@@ -9,7 +9,7 @@ from breakers.protocol import messages as wire
 from dashboard.bus.memory import MemoryBus
 from dashboard.fleet.checkpoint_batch import Batch
 from dashboard.fleet.snapshot import reads
-from dashboard.fleet.snapshot.store import Mirror
+from dashboard.fleet.snapshot.store import FleetSnapshot
 from dashboard.fleet.state import FleetState
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -30,10 +30,10 @@ def showing() -> Iterator[Callable[..., None]]:
             breakers=list(breakers),
         )
         state.fold(report, 1000.0, Batch())
-        mirror = Mirror(MemoryBus())
+        fleet_snapshot = FleetSnapshot(MemoryBus())
         for frame in state.full_frames(1001.5):
-            mirror.lay(frame)
-        reads.use(mirror)
+            fleet_snapshot.lay(frame)
+        reads.use(fleet_snapshot)
 
     yield show
-    reads.use(Mirror(MemoryBus()))
+    reads.use(FleetSnapshot(MemoryBus()))

@@ -32,16 +32,16 @@ class Rows:
         self.stored.append([ack.instance for _, ack in acks])
 
 
-class Room:
+class Capacity:
     """There is some for all but these."""
 
     def __init__(self, *without: str) -> None:
         self._without = without
 
-    def has_room(self, service: str, instance: str) -> bool:
+    def has_capacity(self, service: str, instance: str) -> bool:
         return instance not in self._without
 
-    def unwatched(self, service: str, instance: str) -> list[str]:
+    def over_capacity(self, service: str, instance: str) -> list[str]:
         return []
 
 
@@ -52,7 +52,7 @@ async def answer(keeper: AckKeeper, instance: str) -> None:
 
 async def test_those_that_come_while_others_are_stored_share_the_next_transaction() -> None:
     rows, bus = Rows(), MemoryBus()
-    keeper = AckKeeper(bus, rows.record, Room())
+    keeper = AckKeeper(bus, rows.record, Capacity())
     first = asyncio.create_task(answer(keeper, "i0"))
     await asyncio.sleep(0.05)
     others = [asyncio.create_task(answer(keeper, f"i{n}")) for n in range(1, 40)]
@@ -67,7 +67,7 @@ async def test_those_that_come_while_others_are_stored_share_the_next_transactio
 
 async def test_who_could_not_be_stored_hears_so_and_the_next_try_is_a_fresh_one() -> None:
     rows, bus = Rows(), MemoryBus()
-    keeper = AckKeeper(bus, rows.record, Room())
+    keeper = AckKeeper(bus, rows.record, Capacity())
     rows.fails = True
     rows.go_on.set()
     with pytest.raises(OSError, match="disk is full"):
@@ -79,7 +79,7 @@ async def test_who_could_not_be_stored_hears_so_and_the_next_try_is_a_fresh_one(
 
 async def test_reports_do_not_wait() -> None:
     rows, bus = Rows(), MemoryBus()
-    keeper = AckKeeper(bus, rows.record, Room())
+    keeper = AckKeeper(bus, rows.record, Capacity())
     report = wire.Report(
         service="shop", instance=wire.Instance("i"), boot="b", seq=1, interval_s=1.0
     )
@@ -89,7 +89,7 @@ async def test_reports_do_not_wait() -> None:
 
 async def test_an_instance_without_room_is_told_so_and_nothing_of_it_goes_on() -> None:
     bus = MemoryBus()
-    keeper = AckKeeper(bus, Rows().record, Room("i5001"))
+    keeper = AckKeeper(bus, Rows().record, Capacity("i5001"))
     for id in ("i1", "i5001"):
         report = wire.Report(
             service="shop", instance=wire.Instance(id), boot="b", seq=1, interval_s=1.0

@@ -44,13 +44,13 @@ class Feed:
         return wire.Desired(revision=1)
 
 
-class Room:
+class Capacity:
     """There is enough."""
 
-    def has_room(self, service: str, instance: str) -> bool:
+    def has_capacity(self, service: str, instance: str) -> bool:
         return True
 
-    def unwatched(self, service: str, instance: str) -> list[str]:
+    def over_capacity(self, service: str, instance: str) -> list[str]:
         return []
 
 
@@ -68,7 +68,7 @@ async def test_nothing_is_appended_behind_a_report_that_may_be_lost(read_first: 
         sent.append(event)
 
     token: Any = Authenticator(lambda token: "shop")
-    socket = AgentSocket(inbox, token, Feed(), Room(), heard.get, send)  # type: ignore[arg-type]
+    socket = AgentSocket(inbox, token, Feed(), Capacity(), heard.get, send)  # type: ignore[arg-type]
     scope = {"headers": [(b"authorization", b"Bearer t")], "subprotocols": ["switchgear.v1.json"]}
     for event in ({"type": "websocket.connect"}, report(1), report(2)):
         heard.put_nowait(event)

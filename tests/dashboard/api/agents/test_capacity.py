@@ -17,7 +17,7 @@ from dashboard.api.agents.authentication import Authenticator
 from dashboard.api.agents.socket import AgentSocket
 from dashboard.fleet.membership import MAX_BREAKERS
 from tests.dashboard.api.agents.test_agent_api import post, report
-from tests.dashboard.api.agents.test_bus_outage import Feed, Inbox, Room
+from tests.dashboard.api.agents.test_bus_outage import Capacity, Feed, Inbox
 from tests.dashboard.api.agents.test_bus_outage import report as a_report
 from tests.dashboard.child_process import Dashboard
 from tests.examples.running import eventually
@@ -30,11 +30,11 @@ def crowd(dashboard: Dashboard) -> str:
     """The token of a service that is full."""
     token = dashboard.token(SERVICE)
     names = [f"b{n}" for n in range(MAX_BREAKERS)]
-    assert post(dashboard, token, told("full", *names)).is_success
+    assert post(dashboard, token, counters("full", *names)).is_success
     return token
 
 
-def told(instance: str, *names: str) -> dict[str, Any]:
+def counters(instance: str, *names: str) -> dict[str, Any]:
     breakers = [{"name": name, "state": "closed", "counts": {"success": 1}} for name in names]
     return report(1, instance, service=SERVICE, instance={"id": instance}, breakers=breakers)
 
@@ -87,7 +87,7 @@ class TestAgent:
         for _ in range(50):
             for each in breakers:
                 each.call(len, "four")
-        eventually(lambda: agent.status().unwatched == ("one more",), 15, agent.status)
+        eventually(lambda: agent.status().over_capacity == ("one more",), 15, agent.status)
         (said,) = (each for each in caplog.messages if "no room" in each)
         assert "'one more'. 'crowd' has as many as it watches of one service" in said
         assert agent.stop(timeout_s=5), "all of it is safe: nothing is sent for ever"
@@ -95,12 +95,12 @@ class TestAgent:
         assert counted(dashboard, "one more") == 0
 
 
-class Knowing(Room):
+class Knowing(Capacity):
     """It is told what there is no room for."""
 
     names: Sequence[str] = ()
 
-    def unwatched(self, service: str, instance: str) -> list[str]:
+    def over_capacity(self, service: str, instance: str) -> list[str]:
         return list(self.names) if instance == "i" else []
 
 
@@ -127,13 +127,13 @@ class Changing(Feed):
 async def test_on_a_socket_it_is_told_when_it_changes_under_the_same_revision() -> None:
     sent: list[Any] = []
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    room, feed = Knowing(), Changing()
+    capacity, feed = Knowing(), Changing()
 
     async def send(event: Any) -> None:
         sent.append(event)
 
     token: Any = Authenticator(lambda token: "shop")
-    socket = AgentSocket(Inbox(), token, feed, room, heard.get, send)  # type: ignore[arg-type]
+    socket = AgentSocket(Inbox(), token, feed, capacity, heard.get, send)  # type: ignore[arg-type]
     scope = {"headers": [(b"authorization", b"Bearer t")], "subprotocols": ["switchgear.v1.json"]}
     heard.put_nowait({"type": "websocket.connect"})
     heard.put_nowait(a_report(1))
@@ -141,22 +141,22 @@ async def test_on_a_socket_it_is_told_when_it_changes_under_the_same_revision() 
     async with asyncio.timeout(5):
         while not feed.looked:
             await asyncio.sleep(0)
-        for room.names in (["x", "y"], ["x", "y"], ["x", "y"], [], []):
+        for capacity.names in (["x", "y"], ["x", "y"], ["x", "y"], [], []):
             await feed.look()
     heard.put_nowait({"type": "websocket.disconnect"})
     await asyncio.wait_for(serving, 5)
-    told = [JSON.from_server(each["text"].encode()) for each in sent if "text" in each]
-    assert told == [
+    counters = [JSON.from_server(each["text"].encode()) for each in sent if "text" in each]
+    assert counters == [
         wire.Desired(revision=1),
-        wire.Desired(revision=1, unwatched=["x", "y"]),
+        wire.Desired(revision=1, over_capacity=["x", "y"]),
         wire.Desired(revision=1),
     ]
 
 
 def test_over_http_the_answer_to_the_next_report_tells(dashboard: Dashboard, crowd: str) -> None:
     def answer() -> wire.Desired:
-        desired = JSON.from_server(post(dashboard, crowd, told("poster", "b2", "z")).content)
+        desired = JSON.from_server(post(dashboard, crowd, counters("poster", "b2", "z")).content)
         assert isinstance(desired, wire.Desired)
         return desired
 
-    eventually(lambda: answer().unwatched == ["z"], 5)
+    eventually(lambda: answer().over_capacity == ["z"], 5)

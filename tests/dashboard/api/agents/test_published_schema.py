@@ -16,10 +16,10 @@ from breakers.protocol import messages as wire
 from breakers.protocol import schema
 from breakers.protocol.codec import CODECS
 from dashboard.api.agents import published_schema
-from dashboard.api.agents.app import Gate
+from dashboard.api.agents.app import AgentApi
 from dashboard.api.agents.error_replies import CLOSE_CODES, STATUS
 from dashboard.api.agents.paths import ACKS, REPORTS
-from dashboard.fleet.snapshot.process import mirror
+from dashboard.fleet.snapshot.process import fleet_snapshot
 from tests.breakers.protocol.test_messages import GOOD, read
 from tests.dashboard.api.agents.test_agent_api import post, report
 from tests.dashboard.child_process import Dashboard
@@ -59,11 +59,11 @@ def test_every_reference_leads_to_something(document: dict[str, Any]) -> None:
 
 
 def test_the_addresses_are_the_gates() -> None:
-    gate = Gate(mirror())
+    agent_api = AgentApi(fleet_snapshot())
     for path in OPENAPI["paths"]:
-        assert gate.takes({"type": "http", "path": path})
+        assert agent_api.takes({"type": "http", "path": path})
     (channel,) = ASYNCAPI["channels"].values()
-    assert gate.takes({"type": "websocket", "path": channel["address"]})
+    assert agent_api.takes({"type": "websocket", "path": channel["address"]})
 
 
 def test_every_refusal_of_the_gate_is_published() -> None:
@@ -125,11 +125,11 @@ def test_answers_are_as_published(
     dashboard: Dashboard, token: str, body: Any, headers: dict[str, str]
 ) -> None:
     answer = post(dashboard, token, body, **headers)
-    told = OPENAPI["paths"]["/api/v1/reports"]["post"]["responses"][str(answer.status_code)]
-    content = told["content"][answer.headers["content-type"]]["schema"]
+    counters = OPENAPI["paths"]["/api/v1/reports"]["post"]["responses"][str(answer.status_code)]
+    content = counters["content"][answer.headers["content-type"]]["schema"]
     whole = {**content, "components": OPENAPI["components"]}
     assert [each.message for each in Draft202012Validator(whole).iter_errors(answer.json())] == []
-    for name, header in told.get("headers", {}).items():
+    for name, header in counters.get("headers", {}).items():
         assert not header.get("required") or name in answer.headers
 
 

@@ -20,11 +20,11 @@ async def test_a_coroutine_that_never_waits_gets_no_task() -> None:
 
 
 async def test_a_coroutine_that_waits_continues_in_a_task() -> None:
-    gate, done = asyncio.Event(), []
+    agent_api, done = asyncio.Event(), []
 
     async def work() -> None:
         for n in range(3):
-            await gate.wait()
+            await agent_api.wait()
             await asyncio.sleep(0.001)
             done.append(n)
 
@@ -32,7 +32,7 @@ async def test_a_coroutine_that_waits_continues_in_a_task() -> None:
     assert task is not None
     await asyncio.sleep(0.01)
     assert done == []
-    gate.set()
+    agent_api.set()
     async with asyncio.timeout(5):
         await task
     assert done == [0, 1, 2]

@@ -10,7 +10,7 @@ from breakers.protocol import messages as wire
 from dashboard.bus.memory import MemoryBus
 from dashboard.fleet.checkpoint_batch import Batch
 from dashboard.fleet.frame_types import Frame
-from dashboard.fleet.snapshot.store import Mirror, go_on
+from dashboard.fleet.snapshot.store import FleetSnapshot, go_on
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.view_builders import TAIL
 
@@ -38,12 +38,12 @@ def travelled(frame: Frame) -> Frame:
 def test_it_is_told_whole_once_and_then_by_its_end() -> None:
     fleet = FleetState()
     fleet.fold(report(1, 40), NOW, Batch())
-    told = []
+    counters = []
     for second in (1, 2):
         fleet.advance(NOW + second)
         (frame,) = fleet.frames(NOW + second)
-        told += frame["breakers"]
-    first, again = told
+        counters += frame["breakers"]
+    first, again = counters
     assert len(first["spark"]) == len(first["spark_err"]) == 60
     assert "spark" not in again
     assert (again["tail"][-2], again["tail_err"][-2]) == (53, 13)
@@ -67,20 +67,20 @@ def test_a_full_frame_tells_all_of_it_again() -> None:
 def test_what_is_laid_over_is_what_the_fleet_knows(
     some: list[tuple[float, int, float]],
 ) -> None:
-    fleet, mirror, at, tick = FleetState(), Mirror(MemoryBus()), NOW, int(4 * NOW)
+    fleet, fleet_snapshot, at, tick = FleetState(), FleetSnapshot(MemoryBus()), NOW, int(4 * NOW)
     for seq, (passes, calls, age_s) in enumerate([*some, (1.0, 1, 0.0)], 1):
         at += passes
         while tick / 4 < at:
             fleet.advance(tick / 4)
             for frame in fleet.frames(tick / 4):
-                mirror.lay(travelled(frame))
+                fleet_snapshot.lay(travelled(frame))
             tick += 1
         fleet.fold(report(seq, calls, age_s), at, Batch())
     at = tick / 4 + 1
     fleet.advance(at)
     (frame,) = fleet.frames(at)
-    mirror.lay(travelled(frame))
-    known = mirror.services["shop"].breakers["posts"]
+    fleet_snapshot.lay(travelled(frame))
+    known = fleet_snapshot.services["shop"].breakers["posts"]
     (truth,) = fleet.full_frames(at)[0]["breakers"]
     assert known["spark"] == truth["spark"]
     assert known["spark_err"] == truth["spark_err"]

@@ -9,7 +9,7 @@ import msgspec
 from breakers.protocol import messages as wire
 from dashboard.bus.memory import MemoryBus
 from dashboard.fleet.checkpoint_batch import Batch
-from dashboard.fleet.snapshot.store import Mirror
+from dashboard.fleet.snapshot.store import FleetSnapshot
 from dashboard.fleet.state import FORGET_AFTER_S, FleetState
 from dashboard.fleet.worker import FRAMES
 
@@ -29,34 +29,34 @@ def report(service: str, seq: int = 1) -> wire.Report:
 
 async def test_a_service_without_instances_is_not_shown_and_nobody_hears_of_it_again() -> None:
     fleet, bus = FleetState(), MemoryBus()
-    mirror = Mirror(bus)
-    told: list[str] = []
-    for lean in (False, True):
-        mirror.listen(lambda service, text: told.append(service), lean)
-    mirror.start()
+    fleet_snapshot = FleetSnapshot(bus)
+    counters: list[str] = []
+    for summary in (False, True):
+        fleet_snapshot.listen(lambda service, text: counters.append(service), summary)
+    fleet_snapshot.start()
     await asyncio.sleep(0)
 
     async def emit(at: float) -> list[str]:
-        told.clear()
+        counters.clear()
         for frame in fleet.full_frames(at):
             bus.publish(FRAMES, msgspec.json.encode(frame))
         await asyncio.sleep(0.01)
-        return sorted(told)
+        return sorted(counters)
 
     fleet.fold(report("gone"), NOW, Batch())
     fleet.fold(report("here"), NOW, Batch())
     assert await emit(NOW) == ["gone", "gone", "here", "here"]
-    assert mirror.services.keys() == {"gone", "here"}
+    assert fleet_snapshot.services.keys() == {"gone", "here"}
 
     later = NOW + FORGET_AFTER_S + 1
     fleet.fold(report("here", seq=2), later, Batch())
     fleet.advance(later)
     assert await emit(later) == ["gone", "gone", "here", "here"], "a last time, to say so"
-    assert mirror.services.keys() == {"here"}
-    assert [each["name"] for each in mirror.snapshot()["services"]] == ["here"]
+    assert fleet_snapshot.services.keys() == {"here"}
+    assert [each["name"] for each in fleet_snapshot.snapshot()["services"]] == ["here"]
     assert await emit(later) == ["here", "here"]
 
     fleet.fold(report("gone", seq=2), later, Batch())
     assert await emit(later) == ["gone", "gone", "here", "here"]
-    assert mirror.services.keys() == {"gone", "here"}
-    await mirror.stop()
+    assert fleet_snapshot.services.keys() == {"gone", "here"}
+    await fleet_snapshot.stop()

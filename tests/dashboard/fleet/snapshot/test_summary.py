@@ -10,7 +10,7 @@ import msgspec
 from breakers.protocol import messages as wire
 from dashboard.bus.memory import MemoryBus
 from dashboard.fleet.checkpoint_batch import Batch
-from dashboard.fleet.snapshot.store import Mirror
+from dashboard.fleet.snapshot.store import FleetSnapshot
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.view_builders import TAIL
 from dashboard.fleet.worker import FRAMES, WANTED
@@ -50,20 +50,22 @@ class Fleet:
 async def heard(*payloads: bytes) -> list[dict[str, Any]]:
     """What a lean listener hears of frames that were published."""
     bus = MemoryBus()
-    mirror = Mirror(bus, wall=lambda: 1010.0)
-    lean: list[dict[str, Any]] = []
-    mirror.listen(lambda service, payload: lean.append(msgspec.json.decode(payload)), lean=True)
+    fleet_snapshot = FleetSnapshot(bus, wall=lambda: 1010.0)
+    summary: list[dict[str, Any]] = []
+    fleet_snapshot.listen(
+        lambda service, payload: summary.append(msgspec.json.decode(payload)), summary=True
+    )
     wanted = bus.subscribe(WANTED)
-    mirror.start()
+    fleet_snapshot.start()
     try:
         await anext(aiter(wanted))  # it asks as soon as it follows
         for payload in payloads:
             bus.publish(FRAMES, payload)
-        while len(lean) < len(payloads):
+        while len(summary) < len(payloads):
             await asyncio.sleep(0)
     finally:
-        await mirror.stop()
-    return lean
+        await fleet_snapshot.stop()
+    return summary
 
 
 async def test_a_breaker_comes_whole_first_and_then_by_its_last_seconds() -> None:
@@ -95,10 +97,10 @@ async def test_an_instance_is_told_again_only_when_something_is_new() -> None:
     fleet.report(1001.2, 1)
     same = fleet.frame(1002.0)
     stale = fleet.frame(1009.0)
-    told = [frame["instances"] for frame in await heard(first, same, stale)]
-    assert told[0] == [{"id": "one", "zone": "eu", "version": "", "stale": False}]
-    assert told[1] == []
-    assert told[2][0]["stale"] is True
+    counters = [frame["instances"] for frame in await heard(first, same, stale)]
+    assert counters[0] == [{"id": "one", "zone": "eu", "version": "", "stale": False}]
+    assert counters[1] == []
+    assert counters[2][0]["stale"] is True
 
 
 async def test_a_full_frame_is_whole() -> None:
@@ -112,9 +114,9 @@ async def test_a_full_frame_is_whole() -> None:
 def test_a_snapshot_tells_of_what_moment_it_is_and_what_time_it_is_now() -> None:
     fleet = Fleet()
     fleet.report(1000.2, 1)
-    mirror = Mirror(MemoryBus(), wall=lambda: 1044.0)
-    mirror.lay(msgspec.json.decode(fleet.frame(1001.0)))
-    snapshot = mirror.snapshot(lean=True)
+    fleet_snapshot = FleetSnapshot(MemoryBus(), wall=lambda: 1044.0)
+    fleet_snapshot.lay(msgspec.json.decode(fleet.frame(1001.0)))
+    snapshot = fleet_snapshot.snapshot(summary=True)
     assert (snapshot["at"], snapshot["now"]) == (1001.0, 1044.0)
     assert "instances" not in snapshot["services"][0]["breakers"][0]
-    assert "instances" in mirror.snapshot()["services"][0]["breakers"][0]
+    assert "instances" in fleet_snapshot.snapshot()["services"][0]["breakers"][0]
