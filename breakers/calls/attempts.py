@@ -131,7 +131,7 @@ class Attempts:
             return None
         asked = retry_after(result if error is None else error)
         pause = (
-            full_jitter(attempt, delay, options.retry_delay_max, self._random)
+            full_jitter(attempt, delay, options.retry_delay_max, self._random, options.retry_jitter)
             if asked is None
             else asked
         )

@@ -17,6 +17,7 @@ from breakers.calls.attempts import Attempts
 from breakers.calls.backends import STALE, Backends, Metrics, known_failure
 from breakers.calls.cache import MISS, Cache
 from breakers.calls.options import CallOptions
+from breakers.calls.policy_options import with_policy
 from breakers.calls.single_flight import SingleFlight
 from breakers.circuit.decorators import is_kind
 from breakers.clock import SYSTEM_CLOCK
@@ -92,6 +93,9 @@ class ResilientCaller:
         """
         if options.hedge_delay is not None:
             raise TypeError("hedge_delay needs acall: a thread cannot be called off")
+        breaker = options.circuit_breaker
+        if breaker is not None and breaker._remote:
+            options = with_policy(options, breaker)
         key, backends = None, self._backends
         if backends.cache is not None and options.cache_key is not None:
             key = options.key_for(args, kwargs)
@@ -122,6 +126,9 @@ class ResilientCaller:
         **kwargs: P.kwargs,
     ) -> R:
         """`call` for a coroutine function; cache and fallbacks may be coroutines too."""
+        breaker = options.circuit_breaker
+        if breaker is not None and breaker._remote:
+            options = with_policy(options, breaker)
         key, backends = None, self._backends
         if backends.cache is not None and options.cache_key is not None:
             key = options.key_for(args, kwargs)

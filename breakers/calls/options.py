@@ -26,12 +26,16 @@ _SPECS: Final = (
         "stale_ttl", float, None, "How long after that a stale one", "call", 0.001, _YEAR, "s", True
     ),
     FieldSpec("negative_ttl", float, 10.0, "How long failures are kept", "call", 0.001, _YEAR, "s"),
-    FieldSpec(
-        "deadline", float, None, "Time for the whole call", "call", 0.001, 86_400.0, "s", True
-    ),
-    FieldSpec("retry_delay_max", float, 60.0, "Longest pause", "call", 0.0, _HOUR, "s"),
-    FieldSpec("hedge_delay", float, None, "When to ask again", "call", 0.0, _HOUR, "s", True),
     FieldSpec("hedge_attempts", int, 2, "Attempts side by side", "call", 2, 10),
+)
+_POLICY_FIELDS: Final = (
+    "timeout",
+    "retries",
+    "retry_delay",
+    "retry_delay_max",
+    "retry_jitter",
+    "deadline",
+    "hedge_delay",
 )
 _PARTS: Final[dict[str, type]] = {
     "circuit_breaker": CircuitBreaker,
@@ -65,7 +69,7 @@ class CallOptions:
         timeout: seconds one attempt may take; None for no bound of its own.
         retries: attempts in all; 1 means no retry.
         retry_delay: seconds of backoff before the second attempt; doubles after, with full jitter.
-        circuit_breaker: asked before each attempt; its operator's policy replaces the three above.
+        circuit_breaker: asked before each attempt; its operator's policy replaces what is here.
         fallback: a function of the call's arguments that answers in its place, or several, tried
             in turn.
         cache_key: where successful answers are kept, or a function of the call's arguments that
@@ -83,6 +87,7 @@ class CallOptions:
         retry_on_result: a function that says of an answer whether to try for a better one; the last
             attempt's is returned as it is.
         retry_delay_max: seconds that one pause may take at most.
+        retry_jitter: the random share that may be taken off a pause; 1 is full jitter.
         retry_budget: what retries are drawn from; the breaker's own where there is one.
         on_retry: told of each retry, as a `RetryAttempt`, before its pause; its errors are logged.
         hedge_delay: for coroutines that may be made twice: seconds without an answer after which
@@ -127,6 +132,7 @@ to switch it off
     hedge_attempts: int = 2
     strategy: Strategy = "auto"
     map_errors: ErrorMap | None = None
+    retry_jitter: float = 1.0
     instead: Callable[[Exception], Exception | None] | None = field(
         init=False, repr=False, compare=False
     )
@@ -136,7 +142,7 @@ to switch it off
     fallbacks: tuple[Fallback, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("timeout", "retries", "retry_delay"):
+        for name in _POLICY_FIELDS:
             self._set(name, FIELDS[name].check(getattr(self, name)))
         for spec in _SPECS:
             self._set(spec.name, spec.check(getattr(self, spec.name)))
@@ -153,9 +159,17 @@ to switch it off
         guards = (self.deadline, self.rate_limiter, self.bulkhead)
         self._set("is_guarded", any(each is not None for each in guards))
         if breaker is not None:
-            breaker.declare(
-                timeout=self.timeout, retries=self.retries, retry_delay=self.retry_delay
-            )
+            breaker.declare(**self._declared())
+
+    def _declared(self) -> dict[str, object]:
+        """The fields of `Policy` that these options set."""
+        declared: dict[str, object] = {name: getattr(self, name) for name in _POLICY_FIELDS}
+        declared["retry_budget"] = None if self.budget is None else self.budget.ratio
+        if self.bulkhead is not None:
+            declared["bulkhead_size"] = self.bulkhead.max_concurrent
+        if self.rate_limiter is not None:
+            declared["rate_limit"] = self.rate_limiter.calls / self.rate_limiter.per
+        return declared
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

@@ -13,17 +13,25 @@ from breakers.clock import SYSTEM_CLOCK
 
 
 def full_jitter(
-    attempt: int, delay: float, cap: float = 60.0, uniform: Callable[[], float] = random.random
+    attempt: int,
+    delay: float,
+    cap: float = 60.0,
+    uniform: Callable[[], float] = random.random,
+    jitter: float = 1.0,
 ) -> float:
     """Seconds to wait after the failed attempt number `attempt` (from 1).
 
-    Anywhere between 0 and the exponential backoff: "full jitter" of Marc Brooker, Exponential
-    Backoff And Jitter, AWS Architecture Blog, 2015.
+    The exponential backoff less a random share of up to `jitter`. With 1 it lies anywhere between 0
+    and the backoff: "full jitter" of Marc Brooker, Exponential Backoff And Jitter, AWS Architecture
+    Blog, 2015.
 
     >>> full_jitter(3, 0.5, uniform=lambda: 1.0)
     2.0
+    >>> full_jitter(3, 0.5, uniform=lambda: 0.0, jitter=0.25)
+    1.5
     """
-    return uniform() * min(cap, delay * 2.0 ** (attempt - 1))
+    backoff = min(cap, delay * 2.0 ** (attempt - 1))
+    return backoff * (1.0 - jitter * (1.0 - uniform()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from breakers.common.forking import renew_after_fork
 from breakers.common.locking import give_way
 from breakers.common.uninterruptible import uninterruptible
 from breakers.errors import CircuitBreakerOpen, CircuitForcedOpen, PolicyError
+from breakers.limits.policy_limits import PolicyLimits
 from breakers.limits.retry_budget import RetryBudget
 
 P = ParamSpec("P")
@@ -90,6 +91,7 @@ class CircuitBreaker(OverridableBreaker):
         self._is_failure = is_failure
         self._instead = error_map(map_errors)
         self.retry_budget = RetryBudget()
+        self._policy_limits: PolicyLimits | None = None
         renew_after_fork(self)
         if name and registry is not None:
             registry.add(self)
@@ -129,6 +131,15 @@ class CircuitBreaker(OverridableBreaker):
         trace: TracebackType | None,
     ) -> None:
         self.__exit__(kind, error, trace)
+
+    @property
+    def policy_limits(self) -> PolicyLimits:
+        """The limits that an operator's policy sets for calls through this breaker."""
+        found = self._policy_limits
+        if found is None:
+            with self._lock:
+                found = self._policy_limits = self._policy_limits or PolicyLimits()
+        return found
 
     def _admit(self) -> Ticket:
         """Where calls do not pass freely: a probe's permit, or a refusal."""

@@ -10,6 +10,7 @@ from breakers.circuit.records import CALL_OUTCOMES, OUTCOMES, Drained, Override,
 from breakers.circuit.state_machine import Listener, StateMachine
 from breakers.circuit.states import State, as_override
 from breakers.common.uninterruptible import uninterruptible
+from breakers.errors import PolicyError
 
 
 @uninterruptible
@@ -100,6 +101,14 @@ class OverridableBreaker(StateMachine):
         """
         with self._lock:
             policy = self.declared.replace(fields)
+            hedged = fields.get("hedge_delay") is not None
+            if hedged and self._calls_declared and self.declared.hedge_delay is None:
+                # Only code knows whether a call may safely be made twice.
+                raise PolicyError(
+                    "hedge_delay",
+                    fields["hedge_delay"],
+                    "left out: the code of these calls declares no hedging",
+                )
             self._remote = dict(fields)
             if policy != self.policy:
                 self._adopt(policy)

@@ -79,6 +79,65 @@ _SPECS: Final = (
         "s",
     ),
     FieldSpec(
+        "retry_delay_max", float, 60.0, "Longest pause before an attempt", "call", 0.0, _HOUR, "s"
+    ),
+    FieldSpec(
+        "retry_jitter",
+        float,
+        1.0,
+        "Random share taken off each pause, so that callers do not retry in step",
+        "call",
+        0.0,
+        1.0,
+    ),
+    FieldSpec(
+        "retry_budget",
+        float,
+        0.2,
+        "Retries as a share of the calls, at most",
+        "call",
+        0.0,
+        1.0,
+        "",
+        True,
+    ),
+    FieldSpec(
+        "deadline",
+        float,
+        None,
+        "Time for the whole call, attempts and pauses included",
+        "call",
+        0.001,
+        _DAY,
+        "s",
+        True,
+    ),
+    FieldSpec(
+        "bulkhead_size", int, None, "Calls at once in one process", "call", 1, 100_000, "", True
+    ),
+    FieldSpec(
+        "rate_limit",
+        float,
+        None,
+        "Calls a second in one process",
+        "call",
+        0.001,
+        1_000_000.0,
+        "calls/s",
+        True,
+    ),
+    FieldSpec(
+        "hedge_delay",
+        float,
+        None,
+        "Time without an answer before the attempt is made once more beside the first",
+        "call",
+        0.0,
+        _HOUR,
+        "s",
+        True,
+    ),
+    FieldSpec(
         "failure_threshold",
         int,
         5,
@@ -211,6 +270,13 @@ class Policy:
     timeout: float | None = None
     retries: int = 3
     retry_delay: float = 0.5
+    retry_delay_max: float = 60.0
+    retry_jitter: float = 1.0
+    retry_budget: float | None = 0.2
+    deadline: float | None = None
+    bulkhead_size: int | None = None
+    rate_limit: float | None = None
+    hedge_delay: float | None = None
     failure_threshold: int | None = 5
     timeout_duration: float = 60.0
     success_threshold: int = 2

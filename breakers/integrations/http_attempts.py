@@ -13,7 +13,9 @@ from typing import Any, Final, Generic, NamedTuple, TypedDict, TypeVar
 
 from breakers.calls.attempts import Attempts
 from breakers.calls.coroutine_timeouts import acall_within
+from breakers.calls.guards import Guards
 from breakers.calls.options import CallOptions
+from breakers.calls.policy_options import with_policy
 from breakers.clock import SYSTEM_CLOCK
 from breakers.deadline import Deadline, bounded, current_deadline
 from breakers.errors import CallTimeout
@@ -120,7 +122,7 @@ class HttpAttempts:
             Exception: what `send` raised at the last attempt.
         """
         call = self._begin(host, may_repeat)
-        with bounded(call.options.deadline):
+        with bounded(call.options.deadline), Guards(call.options):
             while True:
                 permit = call.enter()
                 try:
@@ -156,29 +158,30 @@ class HttpAttempts:
         an attempt that is cancelled from outside."""
         call = self._begin(host, may_repeat)
         with bounded(call.options.deadline):
-            while True:
-                permit = call.enter()
-                try:
-                    with bounded(call.timeout) as until:
-                        response = await self._asend(send, dismiss, until)
+            async with Guards(call.options):
+                while True:
+                    permit = call.enter()
                     try:
-                        bad = self._judge(response, until)
-                    except BaseException:
+                        with bounded(call.timeout) as until:
+                            response = await self._asend(send, dismiss, until)
+                        try:
+                            bad = self._judge(response, until)
+                        except BaseException:
+                            with contextlib.suppress(Exception):
+                                await dismiss(response)
+                            raise
+                    except BaseException as error:
+                        pause = call.pause_after(permit, error)
+                        if pause is None:
+                            raise
+                    else:
+                        pause = call.pause_after(permit, FailedResponse(response)) if bad else None
+                        if pause is None:
+                            permit.answer = response
+                            return GuardedResponse(response, permit, call.until)
                         with contextlib.suppress(Exception):
                             await dismiss(response)
-                        raise
-                except BaseException as error:
-                    pause = call.pause_after(permit, error)
-                    if pause is None:
-                        raise
-                else:
-                    pause = call.pause_after(permit, FailedResponse(response)) if bad else None
-                    if pause is None:
-                        permit.answer = response
-                        return GuardedResponse(response, permit, call.until)
-                    with contextlib.suppress(Exception):
-                        await dismiss(response)
-                await self._asleep(pause)
+                    await self._asleep(pause)
 
     async def _asend(
         self,
@@ -228,6 +231,9 @@ class _HttpCall:
     __slots__ = ("_attempt", "_by", "_delay", "_ends", "_retries", "options", "timeout", "until")
 
     def __init__(self, by: HttpAttempts, options: CallOptions, may_repeat: bool) -> None:
+        breaker = options.circuit_breaker
+        if breaker is not None and breaker._remote:
+            options = with_policy(options, breaker)
         self._by, self.options = by, options
         self.timeout, retries, self._delay = options.effective()
         self._retries = retries if may_repeat else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from breakers.common.validation import whole
 from breakers.limits.slots import Slots
 
 
@@ -22,3 +23,10 @@ class Bulkhead(Slots):
 
     def __init__(self, max_concurrent: int, max_wait: float = 0.0) -> None:
         super().__init__(max_concurrent, max_wait)
+
+    def resize(self, max_concurrent: int) -> None:
+        """Change how many may hold a slot. Holders above a smaller limit keep theirs."""
+        limit = whole("max_concurrent", max_concurrent)
+        with self._lock:
+            self._limit = limit
+            self._serve()
