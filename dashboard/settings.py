@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "csp",
+    "guardian",
     "dashboard",
     "dashboard.access",
     "dashboard.fleet",
@@ -46,6 +47,7 @@ INSTALLED_APPS = [
     "dashboard.policies",
     "dashboard.api.agents",
     "dashboard.api.browsers",
+    "dashboard.api.operators",
     "dashboard.web",
 ]
 MIDDLEWARE = [
@@ -124,6 +126,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep the fleet": {"task": "dashboard.fleet.tasks.sweep_fleet", "schedule": 3600.0},
     "sweep policies": {"task": "dashboard.policies.tasks.sweep_declared", "schedule": 3600.0},
     "sweep acknowledgements": {"task": "dashboard.control.tasks.sweep_acks", "schedule": 3600.0},
+    "sweep idempotency keys": {
+        "task": "dashboard.api.operators.tasks.sweep_idempotency_keys",
+        "schedule": 3600.0,
+    },
     "sweep sessions": {"task": "dashboard.access.tasks.sweep_sessions", "schedule": 3600.0},
 }
 # A worker that was down runs each once when it is back, not as often as it was due.
@@ -139,6 +145,26 @@ CHANNEL_LAYERS: dict[str, Any] = {
     }
 }
 
+# Rate limits and idempotency are counted here: in one process, or shared by all through Redis.
+CACHES: dict[str, Any] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    }
+    if EMBEDDED
+    else {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": BROKER_URL,
+        "KEY_PREFIX": "switchgear",
+    }
+}
+
+# How many proxies in front append to X-Forwarded-For; the client's address is read from it.
+PROXIES = env.whole("PROXIES", 0, 0, 10)
+# The REST API: requests a minute of one person or token, and of one address without one.
+API_RATE = env.whole("API_RATE", 600, 1, 1_000_000, "requests a minute")
+API_ADDRESS_RATE = env.whole("API_ADDRESS_RATE", 60, 1, 1_000_000, "requests a minute")
+
 # How the fleet is watched.
 REPORT_INTERVAL_S = env.number("REPORT_INTERVAL", 1.0, 0.25, 300.0, "seconds")
 TICK_S = env.number("TICK", 0.25, 0.05, 5.0, "seconds")
@@ -149,6 +175,13 @@ DRAIN_S = env.number("DRAIN", 5.0, 0.0, 300.0, "seconds")
 OVERRIDE_MAX_S = 7 * 86_400.0
 
 AUTH_USER_MODEL = "access.Person"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+# Nobody is let in without an account.
+ANONYMOUS_USER_NAME = None
+GUARDIAN_MONKEY_PATCH_USER = False
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {

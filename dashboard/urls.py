@@ -15,5 +15,6 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("dashboard.api.browsers.urls")),
+    path("api/v1/", include("dashboard.api.operators.api")),
     path("", include("dashboard.web.urls")),
 ]

@@ -13,7 +13,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from dashboard.access.models import Person
-from dashboard.access.roles import OPERATOR, VIEWER
+from dashboard.access.roles import OPERATOR, POLICY_EDITOR, VIEWER
 
 DEMO = "tests/e2e/demo/"
 
@@ -60,11 +60,12 @@ def static_files() -> None:
 
 @pytest.fixture
 def person(db: None) -> Callable[[str], Person]:
-    """Create a person with a role and without a password."""
+    """Create a person with roles and without a password. An operator edits policies too."""
 
     def make(role: str) -> Person:
         made = Person.objects.create(username=role, is_staff=role != VIEWER)
-        made.groups.set(Group.objects.filter(name=role))
+        roles = [OPERATOR, POLICY_EDITOR] if role == OPERATOR else [role]
+        made.groups.set(Group.objects.filter(name__in=roles))
         return made
 
     return make

@@ -146,7 +146,7 @@ class ProductionStack(Dashboard):
             eventually(lambda url=url: http.get(f"{url}/readyz").is_success, 30)  # type: ignore[misc]
         self._cookie = self.python(
             "from django.test import Client\n"
-            "from dashboard.access.services import keep_person\n"
+            "from dashboard.access.people import keep_person\n"
             "client = Client()\n"
             "client.force_login(keep_person('ops', 'operator'))\n"
             "print(json.dumps(client.cookies['sessionid'].value))"

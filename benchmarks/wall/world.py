@@ -32,7 +32,7 @@ ARGS = [
 ]
 _START_S = 60.0
 _MAKE = (
-    "from dashboard.access.services import keep_person;"
+    "from dashboard.access.people import keep_person;"
     f"keep_person({PERSON!r}, 'operator', {PASSWORD!r})"
 )
 

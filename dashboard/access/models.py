@@ -12,6 +12,65 @@ class Person(AbstractUser):
         verbose_name_plural = "people"
 
 
+class Team(models.Model):
+    """A group of people that owns services. Its permissions are granted to people as object
+    permissions of django-guardian; the same permissions granted without a team hold for all
+    services (see `roles.py` and `authority.py`)."""
+
+    name = models.CharField(max_length=80, unique=True)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [
+            ("view_services", "Can see services"),
+            ("operate_services", "Can override breakers"),
+            ("edit_policies", "Can change policies"),
+            ("administer_services", "Can manage tokens and members"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TeamService(models.Model):
+    """A service that a team owns: a name, or a pattern in which `*` stands for any characters."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="services")
+    service = models.CharField(max_length=120)
+
+    class Meta:
+        ordering = ["service"]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "service"], name="one_row_a_team_service"),
+        ]
+
+    def __str__(self) -> str:
+        return self.service
+
+
+class PersonalToken(models.Model):
+    """A bearer token of the REST API. It acts for its person, within its scopes, until it expires.
+    Only its hash is stored; `prefix` identifies it."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=80)
+    scopes = models.JSONField()
+    prefix = models.CharField(max_length=12, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created = models.DateTimeField(auto_now_add=True)
+    expires = models.DateTimeField()
+    revoked = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used = models.DateTimeField(null=True, blank=True, editable=False)
+    last_address = models.CharField(max_length=45, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… of {self.person}"
+
+
 class ServiceToken(models.Model):
     """The bearer token of a service's agents. Only its hash is stored; `prefix` identifies it."""
 

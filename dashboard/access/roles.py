@@ -1,49 +1,60 @@
-"""The roles, as groups with permissions. Kept true after every migrate."""
+"""The roles and their permissions.
 
-from typing import Any
+A role is granted on all services, as membership of the group of the same name, or on the services
+of a team, as object permissions on the team (see `authority.py`). Groups are updated after every
+migrate.
+"""
+
+from typing import Any, Final
 
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 
-VIEWER = "viewer"
-OPERATOR = "operator"
+VIEWER: Final = "viewer"
+OPERATOR: Final = "operator"
+POLICY_EDITOR: Final = "policy editor"
+ADMIN: Final = "admin"
 
-OPERATE = "control.operate"
-CHANGE_POLICIES = "policies.change_breakerpolicy"
-VIEW_AUDIT = "access.view_auditentry"
-# In no role's grants: administrators only.
-SHARE_STATUS = "access.add_statuslink"
+VIEW: Final = "access.view_services"
+OPERATE: Final = "access.operate_services"
+CHANGE_POLICIES: Final = "access.edit_policies"
+ADMINISTER: Final = "access.administer_services"
+# Whoever sees a service sees its audit entries.
+VIEW_AUDIT: Final = VIEW
+SHARE_STATUS: Final = ADMINISTER
 
-_GRANTS = {
-    VIEWER: (
-        "policies.view_breakerpolicy",
-        "policies.view_policyversion",
-        "control.view_override",
-        "access.view_auditentry",
-    ),
-    OPERATOR: (
-        OPERATE,
-        CHANGE_POLICIES,
-        "policies.add_breakerpolicy",
-        "policies.view_breakerpolicy",
-        "policies.view_policyversion",
-        "control.view_override",
-        "access.view_auditentry",
-    ),
+# What each role may do with a service.
+PERMISSIONS: Final = {
+    VIEWER: frozenset({VIEW}),
+    OPERATOR: frozenset({VIEW, OPERATE}),
+    POLICY_EDITOR: frozenset({VIEW, CHANGE_POLICIES}),
+    ADMIN: frozenset({VIEW, OPERATE, CHANGE_POLICIES, ADMINISTER}),
 }
-ROLES = tuple(_GRANTS)
+# Pages of Django's admin that a role on all services opens.
+_ADMIN_PAGES: Final = {
+    VIEWER: (),
+    OPERATOR: ("control.view_override",),
+    POLICY_EDITOR: (
+        "policies.add_breakerpolicy",
+        "policies.change_breakerpolicy",
+        "policies.view_breakerpolicy",
+        "policies.view_policyversion",
+    ),
+    ADMIN: (),
+}
+ROLES: Final = tuple(PERMISSIONS)
 
 
 def keep_roles(apps: Any, **kwargs: Any) -> None:
-    """Make the groups and give them their permissions (a receiver of post_migrate)."""
+    """Create the groups and set their permissions (a receiver of post_migrate)."""
     for config in apps.get_app_configs():
         create_permissions(config, apps=apps, verbosity=0)
-    for role, grants in _GRANTS.items():
+    for role, permissions in PERMISSIONS.items():
         group, _ = Group.objects.get_or_create(name=role)
-        wanted = Permission.objects.none()
-        for grant in grants:
-            app, codename = grant.split(".")
-            wanted = wanted | Permission.objects.filter(
+        granted = Permission.objects.none()
+        for name in (*permissions, *_ADMIN_PAGES[role]):
+            app, codename = name.split(".")
+            granted = granted | Permission.objects.filter(
                 content_type__app_label=app, codename=codename
             )
-        group.permissions.set(wanted)
+        group.permissions.set(granted)

@@ -4,23 +4,13 @@ import hashlib
 import secrets
 from typing import Any
 
-from django.contrib.auth.models import Group
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from dashboard.access.models import AuditEntry, Person, SavedView, ServiceToken
-from dashboard.access.roles import OPERATOR, ROLES
 
-ADMIN = "admin"
 _PREFIX = "swg_"
-
-
-def demand(person: Person, permission: str) -> None:
-    """Raise `PermissionDenied` unless the person may. Every write operation calls it."""
-    if not (person.is_active and person.has_perm(permission)):
-        raise PermissionDenied(f"{person.get_username()} may not {permission}")
 
 
 def audit(
@@ -97,30 +87,6 @@ def authenticate_token(raw: str) -> str | None:
         "service", flat=True
     )
     return found.first()
-
-
-@transaction.atomic
-def keep_person(username: str, role: str, password: str | None = None) -> Person:
-    """Create or change a person. `role` is viewer, operator or admin; None keeps the password.
-
-    Raises:
-        ValidationError: an unknown role or a password that is too weak.
-    """
-    if role not in (*ROLES, ADMIN):
-        raise ValidationError(
-            {"role": f"{role!r} is no role; there are {', '.join(ROLES)}, admin."}
-        )
-    person, _ = Person.objects.get_or_create(username=username)
-    person.is_superuser = role == ADMIN
-    person.is_staff = role in (ADMIN, OPERATOR)
-    if password is not None:
-        validate_password(password, person)
-        person.set_password(password)
-    person.full_clean(exclude=["password"])
-    person.save()
-    person.groups.set(Group.objects.filter(name=role))
-    audit(None, "person kept", username=username, role=role)
-    return person
 
 
 MAX_VIEWS = 50

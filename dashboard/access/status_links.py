@@ -10,9 +10,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from dashboard.access.authority import demand
 from dashboard.access.models import Person, StatusLink
 from dashboard.access.roles import SHARE_STATUS
-from dashboard.access.services import audit, demand, digest
+from dashboard.access.services import audit, digest
 
 LONGEST = timedelta(days=366)
 MAX_SERVICES = 500

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from django.db.models import Model, Q, QuerySet
@@ -18,7 +18,6 @@ def walk(
     Each page is one query that continues after the last row of the page before.
     """
     rest = query.order_by(*(by if oldest_first else [f"-{field}" for field in by]))
-    beyond = "gt" if oldest_first else "lt"
     after = Q()
     while True:
         rows = list(rest.filter(after)[:page])
@@ -26,11 +25,17 @@ def walk(
         if len(rows) < page:
             return
         last = {field: getattr(rows[-1], field) for field in by}
-        # This first condition follows from the others; indexes and partitions are chosen by it.
-        after = Q(**{f"{by[0]}__{beyond}e": last[by[0]]}) & _after(by, last, beyond)
+        after = after_row(by, last, newest_first=not oldest_first)
 
 
-def _after(by: Sequence[str], last: dict[str, object], beyond: str) -> Q:
+def after_row(by: Sequence[str], last: Mapping[str, object], *, newest_first: bool) -> Q:
+    """The rows that follow the row with the values `last`."""
+    beyond = "lt" if newest_first else "gt"
+    # This first condition follows from the others; indexes and partitions are chosen by it.
+    return Q(**{f"{by[0]}__{beyond}e": last[by[0]]}) & _after(by, last, beyond)
+
+
+def _after(by: Sequence[str], last: Mapping[str, object], beyond: str) -> Q:
     found = Q()
     for n, field in enumerate(by):
         same = {each: last[each] for each in by[:n]}

@@ -19,9 +19,9 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from dashboard.access.authority import demand
 from dashboard.access.models import Person
 from dashboard.access.roles import OPERATE
-from dashboard.access.services import demand
 from dashboard.control.models import Act, ActPart
 from dashboard.control.override_writes import (
     AUTOMATIC,
@@ -81,7 +81,7 @@ def act(
         PermissionDenied: the person may not operate.
         ValidationError: by field; then nothing was done.
     """
-    demand(person, OPERATE)
+    demand(person, OPERATE, sorted({each.service for each in targets}))
     reason = reason.strip()
     check_reason(reason)
     _check_targets(targets)
@@ -109,11 +109,12 @@ def undo(person: Person, id: str, undone: str) -> Outcome:
         PermissionDenied: the person may not operate.
         ValidationError: there is no such act, or it cannot be undone.
     """
-    demand(person, OPERATE)
+    demand(person, OPERATE, ())
     done = Act.objects.filter(pk=undone).first()
     if done is None or done.state == RESET:
         why = "A reset cannot be undone." if done else f"There is no act {undone[:36]!r}."
         raise ValidationError({"act": why})
+    demand(person, OPERATE, done.parts.values_list("service", flat=True))
     reason = f"undid: {done.reason}"[:500]
     row = _begin(person, id, UNDO, reason, _digest(UNDO, undone), undoes=done)
     parts = {part.service: part for part in done.parts.all()}

@@ -7,9 +7,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from breakers.protocol import messages as wire
+from dashboard.access.authority import demand
 from dashboard.access.models import Person
 from dashboard.access.roles import OPERATE
-from dashboard.access.services import audit, demand
+from dashboard.access.services import audit
 from dashboard.common.batch_deletion import sweep
 from dashboard.control import override_writes
 from dashboard.control.models import Ack, Override
@@ -35,7 +36,7 @@ def force(
         PermissionDenied: the person may not operate.
         ValidationError: by field, with what would be right.
     """
-    demand(person, OPERATE)
+    demand(person, OPERATE, [service])
     reason = reason.strip()
     check_force(service, breaker, state, expires_in_s, instances)
     check_reason(reason)
@@ -54,7 +55,7 @@ def lift(person: Person, service: str, breaker: str, reason: str) -> bool:
         PermissionDenied: the person may not operate.
         ValidationError: no reason.
     """
-    demand(person, OPERATE)
+    demand(person, OPERATE, [service])
     reason = reason.strip()
     check_reason(reason)
     standing = Override.objects.filter(service=service, breaker=breaker, ended=None)

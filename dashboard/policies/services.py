@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from breakers.circuit.policy import FIELDS, Policy
 from breakers.errors import PolicyError
+from dashboard.access.authority import demand
 from dashboard.access.models import Person
 from dashboard.access.roles import CHANGE_POLICIES
-from dashboard.access.services import audit, demand
+from dashboard.access.services import audit
 from dashboard.common.batch_deletion import sweep
 from dashboard.fleet.services import bump_revision
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
@@ -30,7 +31,7 @@ def save(
         PermissionDenied: the person may not change policies.
         ValidationError: at the field that is wrong, or when nothing would change.
     """
-    demand(person, CHANGE_POLICIES)
+    demand(person, CHANGE_POLICIES, [service])
     with transaction.atomic():
         head, _ = BreakerPolicy.objects.get_or_create(service=service, breaker=breaker)
         head = BreakerPolicy.objects.select_for_update().get(pk=head.pk)

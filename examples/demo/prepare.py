@@ -13,12 +13,20 @@ from django.core.management import call_command
 from examples import parent_watchdog
 from examples.demo.state import PEOPLE, SERVICES, State
 
+ROLES = {
+    "viewer": ["viewer"],
+    "operator": ["operator", "policy editor"],
+    "admin": ["admin"],
+}
+
 
 def database(state: State) -> None:
     """Bring the tables, the people and the services' tokens up to date."""
     call_command("migrate", interactive=False, verbosity=0)
     for person in PEOPLE:
-        call_command("create_person", person, role=person, password_file=state.password(person))
+        call_command(
+            "create_person", person, role=ROLES[person], password_file=state.password(person)
+        )
     for service in SERVICES:
         call_command("create_token", service, name="demo", value_file=state.token(service))
 

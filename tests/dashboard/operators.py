@@ -18,7 +18,7 @@ class Operator:
 
     def __init__(self, dashboard: Dashboard) -> None:
         dashboard.python(
-            "from dashboard.access.services import keep_person\n"
+            "from dashboard.access.people import keep_person\n"
             f"keep_person('ops', 'operator', {PASSWORD!r})\nprint('true')"
         )
         self._browser = httpx.Client(base_url=dashboard.url, trust_env=False, timeout=10.0)

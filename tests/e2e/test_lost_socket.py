@@ -44,7 +44,7 @@ def dashboard(tmp_path: Path) -> Dashboard:
     made = Dashboard(f"http://127.0.0.1:{free_port()}", own)
     made.manage("migrate", "-v0")
     made.python(
-        "from dashboard.access.services import keep_person\n"
+        "from dashboard.access.people import keep_person\n"
         f"keep_person('operator', 'operator', {PASSWORD!r})\nprint(1)"
     )
     return made

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.management import CommandError, call_command
 
 from dashboard.access import services
+from dashboard.access.authority import demand
 from dashboard.access.models import AuditEntry, Person, ServiceToken
 from dashboard.access.roles import CHANGE_POLICIES, OPERATE
 
@@ -20,13 +21,13 @@ RAW = "swg_" + "a" * 43
 
 class TestRoles:
     def test_an_operator_may_operate_and_change_policies(self, operator: Person) -> None:
-        services.demand(operator, OPERATE)
-        services.demand(operator, CHANGE_POLICIES)
+        demand(operator, OPERATE)
+        demand(operator, CHANGE_POLICIES)
 
     def test_a_viewer_may_neither(self, viewer: Person) -> None:
         for permission in (OPERATE, CHANGE_POLICIES):
             with pytest.raises(PermissionDenied):
-                services.demand(viewer, permission)
+                demand(viewer, permission)
 
     def test_no_role_may_delete_or_touch_people(self) -> None:
         for group in Group.objects.all():
@@ -36,7 +37,7 @@ class TestRoles:
     def test_who_is_inactive_may_nothing(self, operator: Person) -> None:
         operator.is_active = False
         with pytest.raises(PermissionDenied):
-            services.demand(operator, OPERATE)
+            demand(operator, OPERATE)
 
 
 class TestTokens:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from dashboard.access.services import keep_person
+from dashboard.access.people import keep_person
 from dashboard.common.batch_deletion import sweep
 from dashboard.control import services as control
 from dashboard.control.models import Ack, Override

@@ -10,7 +10,8 @@ from django.urls import reverse
 
 from breakers.circuit.policy import FIELDS
 from dashboard.access.models import AuditEntry, Person, ServiceToken
-from dashboard.access.services import authenticate_token, keep_person
+from dashboard.access.people import keep_person
+from dashboard.access.services import authenticate_token
 from dashboard.control.services import force
 from dashboard.fleet.services import revision
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
@@ -122,7 +123,6 @@ def test_a_viewer_cannot_change_a_policy(viewer: Person, posts: BreakerPolicy) -
     viewer.is_staff = True
     viewer.save()
     client = logged_in(viewer)
-    assert client.get(url(posts)).status_code == 200
     assert client.post(url(posts), {**INLINE, "timeout": "1"}).status_code == 403
     assert not PolicyVersion.objects.exists()
 
@@ -142,7 +142,7 @@ def test_an_administrator_makes_a_token_and_sees_it_once() -> None:
 
 @pytest.mark.parametrize("role", ["operator", "admin"])
 def test_no_page_of_the_admin_fails(role: str, posts: BreakerPolicy) -> None:
-    person = keep_person("somebody", role)
+    person = keep_person("somebody", [role, "policy editor"])
     override = force(person, "shop", "posts", "forced_open", "a drill", 60)
     save(person, "shop", "posts", {"timeout": 1})
     client = logged_in(person)
@@ -153,10 +153,12 @@ def test_no_page_of_the_admin_fails(role: str, posts: BreakerPolicy) -> None:
         ("policies_breakerpolicy_history", [posts.pk]),
         ("control_override_changelist", []),
         ("control_override_change", [override.pk]),
-        ("access_auditentry_changelist", []),
-        ("access_auditentry_change", [AuditEntry.objects.all()[0].pk]),
     ]
     if role == "admin":
+        pages += [
+            ("access_auditentry_changelist", []),
+            ("access_auditentry_change", [AuditEntry.objects.all()[0].pk]),
+        ]
         pages += [("access_person_changelist", []), ("access_person_change", [person.pk])]
     for name, args in pages:
         assert client.get(reverse(f"admin:{name}", args=args), {"q": ""}).status_code == 200, name

@@ -68,7 +68,7 @@ def test_calls_are_counted_and_an_override_comes_back_and_expires(shape: Product
         eventually(lambda: shape.counted() == 100, 20)
 
         shape.python(
-            "from dashboard.access.services import keep_person\n"
+            "from dashboard.access.people import keep_person\n"
             "from dashboard.control.services import force\n"
             "ops = keep_person('ops', 'operator')\n"
             "force(ops, 'shop', 'posts', 'forced_open', 'a drill', 8)\n"

@@ -52,7 +52,7 @@ def end(dashboard: Embedded) -> float:
 SESSION = """
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
-from dashboard.access.services import keep_person
+from dashboard.access.people import keep_person
 eve = keep_person("eve", "viewer")
 session = SessionStore()
 session[SESSION_KEY] = str(eve.pk)

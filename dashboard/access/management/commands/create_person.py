@@ -6,8 +6,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from dashboard.access.people import keep_person
 from dashboard.access.roles import ROLES
-from dashboard.access.services import ADMIN, keep_person
 
 
 class Command(BaseCommand):
@@ -15,7 +15,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
-        parser.add_argument("--role", choices=[*ROLES, ADMIN], required=True)
+        parser.add_argument("--role", choices=ROLES, action="append", required=True)
         parser.add_argument(
             "--password-file", type=Path, help="otherwise one is generated and printed"
         )
@@ -27,6 +27,6 @@ class Command(BaseCommand):
             person = keep_person(options["username"], options["role"], password)
         except (OSError, ValidationError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{person.username} is {options['role']}")
+        self.stdout.write(f"{person.username} is {', '.join(options['role'])}")
         if not file:
             self.stdout.write(f"password: {password}")

@@ -317,7 +317,7 @@ def test_an_override_reaches_the_agent_and_its_answer_is_kept(
         say(opened, report(1, "acting"))
         hear(opened)
         id = dashboard.python(
-            "from dashboard.access.services import keep_person\n"
+            "from dashboard.access.people import keep_person\n"
             "from dashboard.control.services import force\n"
             "ops = keep_person('ops', 'operator')\n"
             "o = force(ops, 'shop', 'posts', 'forced_open', 'a drill', 60, ['one'])\n"

@@ -1,0 +1,12 @@
+"""The command line `switchgear`: operates a dashboard through its REST API.
+
+Each subcommand is a module of this package that registers itself on `main` when it is imported.
+Requires the extra `switchgear[cli]`.
+"""
+
+from breakers.cli.application import main
+
+# Subcommands register on import.
+from breakers.cli import login, status, tokens  # noqa: F401  isort: skip
+
+__all__ = ["main"]

@@ -1,0 +1,174 @@
+"""Write operations on people, their roles, and teams."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from guardian.models import UserObjectPermission
+from guardian.shortcuts import assign_perm, remove_perm
+
+from dashboard.access.authority import demand
+from dashboard.access.models import Person, Team, TeamService
+from dashboard.access.roles import ADMIN, ADMINISTER, PERMISSIONS, ROLES, VIEWER
+from dashboard.access.services import audit
+
+MAX_TEAMS: Final = 1000
+MAX_TEAM_SERVICES: Final = 500
+_PATTERN: Final = re.compile(r"[^\s\x00-\x1f](.*[^\s\x00-\x1f])?")
+
+
+@transaction.atomic
+def keep_person(username: str, role: str | Sequence[str], password: str | None = None) -> Person:
+    """Create or change a person: `role` is one role on all services or several; None keeps the
+    password. Used by management commands, which need no authority.
+
+    Raises:
+        ValidationError: an unknown role or a password that is too weak.
+    """
+    roles = [role] if isinstance(role, str) else list(role)
+    for each in roles:
+        check_role(each)
+    person, _ = Person.objects.get_or_create(username=username)
+    if password is not None:
+        validate_password(password, person)
+        person.set_password(password)
+    person.full_clean(exclude=["password"])
+    person.save()
+    set_roles(None, person, roles)
+    return person
+
+
+def check_role(role: str) -> None:
+    """Raise `ValidationError` unless the role exists."""
+    if role not in ROLES:
+        raise ValidationError({"role": f"{role!r} is not a role; there are {', '.join(ROLES)}."})
+
+
+@transaction.atomic
+def set_roles(actor: Person | None, person: Person, roles: Sequence[str]) -> None:
+    """Set a person's roles on all services. `actor` None stands for a management command.
+
+    Raises:
+        PermissionDenied: the actor does not administer all services.
+        ValidationError: an unknown role.
+    """
+    if actor is not None:
+        demand(actor, ADMINISTER)
+    for each in roles:
+        check_role(each)
+    before = sorted(person.groups.values_list("name", flat=True))
+    person.is_superuser = ADMIN in roles
+    person.is_staff = any(each != VIEWER for each in roles)
+    person.save(update_fields=["is_superuser", "is_staff"])
+    person.groups.set(Group.objects.filter(name__in=roles))
+    audit(actor, "roles set", username=person.username, before=before, roles=sorted(roles))
+
+
+@transaction.atomic
+def grant_role(actor: Person, person: Person, team: Team, role: str) -> None:
+    """Grant a role on the services of a team, in place of the person's roles there.
+
+    Raises:
+        PermissionDenied: the actor does not administer the team's services.
+        ValidationError: an unknown role.
+    """
+    _demand_team(actor, team)
+    check_role(role)
+    _clear(person, team)
+    for permission in sorted(PERMISSIONS[role]):
+        assign_perm(permission.partition(".")[2], person, team)
+    audit(actor, "role granted", team=team.name, username=person.username, role=role)
+
+
+@transaction.atomic
+def withdraw_role(actor: Person, person: Person, team: Team) -> None:
+    """Withdraw a person's role on the services of a team.
+
+    Raises:
+        PermissionDenied: the actor does not administer the team's services.
+    """
+    _demand_team(actor, team)
+    _clear(person, team)
+    audit(actor, "role withdrawn", team=team.name, username=person.username)
+
+
+@transaction.atomic
+def keep_team(actor: Person | None, name: str, services: Sequence[str]) -> Team:
+    """Create a team, or change the services that it owns. A `*` in a service stands for any
+    characters.
+
+    Raises:
+        PermissionDenied: the actor does not administer all services.
+        ValidationError: by field.
+    """
+    if actor is not None:
+        demand(actor, ADMINISTER)
+    name = name.strip()
+    if not 1 <= len(name) <= 80 or not name.isprintable():
+        raise ValidationError({"name": "A team has a name of 1 to 80 printable characters."})
+    if len(services) > MAX_TEAM_SERVICES:
+        too_many = f"{len(services)} services; at most {MAX_TEAM_SERVICES}."
+        raise ValidationError({"services": too_many})
+    for each in services:
+        if not (len(each) <= 120 and each.isprintable() and _PATTERN.fullmatch(each)):
+            wrong = f"{each[:40]!r} is not a service's name of 1 to 120 printable characters."
+            raise ValidationError({"services": wrong})
+    if Team.objects.exclude(name=name).count() >= MAX_TEAMS:
+        raise ValidationError({"name": f"At most {MAX_TEAMS} teams; delete one first."})
+    team, _ = Team.objects.get_or_create(name=name)
+    team.services.all().delete()
+    TeamService.objects.bulk_create(
+        TeamService(team=team, service=each) for each in sorted(set(services))
+    )
+    audit(actor, "team kept", team=name, services=sorted(set(services)))
+    return team
+
+
+@transaction.atomic
+def delete_team(actor: Person, team: Team) -> None:
+    """Delete a team and the roles on it.
+
+    Raises:
+        PermissionDenied: the actor does not administer all services.
+    """
+    demand(actor, ADMINISTER)
+    audit(actor, "team deleted", team=team.name)
+    UserObjectPermission.objects.filter(
+        object_pk=str(team.pk), content_type__app_label="access", content_type__model="team"
+    ).delete()
+    team.delete()
+
+
+def team_roles(team: Team) -> dict[str, str]:
+    """The role of each member of a team, by username."""
+    held: dict[str, set[str]] = {}
+    rows = UserObjectPermission.objects.filter(
+        object_pk=str(team.pk), content_type__app_label="access", content_type__model="team"
+    ).values_list("user__username", "permission__codename")
+    for username, codename in rows:
+        held.setdefault(username, set()).add(f"access.{codename}")
+    return {username: _role_with(found) for username, found in sorted(held.items())}
+
+
+def _role_with(held: set[str]) -> str:
+    return max(
+        (role for role in ROLES if held >= PERMISSIONS[role]),
+        key=lambda role: len(PERMISSIONS[role]),
+        default=VIEWER,
+    )
+
+
+def _demand_team(actor: Person, team: Team) -> None:
+    if not actor.has_perm("access.administer_services", team):
+        demand(actor, ADMINISTER)
+
+
+def _clear(person: Person, team: Team) -> None:
+    for permission in PERMISSIONS[ADMIN]:
+        remove_perm(permission.partition(".")[2], person, team)

@@ -1,0 +1,14 @@
+"""One module a noun. `ROUTERS` has the prefix of each."""
+
+from typing import Final
+
+from ninja import Router
+
+from dashboard.api.operators.routers import people, services, teams, tokens
+
+ROUTERS: Final[dict[str, Router]] = {
+    "/me": people.me_router,
+    "/services": services.router,
+    "/teams": teams.router,
+    "/tokens": tokens.router,
+}

@@ -1,0 +1,78 @@
+"""Services and their breakers, as the fleet snapshot has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ninja import Router, Schema
+
+from dashboard.access.authority import visible_services
+from dashboard.api.operators.pagination import Cursor, Limit, page_of_list
+from dashboard.api.operators.pipeline import ApiRequest
+from dashboard.api.operators.problems import Problem, not_found
+from dashboard.fleet.snapshot.reads import snapshot
+
+router = Router(tags=["services"])
+ERRORS = {401: Problem, 403: Problem, 404: Problem, 422: Problem, 429: Problem}
+
+
+class BreakerSummary(Schema):
+    """A breaker over all its instances."""
+
+    name: str
+    state: str
+    level: str | None = None
+    rate: float
+    instances: int
+    override: dict[str, Any] | None = None
+
+
+class ServiceOut(Schema):
+    """A service: its instances and breakers."""
+
+    name: str
+    instances: int
+    breakers: list[BreakerSummary]
+
+
+class ServicePage(Schema):
+    items: list[ServiceOut]
+    next: str | None
+
+
+@router.get("", response={200: ServicePage, **ERRORS}, operation_id="list_services")
+def list_services(request: ApiRequest, cursor: Cursor = "", limit: Limit = 100) -> dict[str, Any]:
+    """The services that the caller sees, by name."""
+    request.caller.demand_scope("read")
+    visible = visible_services(request.caller.person)
+    found = [_service(each) for each in snapshot()["services"] if each["name"] in visible]
+    return page_of_list(found, lambda each: str(each["name"]), cursor, limit)
+
+
+@router.get("/{name:service}", response={200: ServiceOut, **ERRORS}, operation_id="get_service")
+def get_service(request: ApiRequest, service: str) -> dict[str, Any]:
+    """One service."""
+    request.caller.demand_scope("read")
+    if service in visible_services(request.caller.person):
+        for each in snapshot(service)["services"]:
+            return _service(each)
+    raise not_found(f"No service is named {service[:120]!r}.")
+
+
+def _service(view: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": view["name"],
+        "instances": len(view["instances"]),
+        "breakers": [_breaker(each) for each in view["breakers"]],
+    }
+
+
+def _breaker(view: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": view["name"],
+        "state": view["state"],
+        "level": view.get("level"),
+        "rate": view["rate"],
+        "instances": len(view["instances"]),
+        "override": view["override"],
+    }
