@@ -6,22 +6,26 @@ it; it needs the `agent` extra.
 
 from breakers.calls.backends import Metrics
 from breakers.calls.cache import Cache, TTLCache
-from breakers.calls.caller import ResilientCaller, resilient
+from breakers.calls.caller import ResilientCaller
+from breakers.calls.decorator import resilient
+from breakers.calls.fallbacks import Fallback, FallbackValue
 from breakers.calls.gathering import Gathered, agather, gather
 from breakers.calls.hedging import hedged
-from breakers.calls.options import CallOptions, FallbackValue
-from breakers.calls.retries import RetryAttempt
+from breakers.calls.options import CallOptions
+from breakers.calls.records import CallRecord, RetryAttempt
 from breakers.calls.thread_timeouts import timeout
+from breakers.circuit import async_rules as _async_rules  # noqa: F401 - registers itself
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.circuit.policy import Policy
 from breakers.circuit.records import Snapshot, TransitionRecord
 from breakers.circuit.registry import Registry, registry
 from breakers.circuit.states import State
-from breakers.deadline import Deadline, current_deadline, remaining
+from breakers.deadline import Deadline, current_deadline, no_deadline, remaining
 from breakers.errors import (
     BreakerError,
     BulkheadFull,
     CachedFailure,
+    CallInterrupted,
     CallTimeout,
     CircuitBreakerOpen,
     CircuitForcedOpen,
@@ -42,12 +46,15 @@ __all__ = [
     "BulkheadFull",
     "Cache",
     "CachedFailure",
+    "CallInterrupted",
     "CallOptions",
+    "CallRecord",
     "CallTimeout",
     "CircuitBreaker",
     "CircuitBreakerOpen",
     "CircuitForcedOpen",
     "Deadline",
+    "Fallback",
     "FallbackValue",
     "Gathered",
     "IsolationExhausted",
@@ -69,6 +76,7 @@ __all__ = [
     "current_deadline",
     "gather",
     "hedged",
+    "no_deadline",
     "registry",
     "remaining",
     "resilient",

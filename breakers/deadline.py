@@ -1,48 +1,81 @@
-"""When the present call must be over, for the callee to read.
+"""The deadline of the running call, for the callee to read.
 
-A deadline is a point on the monotonic clock, carried in a context variable: coroutines, and
-threads that this library starts, see their caller's. An inner one never exceeds an outer one.
+A deadline is a point on the monotonic clock in a context variable. Coroutines, tasks and the
+threads that this library starts see the deadline of their caller. An inner deadline is never later
+than an outer one. A deadline ends with its call: work that outlives the call is free of it.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any
 
 from breakers.clock import SYSTEM_CLOCK
 
 _now = SYSTEM_CLOCK.monotonic
 
 
-class Deadline(NamedTuple):
-    """A point in time: `at` on the monotonic clock, and the `budget` in seconds that it came from.
+class Deadline:
+    """A point in time: `at` on the monotonic clock, and the `budget` in seconds it came from.
 
     >>> Deadline.after(2.0).remaining() <= 2.0
     True
     """
 
-    at: float
-    budget: float
+    __slots__ = ("_outer", "at", "budget", "is_over")
+
+    def __init__(self, at: float, budget: float, outer: Deadline | None = None) -> None:
+        self.at = at
+        self.budget = budget
+        self.is_over = False
+        """Whether its call has ended."""
+        self._outer = outer
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """The deadline `seconds` from now, or the present one if that comes first."""
+        """The deadline `seconds` from now, or at the current deadline if that is earlier."""
         at = _now() + seconds
         outer = _current.get()
-        return outer if outer is not None and outer.at < at else cls(at, seconds)
+        if outer is not None:
+            if outer.is_over:
+                outer = current_deadline()
+            if outer is not None and outer.at < at:
+                return cls(outer.at, outer.budget, outer)
+        return cls(at, seconds, outer)
 
     def remaining(self) -> float:
         """Seconds left, never below 0."""
         left = self.at - _now()
         return left if left > 0.0 else 0.0
 
+    def end(self, token: Token[Deadline | None] | None = None) -> None:
+        """Mark the call as ended, and reset the context variable if `token` is of this context."""
+        self.is_over = True
+        if token is not None:
+            # A block may be left in another context than it was entered in, where the deadline was
+            # never set.
+            with suppress(ValueError):
+                _current.reset(token)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Deadline):
+            return NotImplemented
+        return (self.at, self.budget) == (other.at, other.budget)
+
+    def __hash__(self) -> int:
+        return hash((self.at, self.budget))
+
+    def __repr__(self) -> str:
+        return f"Deadline(at={self.at!r}, budget={self.budget!r})"
+
 
 _current: ContextVar[Deadline | None] = ContextVar("breakers_deadline", default=None)
 
 
 def current_deadline() -> Deadline | None:
-    """The deadline of the call that is running, or None.
+    """The deadline of the running call, or None.
 
     >>> from breakers import timeout
     >>> with timeout(5.0):
@@ -51,37 +84,44 @@ def current_deadline() -> Deadline | None:
     >>> current_deadline() is None
     True
     """
-    return _current.get()
+    deadline = _current.get()
+    while deadline is not None and deadline.is_over:
+        # Its call has ended, and this is a task or a thread that the call started.
+        deadline = deadline._outer
+    return deadline
 
 
 def remaining(default: float | None = None) -> float | None:
-    """Seconds left to the call that is running; `default` where there is no deadline.
+    """Seconds left to the running call; `default` if there is no deadline.
 
     >>> remaining(5.0)
     5.0
     """
-    deadline = _current.get()
+    deadline = current_deadline()
     return default if deadline is None else deadline.remaining()
 
 
-class bounded:  # noqa: N801 - reads as a word
-    """A deadline for what runs inside to read; it interrupts nobody. None sets none.
+class bounded:  # noqa: N801 - used like a function
+    """A deadline for the code inside to read. It interrupts nothing. None sets no deadline.
 
     >>> with bounded(2.0):
     ...     remaining() <= 2.0
     True
     """
 
-    __slots__ = ("_seconds", "_token")
-    _token: Token[Deadline | None] | None
+    __slots__ = ("_deadline", "_seconds", "_token")
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
+        self._deadline: Deadline | None = None
+        self._token: Token[Deadline | None] | None = None
 
     def __enter__(self) -> Deadline | None:
-        seconds = self._seconds
-        self._token = None if seconds is None else _current.set(Deadline.after(seconds))
-        return _current.get()
+        if self._seconds is None:
+            return current_deadline()
+        self._deadline = deadline = Deadline.after(self._seconds)
+        self._token = _current.set(deadline)
+        return deadline
 
     def __exit__(
         self,
@@ -89,5 +129,34 @@ class bounded:  # noqa: N801 - reads as a word
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._token is not None:
+        if self._deadline is not None:
+            self._deadline.end(self._token)
+
+
+class no_deadline:  # noqa: N801 - used like a function
+    """Run a block outside the current deadline: what it calls and starts has no deadline.
+
+    Use it for work that serves more than the current call, such as a token refresh or a shared
+    connection. It does not lift the timeout of the enclosing call itself, which still interrupts
+    the block when the time is up.
+
+    >>> with bounded(2.0), no_deadline():
+    ...     print(remaining())
+    None
+    """
+
+    __slots__ = ("_token",)
+    _token: Token[Deadline | None]
+
+    def __enter__(self) -> None:
+        self._token = _current.set(None)
+
+    def __exit__(self, *exc_info: Any) -> None:
+        with suppress(ValueError):
             _current.reset(self._token)
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        self.__exit__()

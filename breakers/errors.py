@@ -85,6 +85,18 @@ class CallTimeout(BreakerError, TimeoutError):
         )
 
 
+class CallInterrupted(BaseException):
+    """Raised by an alarm inside a call whose time is up. `timeout` turns it into `CallTimeout`.
+
+    It is no `Exception`: libraries that catch those and try again would swallow it.
+    """
+
+    def __init__(self, alarm: object, seconds: float) -> None:
+        super().__init__(f"the call was interrupted after {seconds:g} s")
+        self.alarm = alarm
+        self.timeout = seconds
+
+
 class BulkheadFull(BreakerError):
     """As many calls as allowed are running already.
 

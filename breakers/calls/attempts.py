@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
-from breakers.calls.coroutine_timeouts import CoroutineTimeout
+from breakers.calls.async_library import need_asyncio
+from breakers.calls.coroutine_timeouts import CoroutineTimeout, acall_within, attempt_timeout
 from breakers.calls.hedging import hedged
+from breakers.calls.observing import aobserve, observe
 from breakers.calls.options import CallOptions
-from breakers.calls.retries import RetryAttempt, full_jitter, retry_after
+from breakers.calls.pauses import Pauses
+from breakers.calls.records import CallTrace
+from breakers.calls.switches import switches
 from breakers.calls.thread_timeouts import call_within
-from breakers.circuit.decorators import notify
+from breakers.circuit.awaited import is_coroutine
+from breakers.clock import SYSTEM_CLOCK
+from breakers.common.awaiting import awaitable, mark_misuse
+from breakers.common.rules import aapply, apply
 from breakers.deadline import _current, current_deadline
-from breakers.errors import BulkheadFull, CallTimeout, CircuitBreakerOpen
+from breakers.errors import CallTimeout
 
-LONGEST_PAUSE_S: Final = 60.0
+_now = SYSTEM_CLOCK.monotonic
+_running_loop = asyncio._get_running_loop
+
+
+class ReturnedCoroutine(Exception):
+    """A sync call of a function that returned a coroutine. It must be made as an async call."""
 
 
 class Attempts:
-    """How a caller makes them; `sleep`, `asleep` and `random` are its own."""
+    """Makes the attempts of a caller's calls. `sleep`, `asleep` and `random` are the caller's."""
 
     def __init__(
         self,
@@ -26,15 +39,28 @@ class Attempts:
         asleep: Callable[[float], Awaitable[object]],
         random: Callable[[], float],
     ) -> None:
-        self._sleep, self._asleep, self._random = sleep, asleep, random
+        self._sleep, self._asleep = sleep, asleep
+        self.pauses = Pauses(random)
 
-    def run(self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any) -> Any:
-        """The first answer that needs no other, or the last attempt's answer or error."""
+    def run(
+        self,
+        func: Callable[..., Any],
+        options: CallOptions,
+        args: Any,
+        kwargs: Any,
+        trace: CallTrace | None = None,
+    ) -> Any:
+        """The first result that needs no retry, or the result or error of the last attempt.
+
+        Raises:
+            ReturnedCoroutine: the function returned a coroutine, which has not been started.
+        """
         declared, attempts, delay = options.effective()
         breaker, budget = options.circuit_breaker, options.budget
         if budget is not None:
             budget.deposit()
         attempt = 0
+        started = _now() if options.reads_clock else 0.0
         while True:
             attempt += 1
             result: Any = None
@@ -52,111 +78,150 @@ class Attempts:
                     result = breaker.call(
                         call_within, timeout, options.strategy, func, *args, **kwargs
                     )
-                if options.retry_on_result is None or not options.retry_on_result(result):
-                    return result
             except Exception as error:
-                pause = self.pause(options, error, None, attempt, attempts, delay)
+                if options.is_observed:
+                    observe(options, func, args, kwargs, (attempt, attempts), error, None, started)
+                    _follow(trace, attempt, attempts)
+                pause = self.pauses.pause(options, error, None, attempt, attempts, delay, started)
                 if pause is None:
                     raise
             else:
-                pause = self.pause(options, None, result, attempt, attempts, delay)
+                if is_coroutine(result):
+                    result.close()
+                    raise ReturnedCoroutine
+                if options.is_observed:
+                    observe(options, func, args, kwargs, (attempt, attempts), None, result, started)
+                    _follow(trace, attempt, attempts)
+                if not options.judges_results:
+                    return result
+                if options.retry_on_result is not None and not apply(
+                    options.retry_on_result, result
+                ):
+                    return result
+                pause = self.pauses.pause(options, None, result, attempt, attempts, delay, started)
                 if pause is None:
                     return result
-            self._sleep(pause)
+            if not switches.no_sleep:
+                self._sleep(pause)
 
     async def arun(
-        self, func: Callable[..., Awaitable[Any]], options: CallOptions, args: Any, kwargs: Any
+        self,
+        func: Callable[..., Awaitable[Any]],
+        options: CallOptions,
+        args: Any,
+        kwargs: Any,
+        trace: CallTrace | None = None,
     ) -> Any:
-        """`make` for a coroutine function. Breaker and timeout are entered by hand: each coroutine
-        that only awaits another costs as much as the breaker does."""
+        """`run` for a coroutine function. Breaker and timeout are entered here: each coroutine that
+        only awaits another costs as much as the breaker does."""
         declared, attempts, delay = options.effective()
         breaker, budget = options.circuit_breaker, options.budget
         if budget is not None:
             budget.deposit()
+        called, called_args = func, args
         if options.hedge_delay is not None:
-            args = (options.hedge_delay, options.hedge_attempts, func, *args)
-            func = hedged
+            need_asyncio("hedge_delay")
+            called_args = (options.hedge_delay, options.hedge_attempts, func, *args)
+            called = hedged
         attempt = 0
+        started = _now() if options.reads_clock else 0.0
         while True:
             attempt += 1
             result: Any = None
             timeout = _attempt_timeout(declared)
             try:
-                held = breaker.enter() if breaker is not None else None
-                try:
-                    if timeout is None:
-                        result = await func(*args, **kwargs)
-                    else:
-                        within = CoroutineTimeout(timeout)
-                        try:
-                            result = await func(*args, **kwargs)
-                        except BaseException as error:
-                            within.failed(error)
-                            raise
-                        within.returned()
-                except BaseException as error:
-                    if breaker is not None and held is not None:
-                        breaker.leave(held[0], held[1], error)
-                    raise
-                if breaker is not None and held is not None:
-                    breaker.leave(held[0], held[1], None, result)
-                if options.retry_on_result is None or not options.retry_on_result(result):
-                    return result
+                if options.awaits_breaker:
+                    result = await _through_async_rules(
+                        options, timeout, called, called_args, kwargs
+                    )
+                else:
+                    permit = breaker.enter() if breaker is not None else None
+                    try:
+                        if timeout is None:
+                            result = await called(*called_args, **kwargs)
+                        else:
+                            within = (
+                                CoroutineTimeout(timeout)
+                                if _running_loop() is not None
+                                else attempt_timeout(timeout)
+                            )
+                            try:
+                                result = await called(*called_args, **kwargs)
+                            except BaseException as error:
+                                mark_misuse(error)
+                                within.failed(error)
+                                raise
+                            within.returned()
+                    except BaseException as error:
+                        if timeout is None:
+                            mark_misuse(error)
+                        if breaker is not None and permit is not None:
+                            breaker.leave(permit[0], permit[1], error)
+                        raise
+                    if breaker is not None and permit is not None:
+                        breaker.leave(permit[0], permit[1], None, result)
             except Exception as error:
-                pause = self.pause(options, error, None, attempt, attempts, delay)
+                if options.is_observed:
+                    await aobserve(
+                        options, func, args, kwargs, (attempt, attempts), error, None, started
+                    )
+                    _follow(trace, attempt, attempts)
+                pause = await self._apause(options, error, None, attempt, attempts, delay, started)
                 if pause is None:
                     raise
             else:
-                pause = self.pause(options, None, result, attempt, attempts, delay)
+                if options.is_observed:
+                    await aobserve(
+                        options, func, args, kwargs, (attempt, attempts), None, result, started
+                    )
+                    _follow(trace, attempt, attempts)
+                if not options.judges_results:
+                    return result
+                if options.retry_on_result is not None and not await aapply(
+                    options.retry_on_result, result
+                ):
+                    return result
+                pause = await self._apause(options, None, result, attempt, attempts, delay, started)
                 if pause is None:
                     return result
-            await self._asleep(pause)
+            if not switches.no_sleep:
+                await self._asleep(pause)
 
-    def pause(
-        self,
-        options: CallOptions,
-        error: Exception | None,
-        result: Any,
-        attempt: int,
-        attempts: int,
-        delay: float,
-    ) -> float | None:
-        """Seconds to wait before the next attempt; None where there must be none. A pause is drawn
-        from the budget and counted. For integrations that make their attempts themselves."""
-        if attempt >= attempts:
-            return None
-        if error is not None and (
-            isinstance(error, CircuitBreakerOpen | BulkheadFull) or not options.is_retried(error)
-        ):
-            return None
-        asked = retry_after(result if error is None else error)
-        pause = (
-            full_jitter(attempt, delay, options.retry_delay_max, self._random, options.retry_jitter)
-            if asked is None
-            else asked
-        )
-        if pause > LONGEST_PAUSE_S:
-            # Who asks for so much time does not want to be asked again by this call.
-            return None
-        deadline = current_deadline()
-        if deadline is not None and pause >= deadline.remaining():
-            return None
-        if options.budget is not None and not options.budget.withdraw():
-            return None
-        if options.circuit_breaker is not None:
-            options.circuit_breaker.count("retry")
-        if options.on_retry is not None:
-            notify(options.on_retry, RetryAttempt(attempt, attempts, error, result, pause))
-        return pause
+    async def _apause(self, options: CallOptions, *state: Any) -> float | None:
+        if options.has_async_rules:
+            return await self.pauses.apause(options, *state)
+        return self.pauses.pause(options, *state)
+
+
+async def _through_async_rules(
+    options: CallOptions, timeout: float | None, func: Callable[..., Any], args: Any, kwargs: Any
+) -> Any:
+    """One attempt through a breaker whose rules must be awaited."""
+    breaker = options.circuit_breaker
+    assert breaker is not None
+    if timeout is None:
+        return await breaker.acall(_awaited, func, *args, **kwargs)
+    return await breaker.acall(acall_within, timeout, func, *args, **kwargs)
+
+
+async def _awaited(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    return await awaitable(func(*args, **kwargs), func)
+
+
+def _follow(trace: CallTrace | None, attempt: int, attempts: int) -> None:
+    if trace is not None:
+        trace.attempt, trace.attempts = attempt, attempts
 
 
 def _attempt_timeout(timeout: float | None) -> float | None:
-    """The time of the next attempt: its own, or what a deadline leaves where it has none.
+    """The timeout of the next attempt: its own, or the time left of a deadline if it has none.
 
     Raises:
-        CallTimeout: the deadline has passed; the callee is not asked.
+        CallTimeout: the deadline has passed. The callee is not called.
     """
-    deadline = _current.get()
+    if _current.get() is None:
+        return timeout
+    deadline = current_deadline()
     if deadline is None:
         return timeout
     left = deadline.remaining()

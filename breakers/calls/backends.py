@@ -1,27 +1,27 @@
-"""The cache and the metrics of a caller: theirs to fail, not the call's."""
+"""The cache and the metrics of a caller. Their errors never fail a call."""
 
 from __future__ import annotations
 
 import inspect
 import logging
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from breakers.calls.cache import MISS, Cache, pack, unpack
+from breakers.calls.options import CallOptions
 from breakers.clock import SYSTEM_CLOCK
+from breakers.common.exception_groups import is_all, leaves
+from breakers.common.rules import is_async
 from breakers.errors import CachedFailure
 
-if TYPE_CHECKING:
-    from breakers.calls.options import CallOptions
-
 logger = logging.getLogger("breakers")
-_COMPLAIN_EVERY_S: Final = 60.0
+_LOG_EVERY_S: Final = 60.0
 _FAILED: Final = "\x00breakers:failed:"
 STALE: Final = ":stale"
 
 
 class Metrics(Protocol):
-    """What `ResilientCaller` asks of a metrics backend.
+    """The interface of a metrics backend for `ResilientCaller`.
 
     >>> from breakers import CallOptions, ResilientCaller
     >>> class Printed:
@@ -41,15 +41,19 @@ class Metrics(Protocol):
 
 
 def stored_failure(options: CallOptions, error: Exception) -> str | None:
-    """What stands for an error in any cache, or None where such errors are not kept."""
+    """The form in which an error is cached, or None if such errors are not cached."""
+    if not options.negative_on or not is_all(error, options.negative_on):
+        return None
+    first = next(leaves(error))
     for number, kind in enumerate(options.negative_on):
-        if isinstance(error, kind):
-            return f"{_FAILED}{number}:{error}"
+        for each in (error, first):
+            if isinstance(each, kind):
+                return f"{_FAILED}{number}:{each}"
     return None
 
 
 def known_failure(options: CallOptions, stored: Any) -> Exception | None:
-    """The error that a cached value stands for; only of a type that the options name."""
+    """The error that a cached value stands for, of a type that the options name."""
     if not (isinstance(stored, str) and stored.startswith(_FAILED)):
         return None
     number, _, message = stored.removeprefix(_FAILED).partition(":")
@@ -57,7 +61,7 @@ def known_failure(options: CallOptions, stored: Any) -> Exception | None:
     try:
         return kinds[int(number)](message)
     except Exception:
-        # Its type takes other arguments, or the options have changed since.
+        # The type takes other arguments, or the options have changed since.
         return CachedFailure(message)
 
 
@@ -65,11 +69,14 @@ class Backends:
     """A caller's cache and metrics."""
 
     def __init__(self, cache: Cache | None, metrics: Metrics | None) -> None:
+        for name in ("increment", "histogram"):
+            if is_async(getattr(metrics, name, None)):
+                raise TypeError(f"metrics.{name} is a coroutine function, which is never awaited")
         self.cache = cache
         self.metrics = metrics
 
     def get(self, key: str) -> Any:
-        """The value kept for `key`, or `MISS`."""
+        """The cached value, or `MISS`."""
         with swallow_errors("cache"):
             stored = self.cache.get(key) if self.cache is not None else None
             if inspect.iscoroutine(stored):
@@ -79,15 +86,16 @@ class Backends:
         return MISS
 
     async def aget(self, key: str) -> Any:
-        """`get`, where the cache's may be a coroutine."""
+        """`get` for caches that may be async."""
         with swallow_errors("cache"):
             stored = self.cache.get(key) if self.cache is not None else None
             return unpack(await stored if inspect.isawaitable(stored) else stored)
         return MISS
 
     def store(self, key: str, options: CallOptions, result: Any) -> None:
-        """Store an answer, and for longer the one to fall back on."""
-        assert self.cache is not None
+        """Cache a result, and for longer the one that may answer when it is stale."""
+        if self.cache is None:
+            return
         with swallow_errors("cache"):
             self.cache.set(key, pack(result), ttl=options.cache_ttl)
             if options.stale_ttl is not None:
@@ -95,8 +103,9 @@ class Backends:
                 self.cache.set(key + STALE, pack(result), ttl=ttl)
 
     async def astore(self, key: str, options: CallOptions, result: Any) -> None:
-        """`keep`, where the cache's may be a coroutine."""
-        assert self.cache is not None
+        """`store` for caches that may be async."""
+        if self.cache is None:
+            return
         with swallow_errors("cache"):
             await _done(self.cache.set(key, pack(result), ttl=options.cache_ttl))
             if options.stale_ttl is not None:
@@ -104,21 +113,21 @@ class Backends:
                 await _done(self.cache.set(key + STALE, pack(result), ttl=ttl))
 
     def store_failure(self, key: str, options: CallOptions, error: Exception) -> None:
-        """Store an error that the options call an answer."""
+        """Cache an error of `negative_on`."""
         stored = stored_failure(options, error)
         if stored is not None and self.cache is not None:
             with swallow_errors("cache"):
                 self.cache.set(key, stored, ttl=options.negative_ttl)
 
     async def astore_failure(self, key: str, options: CallOptions, error: Exception) -> None:
-        """`keep_failure`, where the cache's may be a coroutine."""
+        """`store_failure` for caches that may be async."""
         stored = stored_failure(options, error)
         if stored is not None and self.cache is not None:
             with swallow_errors("cache"):
                 await _done(self.cache.set(key, stored, ttl=options.negative_ttl))
 
     def count_lookup(self, event: str, options: CallOptions) -> None:
-        """Count what the cache said: hit, miss or stale."""
+        """Count a hit, a miss or a stale result."""
         if self.metrics is not None:
             with swallow_errors("metrics"):
                 self.metrics.increment(f"cache.{event}")
@@ -126,7 +135,7 @@ class Backends:
             options.circuit_breaker.count(f"cache_{event}")
 
     def record_call(self, outcome: str, start: float) -> None:
-        """Count a call and how long it took."""
+        """Record a call and its duration."""
         if self.metrics is not None:
             with swallow_errors("metrics"):
                 self.metrics.histogram("call.duration", SYSTEM_CLOCK.monotonic() - start)
@@ -138,11 +147,11 @@ async def _done(stored: Any) -> None:
         await stored
 
 
-_complained: dict[str, float] = {}
+_logged_at: dict[str, float] = {}
 
 
-class swallow_errors:  # noqa: N801 - reads as a word
-    """Swallow the error of a cache or metrics backend, and say so in the log once a minute."""
+class swallow_errors:  # noqa: N801 - used like a function
+    """Swallow errors of a cache or metrics backend. They are logged once a minute."""
 
     __slots__ = ("_what",)
 
@@ -160,8 +169,8 @@ class swallow_errors:  # noqa: N801 - reads as a word
     ) -> bool:
         if isinstance(error, Exception):
             now = SYSTEM_CLOCK.monotonic()
-            if now - _complained.get(self._what, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
-                _complained[self._what] = now
+            if now - _logged_at.get(self._what, -_LOG_EVERY_S) >= _LOG_EVERY_S:
+                _logged_at[self._what] = now
                 logger.warning("the %s backend fails; calls go on: %r", self._what, error)
             return True
         return False

@@ -1,4 +1,4 @@
-"""A cache in memory, and the protocol that any other cache fits."""
+"""A cache in memory, and the interface of caches."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from breakers.common.forking import renew_after_fork
 from breakers.common.validation import whole
 
 MISS: Final = object()
-# What is stored for a result of None, so that None is a value and not a miss in any cache.
+# Stored for a result of None, which caches use for a miss.
 _NONE: Final = "\x00breakers:none"
 
 
 class Cache(Protocol):
-    """What `ResilientCaller` asks of a cache: `get` returns None for a miss, `ttl` is seconds.
+    """The interface of a cache: `get` returns None for a miss, `ttl` is in seconds.
 
     >>> from breakers import CallOptions, ResilientCaller
     >>> class Forever(dict):
     ...     def set(self, key: str, value: Any, ttl: float) -> None:
     ...         self[key] = value
     >>> caller, options = ResilientCaller(Forever()), CallOptions(timeout=1.0, cache_key="four")
-    >>> caller.call(len, options, "four"), caller.call(len, options, "never asked")
+    >>> caller.call(len, options, "four"), caller.call(len, options, "not called")
     (4, 4)
     """
 
@@ -33,7 +33,7 @@ class Cache(Protocol):
 
 
 def pack(value: Any) -> Any:
-    """What to store for a value."""
+    """The form in which a value is stored."""
     return _NONE if value is None else value
 
 
@@ -49,7 +49,7 @@ def unpack(stored: Any) -> Any:
 
 
 class TTLCache:
-    """The `max_entries` most recently used values, each for its time.
+    """An LRU cache of `max_entries` values with expiry times.
 
     >>> cache = TTLCache()
     >>> cache.set("user:7", {"name": "Ada"}, ttl=60)
@@ -68,7 +68,7 @@ class TTLCache:
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Any:
-        """The value, or None where there is none or its time is over."""
+        """The value, or None if it is missing or expired."""
         with self._lock:
             ticket = self._tickets.get(key)
             if ticket is None:
@@ -80,7 +80,7 @@ class TTLCache:
             return ticket[1]
 
     def set(self, key: str, value: Any, ttl: float) -> None:
-        """Keep `value` for `ttl` seconds."""
+        """Store `value` for `ttl` seconds."""
         with self._lock:
             self._tickets[key] = (self._clock.monotonic() + ttl, value)
             self._tickets.move_to_end(key)

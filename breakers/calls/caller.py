@@ -1,32 +1,34 @@
-"""Makes a call resilient, in this order: cache ▸ single flight ▸ deadline ▸ rate limit ▸ bulkhead ▸
-retry ▸ breaker ▸ timeout ▸ hedge ▸ call, and where that fails: stale answer ▸ fallback."""
+"""Makes calls, in this order: cache ▸ single flight ▸ deadline ▸ rate limit ▸ bulkhead ▸ retry ▸
+breaker ▸ timeout ▸ hedge ▸ call. If the call fails: stale result ▸ fallback."""
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import inspect
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, NoReturn, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
-from breakers.calls.attempts import Attempts
-from breakers.calls.backends import STALE, Backends, Metrics, known_failure
+from breakers.calls import async_library
+from breakers.calls.attempts import Attempts, ReturnedCoroutine
+from breakers.calls.backends import Backends, Metrics, known_failure
 from breakers.calls.cache import MISS, Cache
+from breakers.calls.observing import call_record
 from breakers.calls.options import CallOptions
 from breakers.calls.policy_options import with_policy
+from breakers.calls.records import CallTrace
 from breakers.calls.single_flight import SingleFlight
-from breakers.circuit.decorators import is_kind
+from breakers.calls.stand_ins import NONE, StandIns
+from breakers.calls.switches import switches
+from breakers.circuit.decorators import anotify, notify
 from breakers.clock import SYSTEM_CLOCK
+from breakers.common.exception_groups import find
+from breakers.common.rules import aapply, apply, is_async
 from breakers.deadline import bounded
 from breakers.errors import BulkheadFull
 
 P = ParamSpec("P")
 R = TypeVar("R")
-logger = logging.getLogger("breakers")
 _now = SYSTEM_CLOCK.monotonic
 
 
@@ -34,12 +36,15 @@ class ResilientCaller:
     """Makes calls as their `CallOptions` say.
 
     Args:
-        cache: anything with `get(key)` and `set(key, value, ttl=…)`, also with coroutines in
-            `acall`. One that fails is a miss, never the call's failure.
-        metrics: anything with `increment(name)` and `histogram(name, value)`. It is told
+        cache: an object with `get(key)` and `set(key, value, ttl=…)`, which may be coroutine
+            functions for `acall`. Errors of the cache are cache misses.
+        metrics: an object with `increment(name)` and `histogram(name, value)`. The names are
             cache.hit, cache.miss, cache.stale, call.duration (seconds), call.success and
             call.failure.
-        sleep, asleep, random: for tests: how to wait between attempts, and what jitters it.
+        sleep, asleep, random: for tests: functions for the pause between attempts and its jitter.
+
+    Raises:
+        TypeError: `sleep` or a method of `metrics` is a coroutine function.
 
     >>> caller = ResilientCaller()
     >>> caller.call(lambda n: 2 * n, CallOptions(timeout=1.0), 21)
@@ -54,16 +59,19 @@ class ResilientCaller:
         metrics: Metrics | None = None,
         *,
         sleep: Callable[[float], object] = time.sleep,
-        asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        asleep: Callable[[float], Awaitable[object]] = async_library.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
+        if is_async(sleep):
+            raise TypeError("sleep is a coroutine function: pass it as asleep, for acall")
         self._backends = Backends(cache, metrics)
         self._attempts = Attempts(sleep, asleep, random)
         self._single_flight = SingleFlight()
+        self._stand_ins = StandIns(self._backends)
 
     @property
     def cache(self) -> Cache | None:
-        """Where answers are kept."""
+        """The cache of results."""
         return self._backends.cache
 
     @cache.setter
@@ -72,7 +80,7 @@ class ResilientCaller:
 
     @property
     def metrics(self) -> Metrics | None:
-        """Who is told of each call."""
+        """The metrics backend."""
         return self._backends.metrics
 
     @metrics.setter
@@ -84,37 +92,58 @@ class ResilientCaller:
     ) -> R:
         """Call `func` with the arguments, as `options` say.
 
+        If `func` returns a coroutine, the call is made when what this returns is awaited.
+
         Raises:
             CircuitBreakerOpen: the breaker refused and there is no fallback.
-            CallTimeout: the last attempt, or the deadline, ran out of time.
-            BulkheadFull, RateLimited: there was no room, or no turn, in time.
-            TypeError: the options ask for hedging, which only coroutines can have.
+            CallTimeout: the last attempt, or the deadline, timed out.
+            BulkheadFull, RateLimited: there was no capacity in time.
+            TypeError: the options need `acall`: for hedging, or for rules that are coroutine
+                functions.
             Exception: what `func` raised at the last attempt.
         """
-        if options.hedge_delay is not None:
-            raise TypeError("hedge_delay needs acall: a thread cannot be called off")
+        if options.refuses_sync is not None:
+            raise TypeError(options.refuses_sync)
+        if switches.is_off:
+            return func(*args, **kwargs)
         breaker = options.circuit_breaker
         if breaker is not None and breaker._remote:
             options = with_policy(options, breaker)
         key, backends = None, self._backends
-        if backends.cache is not None and options.cache_key is not None:
-            key = options.key_for(args, kwargs)
-            kept = self._counted(options, backends.get(key))
-            if failure := known_failure(options, kept):
-                return cast(R, self._stand_in(None, options, failure, args, kwargs))
-            if kept is not MISS:
-                return cast(R, kept)
+        trace = CallTrace(_now()) if options.on_call is not None else None
+        if options.cache_key is not None:
+            key = apply(_key_for, options, args, kwargs)
+            if backends.cache is not None:
+                kept = backends.get(key)
+                backends.count_lookup("miss" if kept is MISS else "hit", options)
+                if kept is not MISS:
+                    return cast(R, self._from_cache(kept, func, options, args, kwargs, trace))
         start = _now() if backends.metrics is not None else 0.0
         try:
             if key is None:
-                result = self._call_guarded(func, options, args, kwargs)
+                result = self._call_guarded(func, options, args, kwargs, trace)
             else:
-                result = self._call_cached(key, func, options, args, kwargs)
+                result = self._call_shared(key, func, options, args, kwargs, trace)
+            if options.result_fallbacks:
+                result = self._stand_ins.for_result(options, result, args, kwargs, trace)
+        except ReturnedCoroutine:
+            return cast(R, self.acall(cast(Any, func), options, *args, **kwargs))
         except Exception as error:
             backends.record_call("failure", start)
-            return cast(R, self._stand_in(key, options, error, args, kwargs))
-        if backends.metrics is not None:
-            backends.record_call("success", start)
+            try:
+                result = self._stand_ins.for_error(key, options, error, args, kwargs, trace)
+                if result is NONE:
+                    self._stand_ins.raise_mapped(options, error)
+                    raise
+            except BaseException as final:
+                if trace is not None:
+                    self._observe(options, trace, func, args, kwargs, final, None)
+                raise
+        else:
+            if backends.metrics is not None:
+                backends.record_call("success", start)
+        if trace is not None:
+            self._observe(options, trace, func, args, kwargs, None, result)
         return cast(R, result)
 
     async def acall(
@@ -125,47 +154,120 @@ class ResilientCaller:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        """`call` for a coroutine function; cache and fallbacks may be coroutines too."""
+        """`call` for a coroutine function. The cache, fallbacks, rules and hooks may be async too.
+
+        Raises:
+            TypeError: `func` is a plain function. It may have been run once; it is not retried.
+        """
+        if switches.is_off:
+            return await func(*args, **kwargs)
         breaker = options.circuit_breaker
         if breaker is not None and breaker._remote:
             options = with_policy(options, breaker)
         key, backends = None, self._backends
-        if backends.cache is not None and options.cache_key is not None:
-            key = options.key_for(args, kwargs)
-            kept = self._counted(options, await backends.aget(key))
-            if failure := known_failure(options, kept):
-                return cast(R, await self._astand_in(None, options, failure, args, kwargs))
-            if kept is not MISS:
-                return cast(R, kept)
+        trace = CallTrace(_now()) if options.on_call is not None else None
+        if options.cache_key is not None:
+            key = str(await aapply(options.key_for, args, kwargs))
+            if backends.cache is not None:
+                kept = await backends.aget(key)
+                backends.count_lookup("miss" if kept is MISS else "hit", options)
+                if kept is not MISS:
+                    answer = self._afrom_cache(kept, func, options, args, kwargs, trace)
+                    return cast(R, await answer)
         start = _now() if backends.metrics is not None else 0.0
         try:
             if key is not None:
-                result = await self._acall_cached(key, func, options, args, kwargs)
+                result = await self._acall_shared(key, func, options, args, kwargs, trace)
             elif options.is_guarded:
-                result = await self._acall_guarded(func, options, args, kwargs)
+                result = await self._acall_guarded(func, options, args, kwargs, trace)
             else:
-                result = await self._attempts.arun(func, options, args, kwargs)
+                result = await self._attempts.arun(func, options, args, kwargs, trace)
+            if options.result_fallbacks:
+                result = await self._stand_ins.afor_result(options, result, args, kwargs, trace)
         except Exception as error:
             backends.record_call("failure", start)
-            return cast(R, await self._astand_in(key, options, error, args, kwargs))
-        if backends.metrics is not None:
-            backends.record_call("success", start)
+            try:
+                result = await self._stand_ins.afor_error(key, options, error, args, kwargs, trace)
+                if result is NONE:
+                    self._stand_ins.raise_mapped(options, error)
+                    raise
+            except BaseException as final:
+                if trace is not None:
+                    await self._aobserve(options, trace, func, args, kwargs, final, None)
+                raise
+        else:
+            if backends.metrics is not None:
+                backends.record_call("success", start)
+        if trace is not None:
+            await self._aobserve(options, trace, func, args, kwargs, None, result)
         return cast(R, result)
 
-    # -- Cache -----------------------------------------------------------------------------------
+    # -- Cache and single flight -----------------------------------------------------------------
 
-    def _counted(self, options: CallOptions, kept: Any) -> Any:
-        self._backends.count_lookup("miss" if kept is MISS else "hit", options)
+    def _from_cache(
+        self,
+        kept: Any,
+        func: Callable[..., Any],
+        options: CallOptions,
+        args: Any,
+        kwargs: Any,
+        trace: CallTrace | None,
+    ) -> Any:
+        """A cached result; for a cached failure the fallback's answer."""
+        failure = known_failure(options, kept)
+        if trace is not None:
+            trace.outcome = "cached"
+        if failure is not None:
+            kept = self._stand_ins.for_error(None, options, failure, args, kwargs, trace)
+        if kept is NONE and failure is not None:
+            try:
+                self._stand_ins.raise_mapped(options, failure)
+                raise failure
+            finally:
+                # This frame is part of its traceback.
+                del failure
+        if trace is not None:
+            self._observe(options, trace, func, args, kwargs, None, kept)
         return kept
 
-    def _call_cached(
-        self, key: str, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
+    async def _afrom_cache(
+        self,
+        kept: Any,
+        func: Callable[..., Any],
+        options: CallOptions,
+        args: Any,
+        kwargs: Any,
+        trace: CallTrace | None,
     ) -> Any:
-        """Make the call, once for all who ask meanwhile, and keep its answer."""
+        failure = known_failure(options, kept)
+        if trace is not None:
+            trace.outcome = "cached"
+        if failure is not None:
+            kept = await self._stand_ins.afor_error(None, options, failure, args, kwargs, trace)
+        if kept is NONE and failure is not None:
+            try:
+                self._stand_ins.raise_mapped(options, failure)
+                raise failure
+            finally:
+                del failure
+        if trace is not None:
+            await self._aobserve(options, trace, func, args, kwargs, None, kept)
+        return kept
+
+    def _call_shared(
+        self,
+        key: str,
+        func: Callable[..., Any],
+        options: CallOptions,
+        args: Any,
+        kwargs: Any,
+        trace: CallTrace | None,
+    ) -> Any:
+        """Make the call, once for all concurrent callers, and cache its result."""
 
         def make() -> Any:
             try:
-                result = self._call_guarded(func, options, args, kwargs)
+                result = self._call_guarded(func, options, args, kwargs, trace)
             except Exception as error:
                 self._backends.store_failure(key, options, error)
                 raise
@@ -174,12 +276,18 @@ class ResilientCaller:
 
         return self._single_flight.run(key, make) if options.single_flight else make()
 
-    async def _acall_cached(
-        self, key: str, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
+    async def _acall_shared(
+        self,
+        key: str,
+        func: Callable[..., Any],
+        options: CallOptions,
+        args: Any,
+        kwargs: Any,
+        trace: CallTrace | None,
     ) -> Any:
         async def make() -> Any:
             try:
-                result = await self._acall_guarded(func, options, args, kwargs)
+                result = await self._acall_guarded(func, options, args, kwargs, trace)
             except Exception as error:
                 await self._backends.astore_failure(key, options, error)
                 raise
@@ -191,130 +299,61 @@ class ResilientCaller:
     # -- Deadline, rate limit, bulkhead ----------------------------------------------------------
 
     def _call_guarded(
-        self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
+        self,
+        func: Callable[..., Any],
+        options: CallOptions,
+        args: Any,
+        kwargs: Any,
+        trace: CallTrace | None,
     ) -> Any:
         if not options.is_guarded:
-            return self._attempts.run(func, options, args, kwargs)
-        with bounded(options.deadline), _CountRejections(options):
+            return self._attempts.run(func, options, args, kwargs, trace)
+        with bounded(options.deadline), CountRejections(options):
             if options.rate_limiter is not None:
                 options.rate_limiter.acquire()
             if options.bulkhead is None:
-                return self._attempts.run(func, options, args, kwargs)
+                return self._attempts.run(func, options, args, kwargs, trace)
             with options.bulkhead:
-                return self._attempts.run(func, options, args, kwargs)
+                return self._attempts.run(func, options, args, kwargs, trace)
 
     async def _acall_guarded(
-        self, func: Callable[..., Any], options: CallOptions, args: Any, kwargs: Any
+        self,
+        func: Callable[..., Any],
+        options: CallOptions,
+        args: Any,
+        kwargs: Any,
+        trace: CallTrace | None,
     ) -> Any:
         if not options.is_guarded:
-            return await self._attempts.arun(func, options, args, kwargs)
-        with bounded(options.deadline), _CountRejections(options):
+            return await self._attempts.arun(func, options, args, kwargs, trace)
+        with bounded(options.deadline), CountRejections(options):
             if options.rate_limiter is not None:
                 await options.rate_limiter.aacquire()
             if options.bulkhead is None:
-                return await self._attempts.arun(func, options, args, kwargs)
+                return await self._attempts.arun(func, options, args, kwargs, trace)
+            async_library.need_asyncio("bulkhead")
             async with options.bulkhead:
-                return await self._attempts.arun(func, options, args, kwargs)
+                return await self._attempts.arun(func, options, args, kwargs, trace)
 
-    # -- What is answered instead ----------------------------------------------------------------
-
-    def _stand_in(
-        self, key: str | None, options: CallOptions, error: Exception, args: Any, kwargs: Any
-    ) -> Any:
-        if key is not None and options.takes_stale_for(error):
-            kept = self._backends.get(key + STALE)
-            if kept is not MISS:
-                self._count_fallback(options, error, "a stale answer")
-                self._backends.count_lookup("stale", options)
-                return kept
-        if not options.fallbacks:
-            _raise(options, error)
-        self._count_fallback(options, error, "a fallback")
-        for fallback in options.fallbacks[:-1]:
-            try:
-                return fallback(*args, **kwargs)
-            except Exception as worse:
-                logger.warning("a fallback failed, trying the next: %s", worse)
-        return options.fallbacks[-1](*args, **kwargs)
-
-    async def _astand_in(
-        self, key: str | None, options: CallOptions, error: Exception, args: Any, kwargs: Any
-    ) -> Any:
-        if key is not None and options.takes_stale_for(error):
-            kept = await self._backends.aget(key + STALE)
-            if kept is not MISS:
-                self._count_fallback(options, error, "a stale answer")
-                self._backends.count_lookup("stale", options)
-                return kept
-        if not options.fallbacks:
-            _raise(options, error)
-        self._count_fallback(options, error, "a fallback")
-        for fallback in options.fallbacks[:-1]:
-            try:
-                result = fallback(*args, **kwargs)
-                return await result if inspect.isawaitable(result) else result
-            except Exception as worse:
-                logger.warning("a fallback failed, trying the next: %s", worse)
-        result = options.fallbacks[-1](*args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
+    # -- Hooks -----------------------------------------------------------------------------------
 
     @staticmethod
-    def _count_fallback(options: CallOptions, error: Exception, what: str) -> None:
-        if options.circuit_breaker is not None:
-            options.circuit_breaker.count("fallback")
-        logger.debug("call failed, answering with %s: %s", what, error)
+    def _observe(options: CallOptions, trace: CallTrace, *call: Any) -> None:
+        if options.on_call is not None:
+            notify(options.on_call, call_record(trace, *call))
+
+    @staticmethod
+    async def _aobserve(options: CallOptions, trace: CallTrace, *call: Any) -> None:
+        if options.on_call is not None:
+            await anotify(options.on_call, call_record(trace, *call))
 
 
-def resilient(
-    options: CallOptions, caller: ResilientCaller | None = None
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorate a function or a coroutine function: each call is made as `options` say.
-
-    A fixed `cache_key` is one answer for all arguments; give a function of them where they matter.
-
-    Raises:
-        TypeError: a generator function, which cannot be asked again once items have been seen.
-
-    >>> @resilient(CallOptions(timeout=1.0, retries=1, fallback=lambda text: 0))
-    ... def number(text: str) -> int:
-    ...     return int(text)
-    >>> number("42"), number("none")
-    (42, 0)
-    """
-    by = caller or ResilientCaller()
-
-    def decorate(func: Callable[P, R]) -> Callable[P, R]:
-        wrapped: Any
-        for kind in (inspect.isgeneratorfunction, inspect.isasyncgenfunction):
-            if is_kind(kind, func):
-                raise TypeError(f"{func!r} is a generator function; decorate it with a breaker")
-        if is_kind(inspect.iscoroutinefunction, func):
-
-            async def awaiting(*args: Any, **kwargs: Any) -> Any:
-                return await by.acall(cast(Any, func), options, *args, **kwargs)
-
-            wrapped = awaiting
-        else:
-
-            def calling(*args: Any, **kwargs: Any) -> Any:
-                return by.call(func, options, *args, **kwargs)
-
-            wrapped = calling
-        return cast(Callable[P, R], functools.wraps(func)(wrapped))
-
-    return decorate
+def _key_for(options: CallOptions, args: Any, kwargs: Any) -> str:
+    return str(options.key_for(args, kwargs))
 
 
-def _raise(options: CallOptions, error: Exception) -> NoReturn:
-    """Raise the error that a call ends with, or the one that the options put in its place."""
-    mapped = None if options.instead is None else options.instead(error)
-    if mapped is not None:
-        raise mapped from error
-    raise error
-
-
-class _CountRejections:
-    """Counts at the breaker the calls for which there was no room."""
+class CountRejections:
+    """Counts at the breaker the calls that a full bulkhead rejected."""
 
     __slots__ = ("_options",)
 
@@ -330,5 +369,6 @@ class _CountRejections:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, BulkheadFull) and self._options.circuit_breaker is not None:
-            self._options.circuit_breaker.count("bulkhead_full")
+        breaker = self._options.circuit_breaker
+        if error is not None and breaker is not None and find(error, BulkheadFull) is not None:
+            breaker.count("bulkhead_full")

@@ -1,21 +1,21 @@
-"""Several calls side by side under one deadline: what came, and by name what did not."""
+"""Several calls at once under one deadline: the results, and the errors by name."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from breakers.calls.isolation import Job, isolation
 from breakers.common.validation import seconds
-from breakers.deadline import Deadline, _current
+from breakers.deadline import Deadline, _current, current_deadline
 from breakers.errors import CallTimeout, IsolationExhausted
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What came of several calls: each name is in exactly one of the two.
+    """The outcome of several calls. Each name is either in `results` or in `errors`.
 
     >>> came = gather({"posts": lambda: ["hello"], "friends": lambda: {}["friends"]})
     >>> came.results, came.get("friends", []), came.is_complete
@@ -29,16 +29,16 @@ class Gathered:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The names of the calls that were out of time."""
+        """The names of the calls that timed out."""
         return tuple(n for n, error in self.errors.items() if isinstance(error, CallTimeout))
 
     @property
     def is_complete(self) -> bool:
-        """Whether every call answered."""
+        """Whether every call returned a result."""
         return not self.errors
 
     def get(self, name: str, default: Any = None) -> Any:
-        """A call's answer, or `default` where it did not answer.
+        """A call's result, or `default` if it has none.
 
         Raises:
             KeyError: no call had that name.
@@ -53,17 +53,17 @@ async def agather(
 ) -> Gathered:
     """Await all of `calls` (coroutine functions without arguments) for at most `timeout` seconds.
 
-    Those that are late are cancelled, awaited and reported as `CallTimeout`; errors are reported,
-    not raised. A cancellation from outside cancels them all.
+    Late calls are cancelled, awaited and reported as `CallTimeout`. Errors are reported, not
+    raised. A cancellation from outside cancels all calls. It needs asyncio.
 
     >>> async def posts() -> list[str]:
     ...     return ["hello"]
     >>> asyncio.run(agather({"posts": posts}, timeout=1.0)).results
     {'posts': ['hello']}
     """
-    deadline = _deadline(timeout)
     if not calls:
         return Gathered()
+    deadline = _deadline(timeout)
     token = _current.set(deadline)
     try:
         tasks = {name: asyncio.ensure_future(_awaited(call)) for name, call in calls.items()}
@@ -72,10 +72,21 @@ async def agather(
     try:
         left = None if deadline is None else deadline.remaining()
         _, late = await asyncio.wait(tasks.values(), timeout=left)
+        await _cancelled(late)
     except BaseException:
         await _cancelled(tasks.values())
         raise
-    await _cancelled(late)
+    finally:
+        if deadline is not None and timeout is not None:
+            deadline.end()
+    return _collected(tasks, late, deadline)
+
+
+def _collected(
+    tasks: Mapping[str, asyncio.Task[Any]],
+    late: Container[asyncio.Task[Any]],
+    deadline: Deadline | None,
+) -> Gathered:
     gathered = Gathered()
     for name, task in tasks.items():
         if deadline is not None and task in late:
@@ -92,9 +103,9 @@ async def agather(
 def gather(calls: Mapping[str, Callable[[], Any]], timeout: float | None = None) -> Gathered:
     """Make all of `calls` (functions without arguments) at once, each in an isolation thread.
 
-    Returns after `timeout` seconds at the latest; who is late then is reported as `CallTimeout`,
-    and holds its thread until the call ends. Errors are reported, not raised, `IsolationExhausted`
-    where no thread was free among them. Calls see the deadline.
+    Returns after at most `timeout` seconds. Late calls are reported as `CallTimeout`; each keeps
+    its thread until it ends. Errors are reported, not raised, among them `IsolationExhausted` if no
+    thread was free. Calls can read the deadline.
 
     >>> gather({"posts": lambda: ["hello"], "friends": lambda: 7}, timeout=1.0).results
     {'posts': ['hello'], 'friends': 7}
@@ -102,29 +113,25 @@ def gather(calls: Mapping[str, Callable[[], Any]], timeout: float | None = None)
     deadline = _deadline(timeout)
     gathered = Gathered()
     jobs: dict[str, Job] = {}
-    token = _current.set(deadline)
-    try:
-        for name, call in calls.items():
-            try:
-                jobs[name] = isolation.start(call)
-            except IsolationExhausted as full:
-                gathered.errors[name] = full
-    finally:
-        _current.reset(token)
-    for name, job in jobs.items():
+    for name, call in calls.items():
         try:
-            gathered.results[name] = isolation.result(job, deadline)
-        except BaseException as error:
-            if error is not job.error and not isinstance(error, CallTimeout):
-                # An interrupt of whoever waits here, not of the call.
-                raise
+            jobs[name] = isolation.start(call, deadline)
+        except IsolationExhausted as full:
+            # Without a traceback, which would refer to this frame and so to the error itself.
+            gathered.errors[name] = full.with_traceback(None)
+    for name, job in jobs.items():
+        if not isolation.wait(job, deadline):
+            gathered.errors[name] = CallTimeout(deadline.budget if deadline is not None else None)
+        elif (error := job.take_error()) is not None:
             gathered.errors[name] = error
+        else:
+            gathered.results[name] = job.result
     return gathered
 
 
 def _deadline(timeout: float | None) -> Deadline | None:
     if timeout is None:
-        return _current.get()
+        return current_deadline()
     return Deadline.after(seconds("timeout", timeout))
 
 

@@ -1,8 +1,8 @@
-"""Runs a call in a worker thread so that its caller is freed in time, whatever the call does.
+"""Runs a call in a worker thread, so that its caller can return in time whatever the call does.
 
-Python cannot kill a thread. A call that never returns keeps its thread; how many may be held that
-way is bounded, and at the bound the next call is refused instead of stranding one more. Costs a
-hand-over between threads, about 30 µs a call.
+Python cannot kill a thread. A call that never returns keeps its thread. The number of threads is
+bounded; at the bound, further calls are refused. A call costs one hand-over between threads each
+way, about 30 µs.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from queue import SimpleQueue
 from typing import Any
 
 from breakers.common.forking import renew_after_fork
+from breakers.common.uninterruptible import uninterruptible
 from breakers.common.validation import whole
-from breakers.deadline import Deadline
+from breakers.deadline import Deadline, _current
 from breakers.errors import CallTimeout, IsolationExhausted
 
 
 class Job:
-    """A call in a thread."""
+    """A call in a thread. `deadline` is what the callee reads; it ends when the callee does, and so
+    a callee that outlives its caller still sees that its time is up."""
 
-    __slots__ = ("abandoned", "context", "done", "error", "finished", "func", "result")
+    __slots__ = ("abandoned", "context", "deadline", "done", "error", "finished", "func", "result")
 
-    def __init__(self, func: Callable[[], Any]) -> None:
+    def __init__(self, func: Callable[[], Any], deadline: Deadline | None) -> None:
         self.func = func
+        self.deadline = deadline
         self.context = contextvars.copy_context()
         self.done = threading.Event()
         self.result: Any = None
@@ -33,14 +36,32 @@ class Job:
         self.finished = self.abandoned = False
 
     def run(self) -> None:
+        """Make the call and keep its result or error."""
         try:
-            self.result = self.context.run(self.func)
+            self.result = self.context.run(_bounded, self.func, self.deadline)
         except BaseException as error:
-            self.error = error
+            # Without the frame of this function, which refers to the job and so to the error.
+            self.error = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+
+    def take_error(self) -> BaseException | None:
+        """The error, which the job then no longer refers to."""
+        error, self.error = self.error, None
+        return error
+
+
+def _bounded(func: Callable[[], Any], deadline: Deadline | None) -> Any:
+    if deadline is None:
+        return func()
+    own = Deadline(deadline.at, deadline.budget, deadline._outer)
+    token = _current.set(own)
+    try:
+        return func()
+    finally:
+        own.end(token)
 
 
 class IsolationPool:
-    """Daemon threads, at most `max_threads`, started as they are needed.
+    """Daemon threads, at most `max_threads`, started when needed.
 
     >>> IsolationPool(2).run(lambda: 41 + 1, Deadline.after(1.0))
     42
@@ -57,7 +78,7 @@ class IsolationPool:
         self._threads = 0
         self._busy = 0
         self.stranded = 0
-        """Threads held right now by calls whose caller has gone."""
+        """The number of threads whose caller has returned before the call."""
 
     def run(self, func: Callable[[], Any], deadline: Deadline) -> Any:
         """`func()`, or `CallTimeout` once the deadline has passed.
@@ -65,40 +86,41 @@ class IsolationPool:
         Raises:
             IsolationExhausted: all threads are busy.
         """
-        return self.result(self.start(func), deadline)
+        return self.result(self.start(func, deadline), deadline)
 
     def result(self, job: Job, deadline: Deadline | None) -> Any:
-        """What a started call returns or raises, or `CallTimeout` once the deadline has passed."""
+        """The result or error of a started call, or `CallTimeout` once the deadline has passed."""
+        if not self.wait(job, deadline):
+            raise CallTimeout(deadline.budget if deadline is not None else None)
+        error = job.take_error()
+        if error is None:
+            return job.result
+        try:
+            raise error
+        finally:
+            # This frame is part of the error's traceback.
+            del error
+
+    def wait(self, job: Job, deadline: Deadline | None) -> bool:
+        """Whether a started call ends before the deadline."""
         try:
             came = job.done.wait(None if deadline is None else deadline.remaining())
         except BaseException:
-            # An interrupt of whoever waits here: nobody will.
+            # An interrupt of the waiting thread: nobody will read the result.
             self._abandon(job)
             raise
         if not came:
             self._abandon(job)
-            raise CallTimeout(deadline.budget if deadline is not None else None)
-        if job.error is not None:
-            raise job.error
-        return job.result
+        return came
 
-    def start(self, func: Callable[[], Any]) -> Job:
+    def start(self, func: Callable[[], Any], deadline: Deadline | None = None) -> Job:
         """Begin `func()` in a thread, in a copy of the caller's context.
 
         Raises:
             IsolationExhausted: all threads are busy.
         """
-        job = Job(func)
-        with self._lock:
-            if self._busy >= self.max_threads:
-                raise IsolationExhausted(
-                    f"all {self.max_threads} isolation threads are busy, {self.stranded} of them "
-                    "with calls that outlived their timeout"
-                )
-            self._busy += 1
-            starts = self._busy > self._threads
-            self._threads += starts
-        if starts:
+        job = Job(func, deadline)
+        if self._take_thread():
             worker = threading.Thread(target=self._work, name="breakers-isolation", daemon=True)
             try:
                 worker.start()
@@ -110,6 +132,21 @@ class IsolationPool:
         self._jobs.put(job)
         return job
 
+    @uninterruptible
+    def _take_thread(self) -> bool:
+        """Reserve a thread. Returns whether a new one must be started."""
+        with self._lock:
+            if self._busy >= self.max_threads:
+                raise IsolationExhausted(
+                    f"all {self.max_threads} isolation threads are busy, {self.stranded} of them "
+                    "with calls that outlived their timeout"
+                )
+            self._busy += 1
+            starts = self._busy > self._threads
+            self._threads += starts
+            return starts
+
+    @uninterruptible
     def _abandon(self, job: Job) -> None:
         with self._lock:
             if job.finished:
@@ -125,8 +162,12 @@ class IsolationPool:
                 job.finished = True
                 self._busy -= 1
                 self.stranded -= job.abandoned
+                if job.abandoned:
+                    job.result = job.error = None
             # Only now, so that a caller that comes straight back finds this thread free.
             job.done.set()
+            # An idle thread keeps no result alive.
+            del job
 
 
 isolation = IsolationPool()

@@ -28,6 +28,8 @@ def with_policy(options: CallOptions, breaker: CircuitBreaker) -> CallOptions:
     for name in _REPLACED:
         if name in remote:
             laid._set(name, getattr(policy, name))
+    if "retry_delay" in remote and "retry_delay_max" not in remote:
+        laid._set("retry_delay_max", max(laid.retry_delay_max, laid.retry_delay))
     if "hedge_delay" in remote and options.hedge_delay is not None:
         # A policy cannot ask for hedging: only code knows whether a call may be made twice.
         laid._set("hedge_delay", policy.hedge_delay)

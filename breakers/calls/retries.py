@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from math import isfinite
+from typing import Any, Final
 
 from breakers.clock import SYSTEM_CLOCK
+from breakers.common.exception_groups import leaves
+
+# A longer header is no date and no number of seconds.
+_HEADER_LENGTH_MAX: Final = 100
 
 
 def full_jitter(
@@ -34,51 +38,56 @@ def full_jitter(
     return backoff * (1.0 - jitter * (1.0 - uniform()))
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAttempt:
-    """What a hook is told before the pause that precedes another attempt.
-
-    `attempt` of `attempts` has just ended, with `error`, or with a `result` that is not good
-    enough; the next begins in `pause_s` seconds.
-
-    >>> from breakers import CallOptions, ResilientCaller
-    >>> def told(retry: RetryAttempt) -> None:
-    ...     print(f"{retry.attempt} of {retry.attempts} failed: {retry.error!r}")
-    >>> options = CallOptions(
-    ...     timeout=None, retries=2, retry_delay=0.0, on_retry=told, fallback=lambda text: 0
-    ... )
-    >>> ResilientCaller().call(float, options, "none")
-    1 of 2 failed: ValueError("could not convert string to float: 'none'")
-    0
-    """
-
-    attempt: int
-    attempts: int
-    error: Exception | None
-    result: Any
-    pause_s: float
-
-
 def retry_after(answer: object) -> float | None:
-    """What the callee asked for, by an error or by an answer that is not good enough: its
-    `retry_after` in seconds, or the Retry-After header of an HTTP response, or of an error that
-    carries one. None where it did not say."""
-    said: Any = getattr(answer, "retry_after", None)
+    """The pause that the callee asked for, by an error or by a result that is not good enough.
+
+    It is the `retry_after` attribute (seconds or a timedelta), or the Retry-After header of an HTTP
+    response, or of an error that carries one. The longest of a group counts. None if there is none,
+    or if it cannot be read.
+    """
+    if isinstance(answer, BaseExceptionGroup):
+        pauses = [pause for each in leaves(answer) if (pause := retry_after(each)) is not None]
+        return max(pauses, default=None)
     try:
-        if said is None:
+        asked: Any = getattr(answer, "retry_after", None)
+        if asked is None or callable(asked):
             response: Any = getattr(answer, "response", answer)
-            said = response.headers.get("Retry-After")
-        return None if said is None else max(0.0, _seconds(said))
-    except (AttributeError, TypeError, ValueError):
+            asked = response.headers.get("Retry-After")
+        seconds = None if asked is None else _seconds(asked)
+    except Exception:
+        # Whatever a server or a library puts there must not break the loop of retries.
         return None
+    return None if seconds is None or seconds != seconds else max(0.0, seconds)
 
 
-def _seconds(said: Any) -> float:
+def _seconds(asked: Any) -> float:
+    if isinstance(asked, timedelta):
+        return asked.total_seconds()
+    if isinstance(asked, bool):
+        raise ValueError("no number of seconds")
+    if isinstance(asked, int | float):
+        return float(asked)
+    text = str(asked, "latin-1") if isinstance(asked, bytes) else str(asked)
+    if len(text) > _HEADER_LENGTH_MAX or "_" in text:
+        raise ValueError("no number of seconds")
     try:
-        return float(said)
+        return float(text)
     except ValueError:
-        # The header may also be a date; that is the one place where a wall clock is right.
-        date = parsedate_to_datetime(said)
-    # One without a zone is of Greenwich, as all dates of HTTP are.
+        # The header may also be a date. It is the one place where the wall clock is right.
+        date = parsedate_to_datetime(text)
+    # A date without a zone is in UTC, as all dates of HTTP are.
     at = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
     return at.timestamp() - SYSTEM_CLOCK.wall()
+
+
+def checked_pause(pause: object) -> float:
+    """A pause that a function of the user's chose.
+
+    Raises:
+        TypeError: it is no number of seconds from 0.
+    """
+    if isinstance(pause, bool) or not isinstance(pause, int | float):
+        raise TypeError(f"retry_pause returned {pause!r}; it must be a number of seconds from 0")
+    if not isfinite(pause) or pause < 0:
+        raise TypeError(f"retry_pause returned {pause!r}; it must be a number of seconds from 0")
+    return float(pause)

@@ -6,124 +6,175 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any, Final
 
+from breakers.calls.async_library import trio_if_running
+from breakers.common.copied_errors import copied
 from breakers.common.forking import renew_after_fork
-from breakers.deadline import current_deadline
+from breakers.deadline import Deadline, current_deadline
 from breakers.errors import CallTimeout
 
 _NOTHING: Final = object()
-# The flights that this context is inside of. Tasks and isolation threads that a call starts carry a
-# copy of it: one that asks for its own caller's answer would wait for ever.
-_inside: ContextVar[tuple[object, ...]] = ContextVar("breakers_flights", default=())
+# The calls that this context runs inside. Tasks and isolation threads that a call starts have a
+# copy of it. One of them that waited for the result of its own caller would wait for ever.
+_inside: ContextVar[tuple[object, ...]] = ContextVar("breakers_single_flight", default=())
 
 
-class _Leader:
-    """A call under way in some thread."""
+class _Flight:
+    """A call in progress. `done` is an event of threads, of asyncio or of trio."""
 
-    __slots__ = ("done", "error", "result")
+    __slots__ = ("done", "error", "owner", "result", "trace")
 
-    def __init__(self) -> None:
-        self.done = threading.Event()
+    def __init__(self, done: Any, owner: object = None) -> None:
+        self.done = done
+        self.owner = owner
         self.result: Any = _NOTHING
         self.error: Exception | None = None
+        self.trace: TracebackType | None = None
+
+    def failed(self, error: Exception) -> None:
+        """Keep the error, with the traceback below the frame that calls this."""
+        self.error = error
+        self.trace = error.__traceback__ and error.__traceback__.tb_next
+
+    def outcome(self) -> Any:
+        """The result; `_NOTHING` if the call was interrupted.
+
+        Raises:
+            Exception: the call's error, a copy of it for each who asks. Each copy has a traceback
+                of its own, which ends where the call failed.
+        """
+        if self.error is None:
+            return self.result
+        error = copied(self.error).with_traceback(self.trace)
+        try:
+            raise error
+        finally:
+            # This frame is part of its traceback.
+            del error
 
 
 class SingleFlight:
-    """The calls under way, by key. Threads share theirs, and so do the coroutines of a loop.
+    """The calls in progress, by key. Threads share theirs, and so do the coroutines of a loop.
 
     >>> SingleFlight().run("user:7", lambda: 42)
     42
     """
 
     def __init__(self) -> None:
-        self._flights: dict[str, _Leader] = {}
-        self._aflights: dict[tuple[str, int], asyncio.Future[Any]] = {}
+        self._flights: dict[str, _Flight] = {}
+        self._aflights: dict[tuple[str, int], _Flight] = {}
         renew_after_fork(self)
 
     def run(self, key: str, make: Callable[[], Any]) -> Any:
-        """`make()`, or what the call for `key` that is under way returns or raises.
+        """`make()`, or the result or error of the call for `key` that is in progress.
 
-        Whoever waits does so until its own deadline. Where the one who asks is interrupted, the
-        next asks.
+        Each caller waits until its own deadline at most. If the call in progress is interrupted,
+        one of those who wait makes it.
 
         Raises:
             CallTimeout: the deadline passed while waiting.
             Exception: what the call raised.
         """
         while True:
-            mine = _Leader()
-            # setdefault is atomic: of those who race, exactly one finds its own flight.
+            mine = _Flight(threading.Event())
+            # setdefault is atomic: of several threads, exactly one gets its own.
             flight = self._flights.setdefault(key, mine)
             if flight is mine:
-                return self._lead(key, mine, make)
+                del flight
+                try:
+                    return self._lead(key, mine, make)
+                finally:
+                    # This frame is part of the error's traceback, and the flight refers to it.
+                    del mine
             if flight in _inside.get():
-                # The call asks for itself: waiting would be for ever.
                 return make()
             deadline = current_deadline()
             if not flight.done.wait(None if deadline is None else deadline.remaining()):
                 raise CallTimeout(deadline.budget if deadline is not None else None)
-            if flight.error is not None:
-                raise flight.error
-            if flight.result is not _NOTHING:
-                return flight.result
+            result = flight.outcome()
+            if result is not _NOTHING:
+                return result
 
-    def _lead(self, key: str, flight: _Leader, make: Callable[[], Any]) -> Any:
+    def _lead(self, key: str, flight: _Flight, make: Callable[[], Any]) -> Any:
         token = _inside.set((*_inside.get(), flight))
         try:
-            flight.result = make()
+            flight.result = result = make()
         except Exception as error:
-            flight.error = error
+            flight.failed(error)
             raise
         finally:
             _inside.reset(token)
             self._flights.pop(key, None)
             flight.done.set()
-        return flight.result
+            # This frame is part of the error's traceback, and the flight refers to the error.
+            del flight
+        return result
 
     async def arun(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
-        """`fly` for coroutines. A cancelled one who waits harms nobody else."""
-        loop = asyncio.get_running_loop()
-        place = (key, id(loop))
+        """`run` for coroutines. A cancelled one that waits does not disturb the others."""
+        owner, done = _running()
+        place = (key, id(owner))
         while True:
             flight = self._aflights.get(place)
-            # A loop that was closed over a call may have left one behind under its number.
-            if flight is None or flight.get_loop() is not loop:
-                return await self._alead(place, loop.create_future(), make)
+            # A loop that was closed during a call may have left one behind under its number.
+            if flight is None or flight.owner is not owner:
+                del flight
+                return await self._alead(place, _Flight(done(), owner), make)
             if flight in _inside.get():
                 return await make()
             deadline = current_deadline()
-            left = None if deadline is None else deadline.remaining()
-            await asyncio.wait([flight], timeout=left)
-            if not flight.done():
+            if not await _wait(flight.done, deadline):
                 raise CallTimeout(deadline.budget if deadline is not None else None)
-            if not flight.cancelled():
-                return flight.result()
+            result = flight.outcome()
+            if result is not _NOTHING:
+                return result
 
     async def _alead(
-        self,
-        place: tuple[str, int],
-        flight: asyncio.Future[Any],
-        make: Callable[[], Awaitable[Any]],
+        self, place: tuple[str, int], flight: _Flight, make: Callable[[], Awaitable[Any]]
     ) -> Any:
         self._aflights[place] = flight
         token = _inside.set((*_inside.get(), flight))
         try:
-            result = await make()
+            flight.result = result = await make()
         except Exception as error:
-            flight.set_exception(error)
-            # Looked at here, so that the loop does not complain where nobody waits.
-            flight.exception()
-            raise
-        except BaseException:
-            flight.cancel()
+            flight.failed(error)
             raise
         finally:
             _inside.reset(token)
             self._aflights.pop(place, None)
-        flight.set_result(result)
+            flight.done.set()
+            del flight
         return result
 
     def _after_fork(self) -> None:
         self._flights.clear()
         self._aflights.clear()
+
+
+def _running() -> tuple[object, Callable[[], Any]]:
+    """What runs coroutines here, and its kind of event."""
+    trio: Any = trio_if_running()
+    if trio is not None:
+        return trio.lowlevel.current_root_task(), trio.Event
+    return asyncio.get_running_loop(), asyncio.Event
+
+
+async def _wait(done: Any, deadline: Deadline | None) -> bool:
+    """Whether the event is set before the deadline."""
+    trio: Any = trio_if_running()
+    left = None if deadline is None else deadline.remaining()
+    if trio is not None:
+        if left is None:
+            await done.wait()
+        else:
+            with trio.move_on_after(left):
+                await done.wait()
+        return bool(done.is_set())
+    try:
+        async with asyncio.timeout(left):
+            await done.wait()
+    except TimeoutError:
+        return bool(done.is_set())
+    return True

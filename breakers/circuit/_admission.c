@@ -27,6 +27,7 @@
 static PyObject *circuit_breaker_open;
 static PyObject *time_monotonic;
 static PyObject *name_admit, *name_flush, *name_returned, *name_failed, *name_merge;
+static PyObject *name_returned_awaitable;
 
 /* -- Latencies ------------------------------------------------------------------------------- */
 
@@ -464,6 +465,20 @@ failed(Admission *admission, Ticket *ticket, double start, PyObject *error)
     return 0;
 }
 
+/* What `call` returns for a function that returned something to await: a new reference, or NULL. */
+static PyObject *
+returned_awaitable(Admission *admission, Ticket *ticket, double start, PyObject *result)
+{
+    PyObject *began = PyFloat_FromDouble(start);
+    if (began == NULL) {
+        return NULL;
+    }
+    PyObject *args[] = {(PyObject *)admission, (PyObject *)ticket, began, result};
+    PyObject *replaced = PyObject_VectorcallMethod(name_returned_awaitable, args, 4, NULL);
+    Py_DECREF(began);
+    return replaced;
+}
+
 PyDoc_STRVAR(call_doc,
              "call($self, func, /, *args, **kwargs)\n--\n\n"
              "Call `func` if the breaker lets it.\n\n"
@@ -490,6 +505,13 @@ admission_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     }
     PyObject *result = PyObject_Vectorcall(args[0], args + 1, nargs - 1, names);
     if (result != NULL) {
+        PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
+        if (async != NULL && async->am_await != NULL) {
+            PyObject *replaced = returned_awaitable(admission, ticket, start, result);
+            Py_DECREF(result);
+            Py_DECREF(ticket);
+            return replaced;
+        }
         if (returned(admission, ticket, start, result) < 0) {
             Py_CLEAR(result);
         }
@@ -759,11 +781,13 @@ PyInit__admission(void)
     name_flush = PyUnicode_InternFromString("_flush");
     name_returned = PyUnicode_InternFromString("_returned");
     name_failed = PyUnicode_InternFromString("_failed");
+    name_returned_awaitable = PyUnicode_InternFromString("_returned_awaitable");
     name_merge = PyUnicode_InternFromString("merge");
     ticket_type = (PyTypeObject *)PyType_FromSpec(&ticket_spec);
     PyObject *admission_type = PyType_FromSpec(&admission_spec);
     if (circuit_breaker_open == NULL || time_monotonic == NULL || name_admit == NULL ||
         name_flush == NULL || name_returned == NULL || name_failed == NULL || name_merge == NULL ||
+        name_returned_awaitable == NULL ||
         ticket_type == NULL || admission_type == NULL ||
         PyModule_AddObjectRef(module, "Ticket", (PyObject *)ticket_type) < 0 ||
         PyModule_AddObjectRef(module, "Admission", admission_type) < 0 ||

@@ -7,6 +7,7 @@ from typing import ParamSpec, TypeVar
 
 from breakers.circuit import _admission
 from breakers.circuit._admission import Ticket
+from breakers.common.awaiting import mark_misuse
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,6 +26,7 @@ class Admission(_admission.Admission):
         try:
             result = await func(*args, **kwargs)
         except BaseException as error:
+            mark_misuse(error)
             self.leave(ticket, start, error)
             raise
         self.leave(ticket, start, None, result)

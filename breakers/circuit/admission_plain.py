@@ -13,6 +13,7 @@ from itertools import count
 from math import ceil, inf, log2
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from breakers.common.awaiting import mark_misuse
 from breakers.errors import CircuitBreakerOpen
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class Admission:
         except BaseException as error:
             self._failed(ticket, now(), start, error)
             raise
+        if hasattr(type(result), "__await__"):
+            return self._returned_awaitable(ticket, start, result)  # type: ignore[no-any-return]
         end = now()
         elapsed = end - start
         if elapsed < ticket.plain_below:
@@ -155,6 +158,7 @@ class Admission:
         try:
             result = await func(*args, **kwargs)
         except BaseException as error:
+            mark_misuse(error)
             self._failed(ticket, now(), start, error)
             raise
         self.leave(ticket, start, None, result)
@@ -228,6 +232,10 @@ class Admission:
 
     def _returned(self, ticket: Ticket, now: float, elapsed: float, result: Any) -> None:
         """Count a call that returned and needs a closer look."""
+        raise NotImplementedError
+
+    def _returned_awaitable(self, ticket: Ticket, start: float, result: Any) -> Any:
+        """Handle a call that returned something to await; returns what `call` returns."""
         raise NotImplementedError
 
     def _failed(self, ticket: Ticket, now: float, start: float, error: BaseException) -> None:

@@ -7,15 +7,26 @@ each. No lock is held while the callee runs.
 
 from __future__ import annotations
 
+import functools
 import random
+from asyncio import CancelledError, Future
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
-from types import TracebackType
-from typing import Any, Final, ParamSpec, TypeVar
+from types import CoroutineType, TracebackType
+from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
 from breakers.circuit import decorators
 from breakers.circuit.admission import Ticket
-from breakers.circuit.outcomes import ErrorMap, ErrorRule, classify, error_map, error_rule
+from breakers.circuit.awaited import GuardedCoroutine
+from breakers.circuit.outcomes import (
+    ErrorMap,
+    ErrorRule,
+    classify,
+    error_map,
+    error_rule,
+    group_rule,
+)
 from breakers.circuit.overrides import OverridableBreaker
 from breakers.circuit.policy import Policy
 from breakers.circuit.registry import Registry
@@ -25,6 +36,7 @@ from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.common.context_stack import ContextStack
 from breakers.common.forking import renew_after_fork
 from breakers.common.locking import give_way
+from breakers.common.rules import apply, is_async, is_rule_error, mark_rule_error
 from breakers.common.uninterruptible import uninterruptible
 from breakers.errors import CircuitBreakerOpen, CircuitForcedOpen, PolicyError
 from breakers.limits.policy_limits import PolicyLimits
@@ -46,7 +58,8 @@ class CircuitBreaker(OverridableBreaker):
             registered and reported.
         record: which errors are failures: types, or a function of the error.
         ignore: errors that say nothing about the callee; they win over `record`.
-        is_failure: a function that calls a returned value a failure.
+        is_failure: a function that calls a returned value a failure. The three rules may be
+            coroutine functions, for a breaker of async calls alone.
         map_errors: which error the caller gets in the place of one that the callee raised: the
             first type that fits, to a type that is made of its message, or to a function of the
             error that makes another, or None to leave it. The first stays its cause, and is what
@@ -73,7 +86,7 @@ class CircuitBreaker(OverridableBreaker):
         name: str | None = None,
         record: ErrorRule = (Exception,),
         ignore: ErrorRule = (),
-        is_failure: Callable[[Any], bool] | None = None,
+        is_failure: Callable[[Any], object] | None = None,
         map_errors: ErrorMap | None = None,
         clock: Clock = SYSTEM_CLOCK,
         registry: Registry | None = default_registry,
@@ -88,13 +101,21 @@ class CircuitBreaker(OverridableBreaker):
         policy = Policy().replace({**article, **fields})
         super().__init__(_named(name), policy, clock, random, is_failure is not None)
         self._records, self._ignores = error_rule(record), error_rule(ignore)
+        if not is_async(ignore):
+            self._ignores = group_rule(ignore)
         self._is_failure = is_failure
+        rules: dict[str, object] = {"record": record, "ignore": ignore, "is_failure": is_failure}
+        self._async_rules = tuple(rule for rule, given in rules.items() if is_async(given))
+        if self._async_rules and self._async_variant is not None:
+            self.__class__ = self._async_variant
         self._instead = error_map(map_errors)
         self.retry_budget = RetryBudget()
         self._policy_limits: PolicyLimits | None = None
         renew_after_fork(self)
         if name and registry is not None:
             registry.add(self)
+
+    _async_variant: ClassVar[type[CircuitBreaker] | None] = None
 
     def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
         """Decorate a function, coroutine function, generator or async generator.
@@ -163,7 +184,8 @@ class CircuitBreaker(OverridableBreaker):
     def _returned(self, ticket: Ticket, now: float, elapsed: float, result: Any) -> None:
         try:
             failed = self._is_failure is not None and self._is_failure(result)
-        except BaseException:
+        except BaseException as error:
+            mark_rule_error(error)
             self._record(ticket, now, elapsed, None)
             raise
         slow = self.policy.slow_call_duration
@@ -174,15 +196,49 @@ class CircuitBreaker(OverridableBreaker):
 
     def _failed(self, ticket: Ticket, now: float, start: float, error: BaseException) -> None:
         try:
-            outcome = classify(error, self._records, self._ignores)
-        except BaseException:
+            # A rule that raised, or a misused function, says nothing about the callee.
+            is_ours = is_rule_error(error)
+            outcome = None if is_ours else classify(error, self._records, self._ignores)
+        except BaseException as failed:
+            mark_rule_error(failed)
             self._record(ticket, now, now - start, None)
             raise
         self._record(ticket, now, now - start, outcome)
-        if self._instead is not None and isinstance(error, Exception):
-            mapped = self._instead(error)
-            if mapped is not None:
+        if self._instead is not None and not is_ours and isinstance(error, Exception):
+            self._raise_mapped(error)
+
+    def _raise_mapped(self, error: Exception) -> None:
+        """Raise the error that `map_errors` puts in the place of this one, if any."""
+        mapped = None if self._instead is None else apply(self._instead, error)
+        if mapped is not None:
+            try:
                 raise mapped from error
+            finally:
+                # This frame is part of its traceback.
+                del mapped
+
+    def _returned_awaitable(self, ticket: Ticket, start: float, result: Any) -> Any:
+        """What `call` returns for a function that returned something to await.
+
+        A coroutine passes the breaker when it is awaited. A future is judged when it is done.
+        """
+        if isinstance(result, Future):
+            result.add_done_callback(functools.partial(self._future_done, ticket, start))
+            return result
+        if isinstance(result, CoroutineType):
+            self._record(ticket, self._now(), 0.0, None)
+            return GuardedCoroutine(self.acall, result)
+        self.leave(ticket, start, None, result)
+        return result
+
+    def _future_done(self, ticket: Ticket, start: float, future: Future[Any]) -> None:
+        error = CancelledError() if future.cancelled() else future.exception()
+        if error is None:
+            self.leave(ticket, start, None, future.result())
+        else:
+            # What `map_errors` puts in its place cannot reach whoever awaits the future.
+            with suppress(Exception):
+                self.leave(ticket, start, error)
 
     def _after_fork(self) -> None:
         """The child is its own instance: it starts with its parent's state and nobody's counts."""

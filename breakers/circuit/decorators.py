@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from breakers.common.rules import is_async, is_async_generator, is_generator
+
 if TYPE_CHECKING:
     from breakers.circuit.breaker import CircuitBreaker
 
@@ -21,11 +23,14 @@ logger = logging.getLogger("breakers")
 def wrap(breaker: CircuitBreaker, func: Callable[P, R]) -> Callable[P, R]:
     """`func` behind `breaker`, with its own signature. A generator holds its permit to its end."""
     wrapped: Any
-    if is_kind(inspect.isasyncgenfunction, func):
+    if isinstance(func, staticmethod | classmethod):
+        # The descriptor stays the outermost, so that the class still finds a static method.
+        return cast(Callable[P, R], type(func)(wrap(breaker, func.__func__)))
+    if is_async_generator(func):
         wrapped = _async_generator(breaker, cast(Any, func))
-    elif is_kind(inspect.isgeneratorfunction, func):
+    elif is_generator(func):
         wrapped = _generator(breaker, cast(Any, func))
-    elif is_kind(inspect.iscoroutinefunction, func):
+    elif is_async(func):
 
         async def awaiting(*args: Any, **kwargs: Any) -> Any:
             return await breaker.acall(cast(Any, func), *args, **kwargs)
@@ -38,11 +43,6 @@ def wrap(breaker: CircuitBreaker, func: Callable[P, R]) -> Callable[P, R]:
 
         wrapped = calling
     return cast(Callable[P, R], functools.wraps(func)(wrapped))
-
-
-def is_kind(asked: Callable[[Any], bool], func: object) -> bool:
-    """Whether a function, or an object that is called as one, is of a kind that `inspect` knows."""
-    return asked(func) or asked(getattr(type(func), "__call__", None))  # noqa: B004 - asked of, not for
 
 
 def _generator(
@@ -91,8 +91,18 @@ def _async_generator(
     return generating
 
 
+async def anotify(listener: Callable[[T], object], record: T) -> None:
+    """`notify` for listeners that may be coroutine functions."""
+    try:
+        returned = listener(record)
+        if inspect.isawaitable(returned):
+            await returned
+    except Exception:
+        logger.exception("a listener failed")
+
+
 def notify(listener: Callable[[T], object], record: T) -> None:
-    """Call a listener; its error is logged and harms nobody."""
+    """Call a listener. Its error is logged and does not reach the caller."""
     try:
         listener(record)
     except Exception:

@@ -21,7 +21,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-_YEAR_S: Final = 31_536_000.0
 _DEADLINE: Final = FieldSpec(
     "deadline", float, None, "Time until an answer begins", "call", 0.001, 3600.0, "s", True
 )
@@ -64,11 +63,11 @@ class BreakerMiddleware:
     async def _within(
         self, seconds: float, scope: MutableMapping[str, Any], receive: Receive, answer: _Answer
     ) -> None:
-        deadline, limit = _UntilBegun.after(seconds), asyncio.timeout(seconds)
+        deadline, limit = Deadline.after(seconds), asyncio.timeout(seconds)
 
         def lift() -> None:
-            if isinstance(deadline, _UntilBegun):
-                deadline.lifted = True
+            # In all contexts at once: tasks and threads of the application have copies of this one.
+            deadline.is_over = True
             if not limit.expired():
                 limit.reschedule(None)
 
@@ -82,20 +81,7 @@ class BreakerMiddleware:
                 raise CallTimeout(seconds) from None
             raise
         finally:
-            _current.reset(token)
-
-
-class _UntilBegun(Deadline):
-    """A deadline that can be lifted for all contexts at once.
-
-    Tasks and threads that the application starts have copies of its context.
-    """
-
-    lifted = False
-
-    @property
-    def at(self) -> float:
-        return self[0] + _YEAR_S if self.lifted else self[0]
+            deadline.end(token)
 
 
 class _Answer:

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final, Generic, NamedTuple, TypedDict, TypeVar
 
-from breakers.calls.attempts import Attempts
 from breakers.calls.coroutine_timeouts import acall_within
 from breakers.calls.guards import Guards
 from breakers.calls.options import CallOptions
+from breakers.calls.pauses import Pauses
 from breakers.calls.policy_options import with_policy
+from breakers.calls.switches import switches
 from breakers.clock import SYSTEM_CLOCK
 from breakers.deadline import Deadline, bounded, current_deadline
 from breakers.errors import CallTimeout
@@ -93,7 +94,7 @@ class HttpAttempts:
         self.client, self.is_safe = client, is_safe
         self._breaker, self._is_failure = breaker, is_failure
         self._sleep, self._asleep = sleep, asleep
-        self.attempts = Attempts(sleep, asleep, random)
+        self.pauses = Pauses(random)
         fixed = CallOptions(
             timeout,
             retries,
@@ -145,7 +146,8 @@ class HttpAttempts:
                         return GuardedResponse(response, permit, call.until)
                     with contextlib.suppress(Exception):
                         dismiss(response)
-                self._sleep(pause)
+                if not switches.no_sleep:
+                    self._sleep(pause)
 
     async def arun(
         self,
@@ -181,7 +183,8 @@ class HttpAttempts:
                             return GuardedResponse(response, permit, call.until)
                         with contextlib.suppress(Exception):
                             await dismiss(response)
-                    await self._asleep(pause)
+                    if not switches.no_sleep:
+                        await self._asleep(pause)
 
     async def _asend(
         self,
@@ -257,7 +260,7 @@ class _HttpCall:
         permit.leave(self._by.client.outcome(error))
         if not isinstance(error, Exception):
             return None
-        return self._by.attempts.pause(
+        return self._by.pauses.pause(
             self.options, error, None, self._attempt, self._retries, self._delay
         )
 

@@ -1,4 +1,4 @@
-"""Helpers for tests: a fake clock and a fake dashboard.
+"""Helpers for tests: a fake clock, a fake dashboard, and switches for all calls of the process.
 
 `FakeDashboard` needs the `agent` extra.
 """
@@ -8,10 +8,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from breakers.testing.switches import is_active, is_testing, set_active, set_testing
+
 if TYPE_CHECKING:
     from breakers.testing.fake_dashboard import FakeDashboard
 
-__all__ = ["FakeClock", "FakeDashboard"]
+__all__ = [
+    "FakeClock",
+    "FakeDashboard",
+    "is_active",
+    "is_testing",
+    "set_active",
+    "set_testing",
+]
 
 
 class FakeClock:
