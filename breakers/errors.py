@@ -89,6 +89,20 @@ class CallInterrupted(BaseException):
     """Raised by an alarm inside a call whose time is up. `timeout` turns it into `CallTimeout`.
 
     It is no `Exception`: libraries that catch those and try again would swallow it.
+
+    >>> import time
+    >>> from breakers import timeout
+    >>> try:
+    ...     with timeout(0.01):
+    ...         try:
+    ...             time.sleep(30)
+    ...         except CallInterrupted as interruption:
+    ...             print(interruption)
+    ...             raise
+    ... except CallTimeout as error:
+    ...     print(error)
+    the call was interrupted after 0.01 s
+    no answer within 0.01 s
     """
 
     def __init__(self, alarm: object, seconds: float) -> None:

@@ -70,7 +70,8 @@ class Backends:
 
     def __init__(self, cache: Cache | None, metrics: Metrics | None) -> None:
         for name in ("increment", "histogram"):
-            if is_async(getattr(metrics, name, None)):
+            # Of its type: the object itself may have to reach a server for an attribute.
+            if is_async(getattr(type(metrics), name, None)):
                 raise TypeError(f"metrics.{name} is a coroutine function, which is never awaited")
         self.cache = cache
         self.metrics = metrics

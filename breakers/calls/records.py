@@ -41,6 +41,13 @@ class CallRecord:
     `failure`, `timeout` or `rejected` (a breaker, a bulkhead or a rate limit refused); for a call
     also `cached`, `stale` or `fallback`, with the `error` that was hidden. `result` is None if the
     call raised.
+
+    >>> from breakers import CallOptions, ResilientCaller
+    >>> def log(record: CallRecord) -> None:
+    ...     print(record.function.__name__, record.args, record.outcome, record.attempt)
+    >>> ResilientCaller().call(len, CallOptions(timeout=None, on_call=log), "four")
+    len ('four',) success 1
+    4
     """
 
     function: Callable[..., Any]

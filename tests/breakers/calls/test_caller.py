@@ -327,7 +327,7 @@ class TestCache:
 
         from breakers.calls import backends
 
-        backends._complained.clear()
+        backends._logged_at.clear()
         call.caller.cache = Broken()
         with caplog.at_level(logging.WARNING, "breakers"):
             for _ in range(5):

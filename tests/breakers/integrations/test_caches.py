@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from breakers import CallOptions, PolicyError, ResilientCaller
-from breakers.calls.backends import _complained
+from breakers.calls.backends import _logged_at
 from breakers.integrations.redis_cache import AsyncRedisCache, RedisCache, Serializer
 from tests.servers import free_port
 
@@ -132,7 +132,7 @@ class TestSingleFlight:
 
 class TestARedisThatIsDown:
     def test_is_a_miss_and_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
-        _complained.clear()
+        _logged_at.clear()
         cache = RedisCache.from_url(f"redis://127.0.0.1:{free_port()}", serializer="json")
         caller = ResilientCaller(cache=cache)
         options = CallOptions(timeout=None, retries=1, cache_key="key")
