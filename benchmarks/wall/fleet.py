@@ -54,7 +54,11 @@ class SyntheticFleet:
             "states": {state: INSTANCES},
             "instances": [self._at(service, at, state) for at in range(INSTANCES)],
             "rate": round(base, 1),
-            "error_pct": 0.0,
+            "failed_pct": 0.0,
+            "ran": int(base * 10),
+            "failed": 0,
+            "refused": 0,
+            "outage": None,
             "p50_ms": round(dice.uniform(2, 40), 1),
             "p95_ms": 80.0,
             "p99_ms": round(dice.uniform(50, 400), 1),
@@ -124,7 +128,11 @@ class SyntheticFleet:
             failed = calls if view["state"] == "open" else 0
             view["spark"] = [*view["spark"][1:], calls]
             view["spark_err"] = [*view["spark_err"][1:], failed]
-            view["error_pct"] = 100.0 if view["state"] == "open" else round(dice(), 2)
+            is_open = view["state"] == "open"
+            window = int(view["rate"] * 10)
+            view["ran"], view["refused"] = (0, window) if is_open else (window, 0)
+            view["failed_pct"] = None if is_open else round(dice(), 2)
+            view["failed"] = int(view["ran"] * (view["failed_pct"] or 0) / 100)
             if tripped := dice() < TRIPS:
                 self._trip(view, at)
         if full:

@@ -8,7 +8,7 @@ STATE_WORDS = {
     "half_open": "Half-open",
     "forced_open": "Forced open",
     "forced_closed": "Forced closed",
-    "metrics_only": "Metrics only",
+    "metrics_only": "Monitor only",
     "stale": "Stale",
 }
 

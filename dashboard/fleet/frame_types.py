@@ -91,10 +91,18 @@ class OutageView(TypedDict):
 
 
 class Figures(TypedDict):
-    """Figures of the last ten seconds, `rate` of five; None where there was no call."""
+    """Figures of the last ten whole seconds.
+
+    `ran` calls reached the dependency; `failed` of them failed or timed out, which is
+    `failed_pct`. `refused` calls did not run: the breaker or its bulkhead did not let them
+    through. `rate` is both kinds, calls a second. Latencies are of the calls that ran.
+    """
 
     rate: float
-    error_pct: float | None
+    ran: int
+    failed: int
+    refused: int
+    failed_pct: float | None
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
@@ -102,7 +110,7 @@ class Figures(TypedDict):
 
 
 class Minute(TypedDict):
-    """Calls/s, and those of them that failed, of each of the last 60 s, oldest first."""
+    """Calls, and those that failed or were refused, of each of the last 60 s, oldest first."""
 
     spark: list[int]
     spark_err: list[int]

@@ -10,8 +10,11 @@ from breakers.circuit.records import OUTCOMES
 
 SECONDS: Final = 60
 RECENT: Final = 10
-_CALLS = ("success", "failure", "timeout", "ignored", "rejected", "bulkhead_full")
-_ERRORS = ("failure", "timeout", "rejected", "bulkhead_full")
+RAN: Final = ("success", "failure", "timeout", "ignored")
+FAILED: Final = ("failure", "timeout")
+REFUSED: Final = ("rejected", "bulkhead_full")
+_CALLS: Final = (*RAN, *REFUSED)
+_ERRORS: Final = (*FAILED, *REFUSED)
 _CALLS_AT: Final = tuple(map(OUTCOMES.index, _CALLS))
 _ERRORS_AT: Final = tuple(map(OUTCOMES.index, _ERRORS))
 _NONE: Final = (0,) * len(OUTCOMES)
@@ -67,10 +70,6 @@ class RecentWindow:
         sums = map(sum, zip(*[slot.counts for slot in slots], strict=True))
         return {name: n for name, n in zip(OUTCOMES, sums, strict=False) if n}, latencies
 
-    def rate(self, second: int, over: int = 5) -> float:
-        """Calls a second, refused ones included, of the last whole seconds."""
-        return sum(slot.calls for slot in self._slots(second, over)) / over
-
     def _slots(self, second: int, span: int) -> list[_Second]:
         seconds = self._seconds
         return [seconds[at] for at in range(second - span, second) if at in seconds]
@@ -86,9 +85,15 @@ class RecentWindow:
         return calls, errors
 
 
-def error_pct(counts: Mapping[str, int]) -> float | None:
-    """Share of calls that failed, timed out or were refused, in per cent; None without calls."""
-    calls = sum(counts.get(name, 0) for name in _CALLS)
-    if not calls:
-        return None
-    return round(100 * sum(counts.get(name, 0) for name in _ERRORS) / calls, 2)
+def total(counts: Mapping[str, int], outcomes: Sequence[str]) -> int:
+    """The calls that had one of these outcomes."""
+    return sum(counts.get(name, 0) for name in outcomes)
+
+
+def failed_pct(counts: Mapping[str, int]) -> float | None:
+    """Share of the calls that ran which failed or timed out, in per cent; None if none ran.
+
+    A refused call never reached the dependency, so that it says nothing of it.
+    """
+    ran = total(counts, RAN)
+    return round(100 * total(counts, FAILED) / ran, 2) if ran else None

@@ -16,7 +16,7 @@ from dashboard.fleet.frame_types import (
     Tail,
 )
 from dashboard.fleet.model import STALE, BreakerModel, InstanceBreaker, InstanceModel, ServiceModel
-from dashboard.fleet.recent_window import error_pct
+from dashboard.fleet.recent_window import FAILED, RAN, RECENT, REFUSED, failed_pct, total
 
 # A report may come some seconds after what it tells of; full frames mend what comes later.
 TAIL: Final = 5
@@ -68,9 +68,13 @@ def _figures(breaker: BreakerModel, second: int) -> tuple[Figures, Minute]:
     recent = breaker.recent
     counts, latencies = recent.recent(second)
     spark, spark_err = recent.spark(second)
+    ran, refused = total(counts, RAN), total(counts, REFUSED)
     figures: Figures = {
-        "rate": round(recent.rate(second), 1),
-        "error_pct": error_pct(counts),
+        "rate": round((ran + refused) / RECENT, 1),
+        "ran": ran,
+        "failed": total(counts, FAILED),
+        "refused": refused,
+        "failed_pct": failed_pct(counts),
         "p50_ms": _ms(latencies.quantile(0.5)),
         "p95_ms": _ms(latencies.quantile(0.95)),
         "p99_ms": _ms(latencies.quantile(0.99)),

@@ -10,10 +10,10 @@ from dashboard.timeline.events import Event
 _ACTS = {
     "forced_open": "Forced open",
     "forced_closed": "Forced closed",
-    "metrics_only": "Set to metrics only",
+    "metrics_only": "Set to monitor only",
     "automatic": "Back to automatic",
     "expired": "Override expired",
-    "reset": "Reset",
+    "reset": "Retried now",
     "undo": "Undone",
 }
 

@@ -32,46 +32,49 @@ ACTS: Final = {
             "force-open",
             "Force open",
             "forced_open",
-            "Every call is refused at once; callers answer with their fallback or an error.",
-            "Stops {calls} from {whom}",
+            "Blocks every call at once; callers answer with their fallback or an error.",
+            "Blocks {calls} from {whom}",
             "o",
         ),
         Act(
             "force-closed",
             "Force closed",
             "forced_closed",
-            "Every call goes through, whatever fails. The breaker measures and does not trip.",
-            "Lets {calls} through from {whom}",
+            "Allows every call, whatever fails. The breaker measures and does not open.",
+            "Allows {calls} from {whom}",
             "c",
         ),
         Act(
             "metrics-only",
-            "Metrics only",
+            "Monitor only",
             "metrics_only",
-            "Every call goes through. The breaker says when it would have opened.",
-            "Lets {calls} through from {whom}",
+            "Allows every call. The breaker reports when it would have opened.",
+            "Allows {calls} from {whom}",
             "m",
         ),
         Act(
             "automatic",
             "Back to automatic",
             "automatic",
-            "The override ends. From forced open the breaker lets probes pass first.",
-            "Leaves {calls} from {whom} to the breaker again",
+            "Ends the override. After forced open the breaker lets test calls through first.",
+            "Returns {calls} from {whom} to the breaker",
             "a",
             needs_end=False,
         ),
         Act(
             "reset",
-            "Reset",
+            "Retry now",
             "reset",
-            "Closed for ten seconds whatever fails, then automatic with an empty window.",
-            "Lets {calls} through from {whom}",
+            "Allows all calls for ten seconds, then automatic with empty counters.",
+            "Allows {calls} from {whom}",
             "r",
             needs_end=False,
         ),
     )
 }
+
+# From this reach on, the number of breakers or calls must be typed.
+CONFIRM_BREAKERS, CONFIRM_CALLS = 10, 1000.0
 
 # Scopes of an act, from the chosen breakers outwards.
 SELECTED, INSTANCES, FLEET = "selected", "instances", "fleet"
@@ -88,6 +91,16 @@ class Reach:
     fallbacks: int
     seen: int
 
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether the number of breakers or of calls must be typed before the act."""
+        return self.breakers >= CONFIRM_BREAKERS or self.rate >= CONFIRM_CALLS
+
+    def is_confirmed_by(self, text: str) -> bool:
+        """Whether a text is the number of breakers, or that of calls a second."""
+        digits = text.replace(",", "").strip()
+        return digits in (str(self.breakers), f"{self.rate:.0f}")
+
     def sentence(self, act: Act) -> str:
         """Such as `Stops 312 calls/s from 14 instances of 3 services`."""
         rate = f"{self.rate:.0f}" if self.rate >= 10 or not self.rate else f"{self.rate:.1f}"
@@ -95,9 +108,9 @@ class Reach:
         said = act.reach.format(calls=f"{rate} calls/s", whom=whom) + "."
         if act.slug == "force-open" and self.seen:
             said += (
-                f" {_count(self.fallbacks, 'call')} needed a fallback in the last ten seconds."
+                f" A fallback answered {_count(self.fallbacks, 'call')} in the last ten seconds."
                 if self.fallbacks
-                else " No call needed a fallback in the last ten seconds."
+                else " Whether callers have a fallback is not known: none was used lately."
             )
         return said
 

@@ -112,6 +112,9 @@ def _answer(
     in_dialog = request.headers.get("X-Requested-With") == "fetch"
     make = ForceForm if chosen.needs_end else ReleaseForm
     form = make(None if is_blank else request.POST)
+    scopes = _scopes(chosen, targets)
+    if form.is_bound and form.is_valid():
+        _check_confirmation(form, scopes)
     if form.is_bound and form.is_valid() and (outcome := _act(form, person, chosen, targets)):
         if in_dialog:
             return _done(outcome)
@@ -124,7 +127,8 @@ def _answer(
         "targets": targets,
         "encoded": msgspec.json.encode([(t.service, t.breaker) for t in targets]).decode(),
         "act_id": form["act_id"].value() or uuid.uuid4(),
-        "scopes": _scopes(chosen, targets),
+        "scopes": scopes,
+        "large": any(each.reach.needs_confirmation for each in scopes),
         "scope": form["scope"].value() or SELECTED,
         "chosen_instances": form["instances"].value() or [],
         "view": breaker_view(targets[0].service, targets[0].breaker) if len(targets) == 1 else None,
@@ -148,6 +152,19 @@ def _scopes(chosen: Act, targets: list[Target]) -> list[Scope]:
         title = f"Every {names} of the fleet" if single else "Breakers of these names, fleet-wide"
         found.append(Scope(FLEET, title, far, far.sentence(chosen)))
     return found
+
+
+def _check_confirmation(form: ReleaseForm, scopes: list[Scope]) -> None:
+    """A large reach must be confirmed by its number, so that it is not reached by accident."""
+    value = form.cleaned_data["scope"] or SELECTED
+    chosen = next((each.reach for each in scopes if each.value == value), None)
+    if chosen is None or not chosen.needs_confirmation:
+        return
+    text = form.cleaned_data["confirm"]
+    if not chosen.is_confirmed_by(text):
+        right = f"{chosen.breakers} (breakers) or {chosen.rate:.0f} (calls/s)"
+        message = f"Type {right} to confirm."
+        form.add_error("confirm", f"{text!r} is not it. {message}" if text else message)
 
 
 def _act(

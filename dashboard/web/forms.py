@@ -34,7 +34,7 @@ class ReleaseForm(forms.Form):
 
     reason = forms.CharField(
         max_length=500,
-        error_messages={"required": "Say why: whoever is on call next reads it."},
+        error_messages={"required": "Give a reason: it is shown to everybody on call."},
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "list": "reasons", "enterkeyhint": "go"}
         ),
@@ -45,6 +45,11 @@ class ReleaseForm(forms.Form):
         required=False, choices=[(each, each) for each in (SELECTED, INSTANCES, FLEET)]
     )
     instances = forms.Field(required=False, widget=forms.MultipleHiddenInput)
+    confirm = forms.CharField(
+        required=False,
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"}),
+    )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -3,23 +3,23 @@
 /** @typedef {{q: string, sort: Sort, group: Grouping, density: Density}} Look */
 
 /** What is not in the address. @type {Look} */
-export const DEFAULTS = { q: "", sort: "worst", group: "service", density: "comfortable" };
+export const DEFAULTS = { q: "", sort: "worst", group: "attention", density: "comfortable" };
 
 /** @type {Record<string, string[]>} */
 const CHOICES = {
   sort: ["worst", "name", "rate", "errors", "p99", "changed"],
-  group: ["service", "state", "none"],
+  group: ["attention", "service", "state", "none"],
   density: ["comfortable", "compact", "tiles"],
 };
 
 /** How the wall is looked at, out of an address; what is not understood is as if not there.
  * @param {string} search @returns {Look} */
 export function read(search) {
-  const asked = new URLSearchParams(search);
+  const params = new URLSearchParams(search);
   /** @type {any} */
-  const look = { ...DEFAULTS, q: asked.get("q") ?? "" };
+  const look = { ...DEFAULTS, q: params.get("q") ?? "" };
   for (const [key, choices] of Object.entries(CHOICES)) {
-    const value = asked.get(key) ?? "";
+    const value = params.get(key) ?? "";
     if (choices.includes(value)) look[key] = value;
   }
   return look;

@@ -1,9 +1,12 @@
 import { openActs } from "./act.js";
 import { Charts } from "./charts.js";
-import { make, parts, setText, showState } from "./dom.js";
-import { latency, percent, rate, word } from "./format.js";
+import { condition, lost } from "./condition.js";
+import { make, parts, setAttr, setText, showState } from "./dom.js";
+import { conditionWord, latency, rate, span, word } from "./format.js";
 import { moment, timeElement, utc } from "./times.js";
 import { listenToActs } from "./keys.js";
+import { failedWords, failingFor, onlyTestCalls, outageCause, refusedWords } from "./outage.js";
+import { offerActs } from "./offers.js";
 import { showOverride } from "./row.js";
 import { start } from "./shell.js";
 import { keyOf } from "./store.js";
@@ -23,8 +26,8 @@ const charts = new Charts(root, () => store.now());
 let lastSeen = store.breakers.get(key)?.last?.at ?? 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let due;
-/** The override that the tables below tell of. */
-let told = store.breakers.get(key)?.override?.id;
+/** The override that the tables below show. */
+let shownOverride = store.breakers.get(key)?.override?.id;
 openActs();
 listenToActs(root);
 
@@ -35,6 +38,7 @@ render();
 refreshTransitions();
 setInterval(() => {
   const view = store.breakers.get(key);
+  if (view) showStory(view);
   if (view?.override) showOverride(part.override, view.override, store.now());
 }, 1000);
 
@@ -43,16 +47,23 @@ function render() {
   if (!view) return;
   showState(part.state, view.state, stateWords(view));
   setText(part.rate, rate(view.rate));
-  setText(part.errors, percent(view.error_pct));
-  setText(part.p50, latency(view.p50_ms));
-  setText(part.p95, latency(view.p95_ms));
-  setText(part.p99, latency(view.p99_ms));
+  setText(part.failed, failedWords(view));
+  setText(part.refused, refusedWords(view));
+  const tests = view.outage ? view.outage.failed_tests + view.outage.passed_tests : 0;
+  setText(part.tests, view.outage && tests ? `${view.outage.passed_tests} of ${tests} ok` : "–");
+  for (const figure of /** @type {const} */ (["p50", "p99"])) {
+    const ofTests = onlyTestCalls(view) && view.p50_ms !== null;
+    setText(part[figure], latency(view[`${figure}_ms`]));
+    setText(/** @type {Element} */ (part[figure].previousElementSibling), ofTests ? `${figure} of test calls` : figure);
+  }
   setText(part.in_flight, String(view.instances.reduce((sum, each) => sum + each.in_flight, 0)));
+  showStory(view);
+  offerActs(root, view);
   showOverride(part.override, view.override, store.now());
   showInstances(view.instances);
   charts.setStates(view.instances);
-  if (view.override?.id !== told) {
-    told = view.override?.id;
+  if (view.override?.id !== shownOverride) {
+    shownOverride = view.override?.id;
     refreshTables();
   }
   if (view.last && view.last.at !== lastSeen) {
@@ -67,7 +78,29 @@ function render() {
 function stateWords(view) {
   const total = view.instances.length;
   const same = view.states[view.state] ?? 0;
-  return same === total ? word(view.state) : `${word(view.state)} on ${same} of ${total}`;
+  const words = conditionWord(condition(view), view.state);
+  return same === total ? words : `${words} on ${same} of ${total}`;
+}
+
+/** Since when, why, and who is affected. @param {BreakerView} view */
+function showStory(view) {
+  const now = store.now();
+  const { outage, last } = view;
+  const kind = condition(view);
+  setAttr(part.answer, "data-condition", kind);
+  setAttr(part.answer, "data-state", view.state);
+  let story = last ? `${word(last.after)} for ${span(now - last.at)} · ${last.cause}` : "No change of state is known";
+  if (outage) story = `${failingFor(outage, now)} · ${outageCause(outage)}`;
+  else if (kind === "failing" || kind === "unprotected") {
+    story = `${failedWords(view)} of calls fail${kind === "unprotected" ? `, and the breaker is ${word(view.state).toLowerCase()}: nothing stops them` : ""}`;
+  }
+  setText(part.story, story);
+  const harm = lost(view);
+  const instances = view.instances.filter((each) => !each.stale).length;
+  const callers = `${service}, ${instances} instance${instances === 1 ? "" : "s"}`;
+  const fallback = view.counts.fallback ?? 0;
+  const rest = fallback ? `; ${fallback} answered by a fallback in ten seconds` : "";
+  setText(part.affected, harm >= 0.05 ? `${rate(harm)} calls/s lost at ${callers}${rest}` : "");
 }
 
 /** @param {BreakerAtInstance[]} instances */

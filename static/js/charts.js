@@ -1,8 +1,8 @@
 /** The charts of one breaker: a range that slides on with the seconds, or a zoom into the past. */
 
 import { heatTable, latencyTable, rateTable, stateTable } from "./chart-tables.js";
+import { severity } from "./condition.js";
 import { setText } from "./dom.js";
-import { rank } from "./format.js";
 import { CONFIG, heatAxis, heatTraces, latencyTraces, layout, rateTraces, stateTraces } from "./plots.js";
 import { fromWall, moment, utc, wall } from "./times.js";
 
@@ -90,7 +90,7 @@ export class Charts {
 
   #drawStates() {
     const lanes = [...this.instances].sort(
-      (a, b) => rank(a.stale ? "stale" : a.state) - rank(b.stale ? "stale" : b.state) || a.id.localeCompare(b.id),
+      (a, b) => severity(a.stale ? "stale" : a.state) - severity(b.stale ? "stale" : b.state) || a.id.localeCompare(b.id),
     );
     const shown = lanes.slice(0, MOST_LANES);
     const left = lanes.length - shown.length;

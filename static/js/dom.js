@@ -1,5 +1,8 @@
 /** Small helpers. Names and causes come from agents: everything is written as text, never HTML. */
 
+/** @param {string} id @returns {HTMLElement} */
+export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
 /** Set text only where it differs, so that nothing is laid out for nothing.
  * @param {Element} element @param {string} text */
 export function setText(element, text) {

@@ -1,16 +1,5 @@
 /** How states, figures and times are written. */
 
-/** Worst first. @type {string[]} */
-export const SEVERITY = [
-  "open",
-  "forced_open",
-  "half_open",
-  "stale",
-  "metrics_only",
-  "forced_closed",
-  "closed",
-];
-
 /** @type {Record<string, string>} */
 export const WORDS = {
   closed: "Closed",
@@ -18,18 +7,19 @@ export const WORDS = {
   half_open: "Half-open",
   forced_open: "Forced open",
   forced_closed: "Forced closed",
-  metrics_only: "Metrics only",
+  metrics_only: "Monitor only",
   stale: "Stale",
 };
 
 /** @param {string} state */
 export const word = (state) => WORDS[state] ?? state;
 
-/** @param {string} state */
-export const rank = (state) => {
-  const at = SEVERITY.indexOf(state);
-  return at < 0 ? SEVERITY.length : at;
-};
+/** The name of a condition: a state, or calls that fail although they are let through.
+ * @param {string} name see condition.js @param {string} state */
+export function conditionWord(name, state) {
+  if (name === "failing") return "Closed, failing";
+  return name === "unprotected" ? `${word(state)}, failing` : word(name);
+}
 
 /** @param {number | null} ms */
 export function latency(ms) {
@@ -77,10 +67,10 @@ export function byName(a, b) {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
-/** What a service had no room for; empty where it had. @param {{breakers: number, instances: number}} overCapacity */
-export function noRoom({ breakers, instances }) {
+/** What a service has beyond its capacity; empty where it has none. @param {{breakers: number, instances: number}} over */
+export function overCapacity({ breakers, instances }) {
   const said = [];
   if (breakers) said.push(`${breakers} breaker${breakers === 1 ? "" : "s"}`);
   if (instances) said.push(`${instances} instance${instances === 1 ? "" : "s"}`);
-  return said.length ? `No room for ${said.join(" and ")}` : "";
+  return said.length ? `Over capacity: ${said.join(" and ")}` : "";
 }

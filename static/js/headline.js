@@ -1,43 +1,64 @@
-/** How the fleet is, in one line. */
+/** The state of the fleet in one line: the worst first, and what is unknown before what is known. */
 
-import { rank, rate } from "./format.js";
+import { callersLost, condition, severity } from "./condition.js";
+import { rate } from "./format.js";
 
 /** @import {BreakerView} from "./types.js" */
+
+/** @type {[string, (n: number) => string][]} */
+const PARTS = [
+  ["unprotected", (n) => `${n} failing while forced to pass calls`],
+  ["open", (n) => `${n} open`],
+  ["failing", (n) => `${n} failing`],
+  ["forced_open", (n) => `${n} forced open`],
+  ["half_open", (n) => `${n} testing`],
+  ["forced_closed", (n) => `${n} forced closed`],
+  ["metrics_only", (n) => `${n} monitor only`],
+];
 
 /**
  * @param {Iterable<BreakerView>} views
  * @param {number} services how many have reported
- * @returns {{text: string, worst: string, alarms: number, calls: number,
- *   counts: Record<string, number>}} `alarms` are the breakers that refuse calls, `counts` how many
- *   are in each state
+ * @returns {{text: string, worst: string, alarms: number, calls: number, lost: number,
+ *   counts: Record<string, number>, states: Record<string, number>}} `alarms` are the breakers that
+ *   are open, failing or unprotected; `counts` is by condition, `states` by state
  */
 export function headline(views, services) {
   /** @type {Record<string, number>} */
   const counts = {};
+  /** @type {Record<string, number>} */
+  const states = {};
   let total = 0;
-  let forced = 0;
-  let degraded = 0;
   let calls = 0;
   let worst = "closed";
-  for (const view of views) {
+  const all = [...views];
+  for (const view of all) {
+    const name = condition(view);
     total += 1;
-    counts[view.state] = (counts[view.state] ?? 0) + 1;
-    if (view.override) forced += 1;
+    counts[name] = (counts[name] ?? 0) + 1;
+    states[view.state] = (states[view.state] ?? 0) + 1;
     calls += view.rate;
-    degraded += (view.rate * (view.error_pct ?? 0)) / 100;
-    if (rank(view.state) < rank(worst)) worst = view.state;
+    if (severity(name) < severity(worst)) worst = name;
   }
   if (!total) {
     const text = services ? "Waiting for the first report" : "No breakers yet";
-    return { text, worst: "stale", alarms: 0, calls: 0, counts };
+    return { text, worst: "stale", alarms: 0, calls: 0, lost: 0, counts, states };
   }
-  const open = counts.open ?? 0;
-  const said = [`${open} of ${total} breakers open`];
-  if (forced) said.push(`${forced} forced`);
-  if (counts.half_open) said.push(`${counts.half_open} half-open`);
-  if (counts.stale) said.push(`${counts.stale} stale`);
-  // A breaker that refuses calls nobody makes just now degrades none, and is no reason to be calm.
-  const rest = worst === "closed" && !forced ? ", all well" : "";
-  said.push(degraded >= 0.05 ? `${rate(degraded)} calls/s degraded` : `${rate(calls)} calls/s${rest}`);
-  return { text: said.join(", "), worst, alarms: open + (counts.forced_open ?? 0), calls, counts };
+  const lost = callersLost(all);
+  const said = [];
+  const { stale = 0 } = counts;
+  if (stale) said.push(stale === total ? `Nothing is heard of ${all_(total)}` : `${stale} of ${total} unknown`);
+  for (const [name, words] of PARTS) if (counts[name]) said.push(words(counts[name]));
+  if (lost >= 0.05) said.push(`${rate(lost)} calls/s lost`);
+  else said.push(`${rate(calls)} calls/s`);
+  if (worst === "closed" && lost < 0.05) {
+    const text = `All ${total} breakers closed, ${rate(calls)} calls/s`;
+    return { text: total === 1 ? text.replace("All 1 breakers", "The breaker is") : text, worst, alarms: 0, calls, lost, counts, states };
+  }
+  if (worst === "closed") worst = "failing";
+  const alarms = (counts.open ?? 0) + (counts.failing ?? 0) + (counts.unprotected ?? 0) + (counts.forced_open ?? 0);
+  return { text: said.join(", "), worst, alarms, calls, lost, counts, states };
 }
+
+/** @param {number} n */
+const all_ = (n) => (n === 1 ? "the one breaker" : `all ${n} breakers`);

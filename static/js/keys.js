@@ -1,6 +1,6 @@
 /** @typedef {{move: (by: number, choose: boolean) => void, enter: () => void,
  *   choose: (toHere: boolean) => void, act: (slug: string) => void, escape: () => void,
- *   search: () => void, undo: () => void, help: () => void, ends: (last: boolean) => void}} Hands */
+ *   search: () => void, tiles: () => void, undo: () => void, help: () => void, ends: (last: boolean) => void}} Hands */
 
 /** The act that a letter opens the form of. @type {Record<string, string>} */
 export const ACTS = { o: "force-open", c: "force-closed", m: "metrics-only", a: "automatic", r: "reset" };
@@ -30,6 +30,7 @@ function press(wall, event, target) {
   else if (key === "Home" || key === "End") wall.ends(key === "End");
   else if (letter === "x") wall.choose(shiftKey);
   else if (letter === "u") wall.undo();
+  else if (letter === "t") wall.tiles();
   else if (key === "Enter" && !target.matches("a, button, input")) wall.enter();
   else if (ACTS[letter] && !shiftKey) wall.act(ACTS[letter]);
   else return false;

@@ -1,7 +1,10 @@
-/** The map: services and what they depend on, drawn and told. */
+/** The map: services and what they depend on, as a picture and as a table. */
 
-import { breakerUrl, make, serviceUrl, setAttr, setText, showState, svg } from "./dom.js";
-import { latency, percent, rank, rate, word } from "./format.js";
+import { breakerUrl, byId, make, serviceUrl, setAttr, setText, showState, svg } from "./dom.js";
+import { condition, severity } from "./condition.js";
+import { conditionWord, latency, rate } from "./format.js";
+import { failedWords, refusedWords } from "./outage.js";
+import { shortened } from "./names.js";
 import { graphOf } from "./graph.js";
 import { layered } from "./layout.js";
 import { start } from "./shell.js";
@@ -10,24 +13,28 @@ import { keyOf } from "./store.js";
 /** @import {Graph, Line, Node} from "./graph.js" */
 /** @import {Place} from "./layout.js" */
 
-const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const canvas = byId("map");
 const rows = byId("lines");
 const filter = /** @type {HTMLInputElement} */ (byId("filter"));
 
 const NODE = { width: 168, height: 54 };
 const REDRAW_MS = 500;
+/** Lines into one box that have a label each. */
+const MOST_LABELS = 4;
 
 const store = start(["*"], "wall");
 /** @type {Graph} */
-let graph = { nodes: new Map(), lines: [], left: 0 };
+let graph = { nodes: new Map(), lines: [], left: 0, total: 0, bad: 0, services: 0, focused: false };
+let focuses = true;
 let drawn = "";
 /** @type {Map<string, SVGElement>} */
 let edges = new Map();
+/** @type {Map<string, SVGElement>} Above all lines. */
+let labels = new Map();
 /** @type {Map<string, SVGElement>} */
 let boxes = new Map();
 /** @type {Map<string, HTMLTableRowElement>} */
-let told = new Map();
+let tableRows = new Map();
 let due = 0;
 
 store.addEventListener("change", soon);
@@ -40,6 +47,10 @@ filter.addEventListener("input", () => {
   history.replaceState(null, "", url);
   render();
 });
+byId("map-note").querySelector("button")?.addEventListener("click", () => {
+  focuses = !focuses;
+  render();
+});
 render();
 
 function soon() {
@@ -50,7 +61,7 @@ function soon() {
 }
 
 function render() {
-  graph = graphOf(store, filter.value.trim().toLowerCase().split(/\s+/).filter(Boolean), edges);
+  graph = graphOf(store, filter.value.trim().toLowerCase().split(/\s+/).filter(Boolean), edges, focuses);
   const vertical = canvas.clientWidth < 720;
   const shape = JSON.stringify([
     vertical,
@@ -76,12 +87,21 @@ function draw(vertical) {
     (a, b) => at(a.from).x - at(b.from).x || at(a.to).y - at(b.to).y || (a.view.name < b.view.name ? -1 : 1),
   );
   edges = new Map(order.map((line) => [keyOf(line.view.service, line.view.name), edgeOf(line, at(line.from), at(line.to), vertical)]));
+  /** @type {Map<string, number>} */
+  const incoming = new Map();
+  for (const { to } of order) incoming.set(to, (incoming.get(to) ?? 0) + 1);
+  // Where many lines meet, the box tells their sum.
+  const labelled = order.filter((line) => (incoming.get(line.to) ?? 0) <= MOST_LABELS);
+  labels = new Map(
+    labelled.map((line) => [keyOf(line.view.service, line.view.name), labelOf(at(line.from), at(line.to), vertical)]),
+  );
   const sorted = [...graph.nodes.values()].sort((a, b) => at(a.id).x - at(b.id).x || at(a.id).y - at(b.id).y);
   boxes = new Map(sorted.map((node) => [node.id, boxOf(node, at(node.id))]));
   const picture = svg(
     "svg",
     { class: "graph", viewBox: `0 0 ${size.width} ${size.height}` },
     ...edges.values(),
+    ...labels.values(),
     ...boxes.values(),
   );
   picture.style.width = `${size.width}px`;
@@ -141,18 +161,24 @@ function edgeOf(line, from, to, vertical) {
     ? `M${a.x} ${a.y}C${a.x} ${a.y + bend} ${b.x} ${b.y - bend} ${b.x} ${b.y}`
     : `M${a.x} ${a.y}C${a.x + bend} ${a.y} ${b.x - bend} ${b.y} ${b.x} ${b.y}`;
   const tip = vertical ? `M${b.x - 6} ${b.y - 1}h12l-6 10Z` : `M${b.x - 1} ${b.y - 6}v12l10-6Z`;
-  // Near what is called, where lines of one caller have come apart.
-  const label = vertical
-    ? { x: b.x, y: b.y - 16, class: "edge-label" }
-    : { x: b.x - 16, y: b.y + (b.y > a.y + 20 ? 22 : -11), class: "edge-label" };
   return svg(
     "a",
     { class: "edge", href: breakerUrl(line.view.service, line.view.name) },
     svg("path", { class: "hit", d: path }),
     svg("path", { class: "line", d: path }),
     svg("path", { class: "tip", d: tip }),
-    svg("text", label),
   );
+}
+
+/** Near what is called, where lines of one caller have come apart.
+ * @param {Box} from @param {Box} to @param {boolean} vertical */
+function labelOf(from, to, vertical) {
+  const a = { y: vertical ? from.y + NODE.height : from.y + NODE.height / 2 };
+  const b = vertical ? { x: to.x + to.width / 2, y: to.y - 9 } : { x: to.x - 9, y: to.y + NODE.height / 2 };
+  const at = vertical
+    ? { x: b.x, y: b.y - 16, class: "edge-label" }
+    : { x: b.x - 16, y: b.y + (b.y > a.y + 20 ? 22 : -11), class: "edge-label" };
+  return svg("text", at);
 }
 
 /** @param {Node} node @param {Box} at */
@@ -160,8 +186,8 @@ function boxOf(node, at) {
   const title = svg("title", {});
   title.textContent = node.name;
   const name = svg("text", { class: "node-name", x: at.x + 14, y: at.y + 23 });
-  const most = Math.floor((at.width - 22) / 7.6);
-  name.textContent = node.name.length > most ? `${node.name.slice(0, most - 1)}…` : node.name;
+  const most = Math.floor((at.width - 26) / 8.6);
+  name.textContent = shortened(node.name, most);
   const note = svg("text", { class: "node-note", x: at.x + 14, y: at.y + 41 });
   const rx = node.isService ? 10 : 27;
   const box = svg("rect", { x: at.x, y: at.y, width: at.width, height: NODE.height, rx });
@@ -173,7 +199,7 @@ function boxOf(node, at) {
 function addressOf(node) {
   if (node.isService) return serviceUrl(node.name);
   const views = graph.lines.filter((each) => each.to === node.id).map((each) => each.view);
-  const worst = views.sort((a, b) => rank(a.state) - rank(b.state))[0];
+  const worst = views.sort((a, b) => severity(condition(a)) - severity(condition(b)))[0];
   return breakerUrl(worst.service, worst.name);
 }
 
@@ -185,50 +211,67 @@ function update() {
     const key = keyOf(view.service, view.name);
     const edge = edges.get(key);
     if (edge) {
-      const errors = view.error_pct ? `, ${percent(view.error_pct)} errors` : "";
-      const figures = `${rate(view.rate)}/s${vertical ? "" : errors}`;
+      const name = condition(view);
+      const said = [`${rate(view.rate)}/s`];
+      if (!vertical && view.failed) said.push(`${failedWords(view)} failed`);
+      if (!vertical && view.refused) said.push(`${refusedWords(view)} refused`);
+      const figures = said.join(", ");
       setAttr(edge, "data-state", view.state);
+      setAttr(edge, "data-condition", name);
       setAttr(edge.children[1], "stroke-width", (1.5 + 6.5 * Math.sqrt(view.rate / top)).toFixed(1));
-      setText(edge.children[3], vertical || view.state === "closed" ? figures : `${word(view.state)} · ${figures}`);
+      const label = labels.get(key);
+      if (label) setAttr(label, "data-state", name === "failing" || name === "unprotected" ? "open" : view.state);
+      if (label) setText(label, vertical || name === "closed" ? figures : `${conditionWord(name, view.state)} · ${figures}`);
       setAttr(
         edge,
         "aria-label",
-        `${view.service} calls ${graph.nodes.get(to)?.name}: ${word(view.state)}, ${rate(view.rate)} calls a second, ${percent(view.error_pct)} errors`,
+        `${view.service} calls ${graph.nodes.get(to)?.name}: ${conditionWord(name, view.state)}, ${rate(view.rate)} calls a second, ${failedWords(view)} failed`,
       );
     }
-    const row = told.get(key);
+    const row = tableRows.get(key);
     if (row) tellRow(row, view);
   }
   for (const node of graph.nodes.values()) {
     const box = boxes.get(node.id);
     if (!box) continue;
-    setAttr(box, "data-state", node.state || "closed");
+    setAttr(box, "data-state", node.state === "failing" || node.state === "unprotected" ? "open" : node.state || "closed");
     setText(box.children[2], noteOf(node));
     setAttr(box, "aria-label", `${node.name}, ${noteOf(node)}`);
   }
-  const bad = graph.lines.filter((each) => each.view.state !== "closed").length;
-  const n = graph.lines.length;
-  setText(
-    byId("map-summary"),
-    n ? `${n} dependenc${n === 1 ? "y" : "ies"} of ${new Set(graph.lines.map((each) => each.from)).size} services, ${bad ? `${bad} not closed` : "all closed"}` : "Map",
-  );
+  showSummary();
+}
+
+/** Counts are of all that match, drawn or not. */
+function showSummary() {
+  const { total, bad, services, left, focused, lines } = graph;
+  const what = `${total} dependenc${total === 1 ? "y" : "ies"} of ${services} service${services === 1 ? "" : "s"}`;
+  setText(byId("map-summary"), total ? `${what}, ${bad ? `${bad} in trouble` : "none in trouble"}` : "Map");
   const note = byId("map-note");
-  note.hidden = graph.left <= 0;
-  if (graph.left > 0) setText(note, `The ${n} worst and busiest are drawn; ${graph.left} more are left out. Filter by name to see others.`);
+  note.hidden = left <= 0 && focuses;
+  const words = focused
+    ? `What is in trouble and its callers: ${lines.length} of ${total}.`
+    : left > 0
+      ? `The ${lines.length} worst and busiest of ${total} are drawn. Filter by name to see others.`
+      : "";
+  setText(/** @type {HTMLElement} */ (note.firstElementChild), words);
+  const button = /** @type {HTMLElement} */ (note.lastElementChild);
+  button.hidden = !focused && focuses;
+  setText(button, focuses ? "Show all" : "Show only what is in trouble");
 }
 
 /** @param {Node} node */
 function noteOf(node) {
-  const trouble = node.state && node.state !== "closed" ? `${word(node.state)} · ` : "";
+  const trouble = node.state && node.state !== "closed" ? `${conditionWord(node.state, "closed")} · ` : "";
   // On a narrow screen the line beside it tells the rate.
   const narrow = canvas.classList.contains("vertical");
-  if (!node.isService) return narrow && trouble ? word(node.state) : `${trouble}${rate(node.rate)}/s`;
+  if (!node.isService) return narrow && trouble ? trouble.replace(" · ", "") : `${trouble}${rate(node.rate)}/s`;
+  if (node.stale && node.stale === node.instances) return `none of ${node.instances} heard of`;
   return `${trouble}${node.instances} instance${node.instances === 1 ? "" : "s"}`;
 }
 
 /** The same as a table. */
 function tell() {
-  told = new Map();
+  tableRows = new Map();
   rows.replaceChildren(
     ...graph.lines.map(({ view }) => {
       const row = document.createElement("tr");
@@ -244,8 +287,8 @@ function tell() {
       badge.append(svg("svg", { "aria-hidden": "true" }, svg("use", {})), make("b", ""));
       const state = make("td", "");
       state.append(badge);
-      row.append(from, to, state, make("td", "", "num"), make("td", "", "num"), make("td", "", "num"));
-      told.set(keyOf(view.service, view.name), row);
+      row.append(from, to, state, make("td", "", "num"), make("td", "", "num"), make("td", "", "num"), make("td", "", "num"));
+      tableRows.set(keyOf(view.service, view.name), row);
       return row;
     }),
   );
@@ -253,8 +296,9 @@ function tell() {
 
 /** @param {HTMLTableRowElement} row @param {import("./types.js").BreakerView} view */
 function tellRow(row, view) {
-  showState(/** @type {HTMLElement} */ (row.children[2].firstElementChild), view.state, word(view.state));
+  showState(/** @type {HTMLElement} */ (row.children[2].firstElementChild), view.state, conditionWord(condition(view), view.state));
   setText(row.children[3], rate(view.rate));
-  setText(row.children[4], percent(view.error_pct));
-  setText(row.children[5], latency(view.p99_ms));
+  setText(row.children[4], failedWords(view));
+  setText(row.children[5], refusedWords(view));
+  setText(row.children[6], latency(view.p99_ms));
 }

@@ -1,3 +1,4 @@
+import { condition, needsAttention } from "./condition.js";
 import { WORDS } from "./format.js";
 
 /** @import {BreakerView, Entry, Facts} from "./types.js" */
@@ -21,7 +22,7 @@ const KEYS = {
     const { zones, versions } = facts(entry.service);
     return zones.some((z) => z.includes(value)) || versions.some((v) => v.startsWith(value));
   },
-  errors: figureTest("errors", (view) => view.error_pct),
+  errors: figureTest("errors", (view) => view.failed_pct),
   rate: figureTest("rate", (view) => view.rate),
   p50: figureTest("p50", (view) => view.p50_ms),
   p99: figureTest("p99", (view) => view.p99_ms),
@@ -87,13 +88,14 @@ function wordTest(value) {
 function stateTest(value) {
   const wanted = plain(value);
   const states = Object.keys(WORDS);
-  if (wanted === "bad") return (entry) => entry.view.state !== "closed";
+  if (wanted === "bad") return (entry) => needsAttention(entry.view) || entry.view.state !== "closed";
+  if (wanted === "failing") return (entry) => ["failing", "unprotected"].includes(condition(entry.view));
   const exact = states.find((each) => plain(each) === wanted);
   if (exact) return (entry) => entry.view.state === exact;
   const some = new Set(states.filter((each) => plain(each).startsWith(wanted)));
   if (some.size) return (entry) => some.has(entry.view.state);
   const known = states.map((each) => each.replace("_", "-")).join(", ");
-  return `No state is called “${value}”; there are ${known}, and bad for all but closed.`;
+  return `No state is called “${value}”; there are ${known}, failing, and bad for all but closed.`;
 }
 
 /** @param {string} value @returns {Test} */

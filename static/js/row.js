@@ -1,5 +1,7 @@
 import { breakerUrl, cloneTemplate, parts, setText } from "./dom.js";
-import { countdown, latency, percent, rank, rate, span, word } from "./format.js";
+import { condition, isFailing, severity } from "./condition.js";
+import { conditionWord, countdown, latency, rate, span, word } from "./format.js";
+import { failedWords, failingFor, onlyTestCalls, outageCause, refusedWords } from "./outage.js";
 import { clock, utc } from "./times.js";
 import { drawSpark } from "./spark.js";
 
@@ -7,7 +9,7 @@ import { drawSpark } from "./spark.js";
 /** @import {Cell} from "./viewport.js" */
 
 /** What a row asks of the wall. @typedef {{chosen: (key: string) => boolean, now: () => number,
- *   cursor: () => string, grouped: () => boolean}} Wall */
+ *   cursor: () => string}} Wall */
 
 /** One breaker on the wall. Rows are used again for other breakers. */
 export class Row {
@@ -76,13 +78,21 @@ export class Row {
     if (this.element.dataset.state !== view.state) {
       this.element.dataset.state = view.state;
       this.use?.setAttribute("href", `#i-${view.state}`);
-      this.word.textContent = word(view.state);
+    }
+    const name = condition(view);
+    if (this.element.dataset.condition !== name) {
+      this.element.dataset.condition = name;
+      this.word.textContent = conditionWord(name, view.state);
     }
     this.#say("rate", rate(view.rate));
-    this.#say("errors", percent(view.error_pct));
-    this.parts.errors.classList.toggle("bad", (view.error_pct ?? 0) >= 5);
-    this.#say("p50", latency(view.p50_ms));
+    this.#say("failed", failedWords(view));
+    this.parts.failed.classList.toggle("bad", isFailing(view));
+    this.#say("refused", refusedWords(view));
+    this.parts.refused.classList.toggle("bad", view.refused > 0);
     this.#say("p99", latency(view.p99_ms));
+    const ofTests = view.p99_ms !== null && onlyTestCalls(view);
+    this.parts.p99.classList.toggle("of-tests", ofTests);
+    this.parts.p99.title = ofTests ? "Of test calls only: the breaker lets no other call through" : "";
     this.#share(view.states);
     if (view.second !== this.second) {
       this.second = view.second;
@@ -95,13 +105,16 @@ export class Row {
   tick() {
     const view = this.entry?.view;
     if (!view) return;
-    const { override, last } = view;
+    const { override, last, outage } = view;
     const now = this.wall.now();
     if (override) {
       this.#say("story", overrideWords(override, now));
       const said = [`“${override.reason}”`, progressWords(override)];
       // What is cut off at the end must not be that somebody has not obeyed yet.
       this.#say("more", (isDone(override) ? said : said.reverse()).join(" · "));
+    } else if (outage) {
+      this.#say("story", failingFor(outage, now));
+      this.#say("more", outageCause(outage));
     } else {
       this.#say("story", last ? `${word(last.after)} ${span(now - last.at)} ago` : "");
       this.#say("more", last ? last.cause : "No transition yet");
@@ -121,7 +134,7 @@ export class Row {
 
   /** The share of instances in each state. @param {Record<string, number>} states */
   #share(states) {
-    const entries = Object.entries(states).sort((a, b) => rank(a[0]) - rank(b[0]));
+    const entries = Object.entries(states).sort((a, b) => severity(a[0]) - severity(b[0]));
     const signature = JSON.stringify(entries);
     if (signature === this.shares) return;
     this.shares = signature;
@@ -154,8 +167,8 @@ const overrideWords = (override, now) =>
 /** @param {OverrideView} override */
 function progressWords(override) {
   const refused = override.refused.length ? `, ${override.refused.length} refused` : "";
-  const pending = isDone(override) ? "" : "pending: ";
-  return `${pending}applied ${override.applied} of ${override.total}${refused}`;
+  if (isDone(override)) return `in force on ${override.total === 1 ? "its instance" : `all ${override.total} instances`}`;
+  return `pending: in force on ${override.applied} of ${override.total} instances${refused}`;
 }
 
 /** @param {OverrideView} override */

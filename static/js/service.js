@@ -1,9 +1,11 @@
 /** The page of one service, live. */
 
 import { breakerUrl, make, parts, setText, showState, svg } from "./dom.js";
-import { countdown, latency, noRoom, percent, rank, rate, span, word } from "./format.js";
-import { utc } from "./times.js";
+import { condition, severity } from "./condition.js";
+import { conditionWord, countdown, latency, overCapacity, rate, span, word } from "./format.js";
+import { failedWords, failingFor, outageCause, refusedWords } from "./outage.js";
 import { start } from "./shell.js";
+import { utc } from "./times.js";
 
 /** @import {BreakerView, InstanceView} from "./types.js" */
 
@@ -37,14 +39,16 @@ function rowsOf(id) {
 
 function render() {
   const views = [...store.breakers.values()].sort(
-    (a, b) => rank(a.state) - rank(b.state) || a.name.localeCompare(b.name),
+    (a, b) => severity(condition(a)) - severity(condition(b)) || a.name.localeCompare(b.name),
   );
   const instances = [...(store.services.get(service)?.values() ?? [])].sort((a, b) => a.id.localeCompare(b.id));
   const worst = views[0]?.state ?? "stale";
   const same = views.filter((each) => each.state === worst).length;
   showState(part.state, worst, views.length ? `${word(worst)} ${same} of ${views.length}` : "No breaker yet");
   setText(part.rate, rate(views.reduce((sum, each) => sum + each.rate, 0)));
-  setText(part.errors, percent(errorsOf(views)));
+  const sum = totals(views);
+  setText(part.failed, failedWords(sum));
+  setText(part.refused, refusedWords(sum));
   setText(part.breakers, String(views.length));
   const stale = instances.filter((each) => each.stale).length;
   setText(part.instances, stale ? `${instances.length - stale} of ${instances.length}` : String(instances.length));
@@ -58,20 +62,19 @@ function render() {
 function showFull(instances) {
   const turned = store.overCapacity.get(service) ?? { breakers: 0, instances: 0 };
   const names = [...new Set(instances.flatMap((each) => each.over_capacity ?? []))].sort();
-  const full = noRoom({ ...turned, breakers: Math.max(turned.breakers, names.length) });
+  const full = overCapacity({ ...turned, breakers: Math.max(turned.breakers, names.length) });
   const some = names.slice(0, NAMED).join(", ") + (names.length > NAMED ? ", …" : "");
   const limits = `A service has at most 1,000 breakers and 5,000 instances.${some && ` Not watched: ${some}`}`;
-  setText(part.full, full && `${full}: they are not shown here. ${limits}`);
+  setText(part.full, full && `${full} not shown. ${limits}`);
   part.full.hidden = !full;
 }
 
-/** Of all calls of the last ten seconds, those that did not go well. @param {BreakerView[]} views */
-function errorsOf(views) {
-  const sum = (/** @type {string[]} */ names) =>
-    views.reduce((total, view) => total + names.reduce((n, name) => n + (view.counts[name] ?? 0), 0), 0);
-  const errors = ["failure", "timeout", "rejected", "bulkhead_full"];
-  const calls = sum([...errors, "success", "ignored"]);
-  return calls ? (100 * sum(errors)) / calls : null;
+/** The figures of all breakers together. @param {BreakerView[]} views
+ * @returns {any} the part of a view that figures are written from */
+function totals(views) {
+  const sum = (/** @type {"ran" | "failed" | "refused"} */ name) => views.reduce((n, view) => n + view[name], 0);
+  const [ran, failed] = [sum("ran"), sum("failed")];
+  return { ran, failed, refused: sum("refused"), failed_pct: ran ? (100 * failed) / ran : null };
 }
 
 /** @param {InstanceView[]} instances */
@@ -84,7 +87,7 @@ function showRevision(instances) {
   const desired = desiredOf(instances);
   const live = instances.filter((each) => !each.stale);
   const there = live.filter((each) => each.revision >= desired).length;
-  setText(part.revision, desired ? `${desired}: ${there} of ${live.length}` : "–");
+  setText(part.revision, desired ? `v${desired} on ${there} of ${live.length}` : "–");
 }
 
 /** @param {{body: HTMLElement, none: HTMLElement, scroll: HTMLElement}} rows @param {number} n
@@ -112,22 +115,24 @@ function showBreaker(row, view) {
     cells[1].className = "name";
     for (const i of [3, 4, 5, 6]) cells[i].className = "num";
   }
-  showState(/** @type {HTMLElement} */ (cells[0].firstElementChild), view.state, word(view.state));
+  showState(/** @type {HTMLElement} */ (cells[0].firstElementChild), view.state, conditionWord(condition(view), view.state));
   const link = /** @type {HTMLAnchorElement} */ (cells[1].firstElementChild);
   setText(link, view.name);
   link.href = breakerUrl(view.service, view.name);
-  const states = Object.entries(view.states).sort((a, b) => rank(a[0]) - rank(b[0]));
+  const states = Object.entries(view.states).sort((a, b) => severity(a[0]) - severity(b[0]));
   setText(cells[2], states.map(([state, n]) => `${n} ${word(state).toLowerCase()}`).join(", "));
   setText(cells[3], rate(view.rate));
-  setText(cells[4], percent(view.error_pct));
-  setText(cells[5], latency(view.p50_ms));
+  setText(cells[4], failedWords(view));
+  setText(cells[5], refusedWords(view));
   setText(cells[6], latency(view.p99_ms));
   const hand = view.override;
   setText(
     cells[7],
     hand
-      ? `${word(hand.state)} by ${hand.by}, ${hand.applied} of ${hand.total}, ends in ${countdown(hand.expires_at - store.now())}`
-      : "–",
+      ? `${word(hand.state)} by ${hand.by}, in force on ${hand.applied} of ${hand.total}, ends in ${countdown(hand.expires_at - store.now())}`
+      : view.outage
+        ? `${failingFor(view.outage, store.now())} · ${outageCause(view.outage)}`
+        : "–",
   );
 }
 

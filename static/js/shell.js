@@ -24,7 +24,7 @@ export function start(services, detail = "full") {
   if (first) store.reset(JSON.parse(first));
   const live = new Live(services, detail);
   live.addEventListener("snapshot", (event) => store.reset(/** @type {any} */ (event).detail));
-  live.addEventListener("frame", (event) => store.lay(/** @type {any} */ (event).detail));
+  live.addEventListener("frame", (event) => store.apply(/** @type {any} */ (event).detail));
   live.addEventListener("status", () => showStatus(live));
   showStatus(live);
   setInterval(() => showStatus(live), 1000);

@@ -7,10 +7,10 @@ export const keyOf = (service, name) => `${service}\n${name}`;
 const SECONDS = 60;
 
 /**
- * Instances of a breaker, the changed ones laid over the known ones.
+ * The known instances of a breaker, with the changed ones in place.
  * @param {BreakerAtInstance[]} known @param {BreakerAtInstance[]} changed @param {Set<string>} gone
  */
-function laid(known, changed, gone) {
+function mergedInstances(known, changed, gone) {
   if (!changed.length && !gone.size) return known;
   const all = new Map(known.map((each) => [each.id, each]));
   for (const id of gone) all.delete(id);
@@ -18,7 +18,7 @@ function laid(known, changed, gone) {
   return [...all.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** What the page knows of the fleet. Dispatches `change` (detail: the keys that changed). */
+/** The fleet as the page has it. Dispatches `change` (detail: the keys that changed). */
 export class Store extends EventTarget {
   constructor() {
     super();
@@ -28,7 +28,7 @@ export class Store extends EventTarget {
     this.services = new Map();
     /** @type {Map<string, {zones: string[], versions: string[], stale: number, total: number}>} */
     this.known = new Map();
-    /** What each service had no room for. @type {Map<string, {breakers: number, instances: number}>} */
+    /** What each service has beyond its capacity. @type {Map<string, {breakers: number, instances: number}>} */
     this.overCapacity = new Map();
     /** Server's clock minus ours, in seconds. */
     this.skew = 0;
@@ -75,15 +75,15 @@ export class Store extends EventTarget {
     }
     const keys = new Set(this.breakers.keys());
     for (const key of before.keys()) keys.add(key);
-    this.#tell(keys);
+    this.#emit(keys);
   }
 
   /** @param {Frame} frame */
-  lay(frame) {
+  apply(frame) {
     this.skew = frame.at - Date.now() / 1000;
     const changed = new Set();
     this.overCapacity.set(frame.service, frame.over_capacity);
-    this.#layInstances(frame);
+    this.#applyInstances(frame);
     if (frame.full) {
       const kept = new Set(frame.breakers.map((each) => each.name));
       for (const [key, each] of this.breakers) {
@@ -100,10 +100,10 @@ export class Store extends EventTarget {
       const known = this.breakers.get(key);
       each.service = frame.service;
       each.second = second;
-      if (each.tail) goOn(each, known);
+      if (each.tail) extendMinute(each, known);
       // A frame brings only the instances that have changed at a breaker.
       if (known?.instances && each.instances && !frame.full) {
-        each.instances = laid(known.instances, each.instances, gone);
+        each.instances = mergedInstances(known.instances, each.instances, gone);
       }
       this.breakers.set(key, each);
       changed.add(key);
@@ -117,11 +117,11 @@ export class Store extends EventTarget {
       // Nobody is left: it is in history, but no longer a service of the fleet.
       for (const each of [this.services, this.known, this.overCapacity]) each.delete(frame.service);
     }
-    this.#tell(changed);
+    this.#emit(changed);
   }
 
   /** @param {Frame} frame */
-  #layInstances(frame) {
+  #applyInstances(frame) {
     let instances = this.services.get(frame.service);
     if (!instances || frame.full) this.services.set(frame.service, (instances = new Map()));
     if (frame.full || frame.instances.length || frame.removed.instances.length) {
@@ -132,20 +132,20 @@ export class Store extends EventTarget {
   }
 
   /** @param {Set<string>} keys */
-  #tell(keys) {
+  #emit(keys) {
     this.dispatchEvent(new CustomEvent("change", { detail: keys }));
   }
 }
 
-/** Lay the last seconds of a breaker over the minute that is known of it.
+/** Append the last seconds of a breaker to its known minute.
  * @param {BreakerView} view @param {BreakerView | undefined} before */
-function goOn(view, before) {
-  view.spark = slide(before?.spark, view.tail, view.second - (before?.second ?? 0));
-  view.spark_err = slide(before?.spark_err, view.tail_err, view.second - (before?.second ?? 0));
+function extendMinute(view, before) {
+  view.spark = shifted(before?.spark, view.tail, view.second - (before?.second ?? 0));
+  view.spark_err = shifted(before?.spark_err, view.tail_err, view.second - (before?.second ?? 0));
 }
 
 /** @param {number[] | undefined} minute @param {number[]} tail @param {number} by seconds */
-function slide(minute, tail, by) {
+function shifted(minute, tail, by) {
   if (minute?.length !== SECONDS) minute = new Array(SECONDS).fill(0);
   if (by > 0) {
     minute.copyWithin(0, Math.min(by, SECONDS));

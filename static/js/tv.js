@@ -1,20 +1,18 @@
-/** The screen for the room: the headline, the worst breakers as far as they fit, the clock. */
+/** The wall display: the headline, the worst breakers as many as fit, the clock. */
 
-import { cloneTemplate, parts, setAttr, setText, showState } from "./dom.js";
-import { byName, percent, rank, rate, span, word } from "./format.js";
+import { condition, lost, needsAttention, severity } from "./condition.js";
+import { byId, cloneTemplate, parts, setAttr, setText, showState } from "./dom.js";
+import { byName, conditionWord, rate, span } from "./format.js";
 import { headline } from "./headline.js";
+import { failedWords, refusedWords } from "./outage.js";
 import { start } from "./shell.js";
-import { keyOf } from "./store.js";
 import { iso, minute } from "./times.js";
 
 /** @import {BreakerView} from "./types.js" */
 
-const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const list = byId("worst");
 const store = start(["*"], "wall");
 let due = 0;
-/** @type {Map<string, number>} */
-const troubled = new Map();
 
 store.addEventListener("change", () => {
   due ||= setTimeout(() => {
@@ -31,51 +29,55 @@ function render() {
   const views = [...store.breakers.values()];
   const said = headline(views, store.services.size);
   setText(byId("headline"), said.text);
-  setAttr(byId("top"), "data-state", said.worst);
+  setAttr(byId("top"), "data-state", said.worst === "failing" || said.worst === "unprotected" ? "open" : said.worst);
   document.title = `${said.alarms ? `(${said.alarms}) ` : ""}TV · Switchgear`;
   tellTime();
-  views.sort((a, b) => rank(a.state) - rank(b.state) || harm(b) - harm(a) || byName(a, b));
-  const room = Math.max(1, Math.floor(list.clientHeight / rowHeight()));
-  const shown = views.slice(0, room);
+  views.sort((a, b) => severity(condition(a)) - severity(condition(b)) || harm(b) - harm(a) || byName(a, b));
+  const capacity = Math.max(1, Math.floor(list.clientHeight / rowHeight()));
+  const shown = views.slice(0, capacity);
   while (list.children.length > shown.length) list.lastElementChild?.remove();
   while (list.children.length < shown.length) list.append(cloneTemplate("tv-row"));
   shown.forEach((view, i) => showRow(/** @type {HTMLElement} */ (list.children[i]), view));
   byId("waiting").hidden = views.length > 0;
-  setText(byId("more"), views.length > shown.length ? `and ${views.length - shown.length} more` : "");
+  setText(byId("more"), moreWords(views.slice(shown.length)));
 }
 
-/** How many calls do not go well, to the nearest power of two: places are not to change every second.
+/** What is below the end of the list: those in trouble are counted apart.
+ * @param {BreakerView[]} hidden */
+function moreWords(hidden) {
+  if (!hidden.length) return "";
+  const open = hidden.filter((each) => each.state === "open").length;
+  const bad = hidden.filter(needsAttention).length - open;
+  const said = [];
+  if (open) said.push(`${open} more open`);
+  if (bad) said.push(`${bad} more in trouble`);
+  const well = hidden.length - open - bad;
+  if (well) said.push(`${well} more closed`);
+  return said.join(", ");
+}
+
+/** Calls lost, to the nearest power of two, so that places do not change every second.
  * @param {BreakerView} view */
 function harm(view) {
-  return Math.round(Math.log2(1 + (view.rate * (view.error_pct ?? 0)) / 100));
+  return Math.round(Math.log2(1 + lost(view)));
 }
 
 /** @param {HTMLElement} row @param {BreakerView} view */
 function showRow(row, view) {
   const part = parts(row);
   setAttr(row, "data-state", view.state);
-  showState(part.state, view.state, word(view.state));
+  const name = condition(view);
+  setAttr(row, "data-condition", name);
+  showState(part.state, view.state, conditionWord(name, view.state));
   setText(part.name, view.name);
   setText(part.service, view.service);
   const total = Object.values(view.states).reduce((sum, n) => sum + n, 0);
   setText(part.instances, `${view.states[view.state] ?? 0} of ${total}`);
   setText(part.rate, rate(view.rate));
-  setText(part.errors, percent(view.error_pct));
-  const since = troubledSince(view);
+  setText(part.failed, failedWords(view));
+  setText(part.refused, refusedWords(view));
+  const since = view.outage?.began ?? (view.state === "closed" ? null : (view.last?.at ?? null));
   setText(part.since, since === null ? "–" : span(store.now() - since));
-}
-
-/** From when on it has not been closed, however it went to and fro meanwhile. @param {BreakerView} view */
-function troubledSince(view) {
-  const key = keyOf(view.service, view.name);
-  if (view.state === "closed") {
-    troubled.delete(key);
-    return null;
-  }
-  const now = view.last && view.last.after !== "closed" ? view.last.at : store.now();
-  const since = Math.min(now, troubled.get(key) ?? now);
-  troubled.set(key, since);
-  return since;
 }
 
 function rowHeight() {

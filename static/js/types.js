@@ -13,7 +13,8 @@
  *   applied: number, total: number, pending: string[],
  *   refused: {instance: string, reason: string}[]}} OverrideView
  * @typedef {{service: string, name: string, state: string, states: Record<string, number>,
- *   instances: BreakerAtInstance[], rate: number, error_pct: number | null,
+ *   instances: BreakerAtInstance[], rate: number, ran: number,
+ *   failed: number, refused: number, failed_pct: number | null,
  *   p50_ms: number | null, p95_ms: number | null, p99_ms: number | null,
  *   counts: Record<string, number>, spark: number[], spark_err: number[],
  *   tail: number[], tail_err: number[], second: number,

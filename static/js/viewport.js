@@ -56,8 +56,8 @@ export class Viewport {
     this.top = this.root.getBoundingClientRect().top + scrollY;
   }
 
-  /** @param {Group[]} groups @param {boolean} headings */
-  lay(groups, headings) {
+  /** @param {Group[]} groups */
+  place(groups) {
     const columns = this.tileW
       ? Math.max(1, Math.floor((this.width + this.gap) / (this.tileW + this.gap)))
       : 1;
@@ -66,11 +66,12 @@ export class Viewport {
     const cells = [];
     let y = this.headH;
     for (const group of groups) {
-      if (headings) {
+      if (group.heading) {
         const id = `group ${group.id}`;
         cells.push({ id, x: 0, y, w: this.width, h: this.groupH, group, entry: null, index: cells.length });
         y += this.groupH;
       }
+      if (group.collapsed) continue;
       const step = this.rowH + (this.tileW ? this.gap : 0);
       group.entries.forEach((entry, i) => {
         const x = (i % columns) * (w + this.gap);
@@ -105,7 +106,7 @@ export class Viewport {
         part = this.pool[kind].pop() ?? this.make(kind);
         this.shown.set(cell.id, part);
       }
-      this.#place(part, cell);
+      this.#position(part, cell);
       if (after?.nextElementSibling !== part.element) after?.after(part.element);
       after = part.element;
     }
@@ -139,7 +140,7 @@ export class Viewport {
   }
 
   /** @param {Part} part @param {Cell} cell */
-  #place(part, cell) {
+  #position(part, cell) {
     const { element } = part;
     const at = `translate(${cell.x}px, ${cell.y}px)`;
     const rowIndex = String(cell.index + 2);

@@ -18,15 +18,15 @@ def test_what_there_is_no_room_for_is_said_where_one_looks(
         site.report("crowd", breaker("one more"), breaker("and another"))
         page = site.page(browser)
         page.goto(f"{site.url}/?q=service:crowd")
-        expect(page.get_by_text("No room for 2 breakers")).to_be_visible()
+        expect(page.get_by_text("Over capacity: 2 breakers")).to_be_visible()
         page.goto(f"{site.url}/services/crowd")
-        expect(page.get_by_role("status").filter(has_text="No room")).to_contain_text(
-            "No room for 2 breakers: they are not shown here."
+        expect(page.get_by_role("status").filter(has_text="Over capacity")).to_contain_text(
+            "Over capacity: 2 breakers not shown."
         )
-        expect(page.get_by_role("status").filter(has_text="No room")).to_contain_text(
+        expect(page.get_by_role("status").filter(has_text="Over capacity")).to_contain_text(
             "Not watched: and another, one more"
         )
         page.goto(f"{site.url}/services/web")
         expect(page.get_by_role("heading", name="web", exact=True)).to_be_visible()
-        expect(page.get_by_text("No room")).to_be_hidden()
+        expect(page.get_by_text("Over capacity")).to_be_hidden()
         page.context.close()

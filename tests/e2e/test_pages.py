@@ -238,7 +238,7 @@ def test_the_timeline_follows_what_happens(page: Page, site: Site) -> None:
     expect(page.locator("#events tr").first).to_be_visible()
     site.report("api", breaker("mail", "forced_open", was="metrics_only"))
     row = page.locator("#events tr", has_text="mail").first
-    expect(row).to_contain_text("Metrics only → Forced open on one", timeout=10_000)
+    expect(row).to_contain_text("Monitor only → Forced open on one", timeout=10_000)
     expect(page.locator(".axis-svg .mark[data-state=forced_open]")).not_to_have_count(0)
     site.report("api", breaker("mail", "metrics_only", was="forced_open"))
 

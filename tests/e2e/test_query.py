@@ -21,7 +21,12 @@ def breaker(service: str, name: str, state: str, figures: Any, override: Any = N
         "name": name,
         "state": state,
         "rate": rate,
-        "error_pct": errors,
+        "failed_pct": errors,
+        "ran": int(rate * 10),
+        "failed": int(rate * (errors or 0) / 10),
+        "refused": 0,
+        "states": {state: 1},
+        "outage": None,
         "p99_ms": p99,
         "override": override,
     }

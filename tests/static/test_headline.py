@@ -1,4 +1,4 @@
-"""How the fleet is, in one line, in real Node."""
+"""The state of the fleet in one line, in real Node."""
 
 from __future__ import annotations
 
@@ -7,28 +7,57 @@ from typing import Any
 import pytest
 
 from tests.static import node
+from tests.static.views import view
 
 SCRIPT = """
 import { headline } from "./static/js/headline.js";
-console.log(JSON.stringify(headline(JSON.parse(process.argv[1]), 1).text));
+const { text, worst } = headline(JSON.parse(process.argv[1]), 1);
+console.log(JSON.stringify([text, worst]));
 """
-
-
-def view(state: str = "closed", rate: float = 10.0, error_pct: float = 0.0, **more: Any) -> Any:
-    return {"state": state, "rate": rate, "error_pct": error_pct, "override": None, **more}
+FAILING = {"ran": 100, "failed": 45}
 
 
 @pytest.mark.parametrize(
-    ("views", "line"),
+    ("views", "line", "worst"),
     [
-        ([view(), view()], "0 of 2 breakers open, 20.0 calls/s, all well"),
-        ([view(), view(error_pct=50.0)], "0 of 2 breakers open, 5.0 calls/s degraded"),
-        ([view("open", 0.0), view()], "1 of 2 breakers open, 10.0 calls/s"),
-        ([view("stale", 0.0), view()], "0 of 2 breakers open, 1 stale, 10.0 calls/s"),
-        ([view("half_open")], "0 of 1 breakers open, 1 half-open, 10.0 calls/s"),
-        ([view("forced_closed", override={})], "0 of 1 breakers open, 1 forced, 10.0 calls/s"),
-        ([], "Waiting for the first report"),
+        ([view(), view()], "All 2 breakers closed, 20.0 calls/s", "closed"),
+        ([view(), view(**FAILING)], "1 failing, 4.5 calls/s lost", "failing"),
+        ([view(), view(ran=100, failed=1)], "0.1 calls/s lost", "failing"),
+        ([view("open", ran=0, refused=100), view()], "1 open, 10.0 calls/s lost", "open"),
+        (
+            [view("stale", ran=0), view("open", ran=0, refused=100), view()],
+            "1 of 3 unknown, 1 open, 10.0 calls/s lost",
+            "open",
+        ),
+        ([view("stale", ran=0)], "Nothing is heard of the one breaker, 0.0 calls/s", "stale"),
+        ([view("half_open")], "1 testing, 10.0 calls/s", "half_open"),
+        ([view("forced_closed")], "1 forced closed, 10.0 calls/s", "forced_closed"),
+        (
+            [view("forced_closed", **FAILING), view("open", ran=0)],
+            "1 failing while forced to pass calls, 1 open, 4.5 calls/s lost",
+            "unprotected",
+        ),
+        ([], "Waiting for the first report", "stale"),
     ],
 )
-def test_the_headline_is_calm_only_when_nothing_is_wrong(views: list[Any], line: str) -> None:
-    assert node.run(SCRIPT, views) == line
+def test_the_worst_comes_first_and_the_unknown_before_the_known(
+    views: list[Any], line: str, worst: str
+) -> None:
+    assert node.run(SCRIPT, views) == [line, worst]
+
+
+def test_a_call_that_fails_down_a_chain_is_lost_once() -> None:
+    chain = [
+        view("open", service="web", name="api", ran=0, refused=100),
+        view("open", service="api", name="posts", ran=0, refused=100),
+        view(service="posts", name="postgres", ran=100, failed=100),
+    ]
+    assert node.run(SCRIPT, chain)[0] == "2 open, 1 failing, 10.0 calls/s lost"
+
+
+def test_what_a_fallback_hides_from_callers_still_counts() -> None:
+    views = [
+        view(service="web", name="api", ran=100, failed=0),
+        view("open", service="api", name="posts", ran=0, refused=50),
+    ]
+    assert node.run(SCRIPT, views)[0] == "1 open, 5.0 calls/s lost"

@@ -9,12 +9,13 @@ from tests.static import node
 SCRIPT = """
 import { Store } from "./static/js/store.js";
 const store = new Store();
-const told = [];
+const steps = [];
 for (const frame of JSON.parse(process.argv[1])) {
-  store.lay(frame);
-  told.push([store.services, store.breakers, store.overCapacity].map((each) => [...each.keys()]));
+  store.apply(frame);
+  const { services, breakers, overCapacity } = store;
+  steps.push([services, breakers, overCapacity].map((each) => [...each.keys()]));
 }
-console.log(JSON.stringify(told));
+console.log(JSON.stringify(steps));
 """
 
 
@@ -37,28 +38,28 @@ def test_a_service_without_instances_is_removed() -> None:
         frame("shop", False, [], removed=["posts"]),
         frame("shop", True, []),
     ]
-    told = node.run(SCRIPT, frames)
-    assert told[1] == [["shop", "bank"], ["shop\nposts", "bank\nusers"], ["shop", "bank"]]
-    assert told[2][:2] == [["shop", "bank"], ["bank\nusers"]]
-    assert told[3] == [["bank"], ["bank\nusers"], ["bank"]]
+    steps = node.run(SCRIPT, frames)
+    assert steps[1] == [["shop", "bank"], ["shop\nposts", "bank\nusers"], ["shop", "bank"]]
+    assert steps[2][:2] == [["shop", "bank"], ["bank\nusers"]]
+    assert steps[3] == [["bank"], ["bank\nusers"], ["bank"]]
 
 
 MINUTES = """
 import { Store } from "./static/js/store.js";
 const store = new Store();
-const told = [];
+const steps = [];
 for (const frame of JSON.parse(process.argv[1])) {
-  store.lay(frame);
+  store.apply(frame);
   const view = store.breakers.get("shop\\nposts");
-  told.push([[...view.spark], [...view.spark_err]]);
+  steps.push([[...view.spark], [...view.spark_err]]);
 }
-console.log(JSON.stringify(told));
+console.log(JSON.stringify(steps));
 """
 
 
 def tailed(at: float, tail: list[int], tail_err: list[int]) -> Any:
-    told = frame("shop", False, [])
-    return told | {"at": at, "breakers": [{"name": "posts", "tail": tail, "tail_err": tail_err}]}
+    steps = frame("shop", False, [])
+    return steps | {"at": at, "breakers": [{"name": "posts", "tail": tail, "tail_err": tail_err}]}
 
 
 def test_a_tail_is_merged_into_the_known_minute() -> None:

@@ -136,22 +136,29 @@ class TestFigures:
             fleet.fold(report(seq=second + 1, counts=counts, histogram=sketch), NOW - 10 + second)
         view = fleet.posts()
         assert view["rate"] == 10.0
-        assert view["error_pct"] == 20.0
+        assert (view["ran"], view["failed"], view["refused"]) == (90, 10, 10)
+        assert view["failed_pct"] == 11.11
         assert view["p50_ms"] is not None
         assert 74 < view["p50_ms"] < 82
         assert view["spark"][-10:] == [10] * 10
         assert view["spark_err"][-10:] == [2] * 10
 
+    def test_refused_calls_say_nothing_of_the_dependency(self) -> None:
+        fleet = Fleet()
+        fleet.fold(report(state="open", counts=wire.Counts(rejected=40)), NOW - 1)
+        view = fleet.posts()
+        assert (view["failed_pct"], view["refused"], view["rate"]) == (None, 40, 4.0)
+
     def test_without_calls_there_is_no_share_of_errors(self) -> None:
         fleet = Fleet()
         fleet.fold(report())
         view = fleet.posts()
-        assert (view["error_pct"], view["p99_ms"], view["rate"]) == (None, None, 0.0)
+        assert (view["failed_pct"], view["p99_ms"], view["rate"]) == (None, None, 0.0)
 
     def test_figures_fade_though_nothing_is_reported(self) -> None:
         fleet = Fleet()
         fleet.fold(report(counts=wire.Counts(success=50)))
-        assert fleet.posts(NOW + 2)["rate"] == 10.0
+        assert fleet.posts(NOW + 2)["rate"] == 5.0
         assert fleet.posts(NOW + 30)["rate"] == 0.0
 
     def test_the_last_transition_says_where_and_why(self) -> None:

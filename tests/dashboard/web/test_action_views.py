@@ -182,7 +182,7 @@ class TestMany:
         answer = self.post(client, ("shop", "posts"), ("shop", "users"), preview="1")
         assert answer.status_code == 200
         near, far = answer.context["scopes"]
-        assert near.sentence.startswith("Stops 30 calls/s from 2 instances of 1 service.")
+        assert near.sentence.startswith("Blocks 15 calls/s from 2 instances of 1 service.")
         assert far.sentence.startswith("Stops 40 calls/s from 3 instances of 2 services.")
         assert "No call needed a fallback" in near.sentence
         assert not Override.objects.exists()

@@ -73,7 +73,7 @@ def test_one_instance_alone_is_forced_and_the_others_go_on(operator: Visit) -> N
     expect(dialog.locator(".recent")).to_contain_text("both at once")
     dialog.locator("[data-reason]").first.click()
     dialog.get_by_role("button", name="Force closed").click()
-    expect(row.locator(".story")).to_contain_text("applied 1 of 1", timeout=10_000)
+    expect(row.locator(".story")).to_contain_text("in force on its instance", timeout=10_000)
     expect(row.locator(".share-words")).to_have_text(re.compile("1 forced closed, 3 closed"))
     page.locator(".progress").get_by_role("button", name="Undo").click()
     settle(page)

@@ -66,7 +66,7 @@ def test_forcing_open_is_confirmed_by_every_instance(operator: Visit, demo: Demo
     act(page, "force-open", "trying the switch")
     eventually(lambda: all("posts" in each["degraded"] for each in demo.profiles()), 1.5)
     override = page.locator(f"{POSTS} .override")
-    expect(override).to_contain_text("applied 4 of 4", timeout=5_000)
+    expect(override).to_contain_text("in force on all 4 instances", timeout=5_000)
     expect(override).to_contain_text("Forced open by operator")
     expect(override).to_contain_text("“trying the switch”")
     expect(page.locator(POSTS)).to_have_attribute("data-state", "forced_open")
@@ -87,7 +87,7 @@ def test_a_missing_reason_is_an_error_at_its_field(operator: Visit) -> None:
 def test_overrides_hold_while_the_dashboard_is_down(operator: Visit, demo: Demo) -> None:
     page = operator.page
     act(page, "force-open", "hold it")
-    expect(page.locator(f"{POSTS} .override")).to_contain_text("applied 4 of 4")
+    expect(page.locator(f"{POSTS} .override")).to_contain_text("in force on all 4 instances")
     os.kill(demo.process.named("examples.demo.serve"), signal.SIGKILL)
     demo.process.line("The dashboard ended")
     expect(page.locator("#old-data")).to_contain_text("Connection lost")
@@ -99,7 +99,9 @@ def test_overrides_hold_while_the_dashboard_is_down(operator: Visit, demo: Demo)
     env = {**os.environ, "DEMO_DIR": str(demo.state.parent)}
     subprocess.run(back, cwd=ROOT, env=env, check=True, timeout=30, capture_output=True)
     expect(page.locator("#connection")).to_have_text("Live", timeout=8_000)
-    expect(page.locator(f"{POSTS} .override")).to_contain_text("applied 4 of 4", timeout=5_000)
+    expect(page.locator(f"{POSTS} .override")).to_contain_text(
+        "in force on all 4 instances", timeout=5_000
+    )
     expect(page.locator("#old-data")).to_be_hidden()
     released(page)
 
