@@ -78,8 +78,8 @@ def test_back_to_automatic_lifts_it(client: Client) -> None:
 @pytest.mark.parametrize(
     ("changed", "field", "says"),
     [
-        ({"reason": ""}, "reason", "Say why"),
-        ({"reason": "   "}, "reason", "Say why"),
+        ({"reason": ""}, "reason", "Give a reason"),
+        ({"reason": "   "}, "reason", "Give a reason"),
         ({"reason": "x" * 501}, "reason", "500"),
         ({"expires_in": "7"}, "expires_in", "times offered"),
         ({"expires_in": ""}, "expires_in", "required"),
@@ -183,8 +183,8 @@ class TestMany:
         assert answer.status_code == 200
         near, far = answer.context["scopes"]
         assert near.sentence.startswith("Blocks 15 calls/s from 2 instances of 1 service.")
-        assert far.sentence.startswith("Stops 40 calls/s from 3 instances of 2 services.")
-        assert "No call needed a fallback" in near.sentence
+        assert far.sentence.startswith("Blocks 20 calls/s from 3 instances of 2 services.")
+        assert "Whether callers have a fallback is not known" in near.sentence
         assert not Override.objects.exists()
 
     def test_all_that_were_chosen_are_forced(self, client: Client) -> None:

@@ -79,7 +79,7 @@ def test_a_missing_reason_is_an_error_at_its_field(operator: Visit) -> None:
     page.locator(f"{POSTS} [data-menu]").click()
     page.locator("#row-menu a[data-act=force-open]").click()
     page.locator("#act-dialog footer button").click()
-    expect(page.locator("#act-dialog .field.wrong .error")).to_contain_text("Say why")
+    expect(page.locator("#act-dialog .field.wrong .error")).to_contain_text("Give a reason")
     page.get_by_text("Cancel").click()
     expect(page.locator("#act-dialog")).to_be_hidden()
 
