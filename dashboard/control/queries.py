@@ -42,6 +42,7 @@ def override_infos() -> list[OverrideInfo]:
             by=row.by,
             revision=row.revision,
             expires_at=row.expires.timestamp(),
+            created_at=row.created.timestamp(),
         )
         for row in standing()
     ]

@@ -8,7 +8,7 @@ from typing import NotRequired, TypedDict
 
 @dataclass(frozen=True, slots=True)
 class OverrideInfo:
-    """An operator's override as pages show it. `expires_at` is Unix time."""
+    """An operator's override as pages show it. `expires_at` and `created_at` are Unix time."""
 
     id: str
     service: str
@@ -19,6 +19,7 @@ class OverrideInfo:
     by: str
     revision: int
     expires_at: float
+    created_at: float = 0.0
 
 
 class InstanceView(TypedDict):
@@ -68,6 +69,7 @@ class OverrideView(TypedDict):
     state: str
     reason: str
     by: str
+    created_at: float
     expires_at: float
     applied: int
     total: int

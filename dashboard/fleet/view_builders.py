@@ -110,6 +110,7 @@ def override_view(service: ServiceModel, name: str, info: OverrideInfo) -> Overr
         "state": info.state,
         "reason": info.reason,
         "by": info.by,
+        "created_at": info.created_at,
         "expires_at": info.expires_at,
         "applied": len(applied),
         "total": len(meant),

@@ -25,10 +25,49 @@ def said(event: Event) -> str:
         if event.count == 1:
             return f"{change} on {event.instances[0]}"
         return f"{change} on {event.count} instances"
+    if event.kind == "outage":
+        return _outage(event)
     if event.kind == "policy":
         return f"{event.title.capitalize()}{_changes(event.detail.get('diff'))}"
     words = _ACTS.get(event.title, event.title.capitalize())
     return f"{words} on {event.count} instances only" if event.count else words
+
+
+def _outage(event: Event) -> str:
+    detail = event.detail
+    length = f" for {span_words(event.until - event.at)}" if event.until else ", not over yet"
+    parts = [f"Open{length}"]
+    for count, noun in (
+        (detail["failed_tests"], "test call failed"),
+        (detail["refused"], "call refused"),
+        (detail.get("acts", 0), "action"),
+    ):
+        if count:
+            parts.append(f"{count:,} {noun if count == 1 else _plural(noun)}")
+    if detail["ended_as"] == "overridden":
+        parts.append("ended by an override")
+    elif detail["ended_as"] == "gone":
+        parts.append("no instance reports any more")
+    return ", ".join(parts)
+
+
+def _plural(noun: str) -> str:
+    head, _, rest = noun.partition("call")
+    return f"{head}calls{rest}" if rest or noun == "call" else f"{noun}s"
+
+
+def span_words(seconds: float) -> str:
+    """A span of time: 42 s, 6 min, 3 h 20 min, 2 d."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes = whole // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        rest = f" {minutes % 60} min" if minutes % 60 else ""
+        return f"{minutes // 60} h{rest}"
+    return f"{minutes // 1440} d"
 
 
 def window(figures: dict[str, Any]) -> str:

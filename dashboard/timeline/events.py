@@ -6,14 +6,16 @@ import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final
 
 from dashboard.access.models import AuditEntry
 from dashboard.access.queries import audited
 from dashboard.history import queries as history
-from dashboard.history.models import Transition
+from dashboard.history.models import Outage, Transition
 
 KINDS: Final = {
+    "outage": "Outages",
     "transition": "Transitions",
     "override": "Overrides",
     "policy": "Policies",
@@ -22,6 +24,10 @@ KINDS: Final = {
 # Instances that change alike within this time are told in one line.
 TOGETHER_S: Final = 10.0
 _NAMED_INSTANCES: Final = 20
+# Outages that one view or export reads.
+_MOST_OUTAGES: Final = 5000
+# Two instances change at slightly different times.
+_EDGE_S: Final = 1.0
 _FORCED: Final = frozenset({"forced_open", "forced_closed", "metrics_only"})
 
 
@@ -49,6 +55,10 @@ class Event:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+# What breakers do by themselves: shown to everybody.
+OF_BREAKERS: Final = frozenset({"outage", "transition"})
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events: of a range, and of all or of what is named."""
@@ -61,20 +71,47 @@ class Wanted:
     who: str = ""
 
 
-def events(wanted: Wanted, *, oldest_first: bool = False) -> Iterator[Event]:
-    """Each event by itself, in order of time."""
+def events(wanted: Wanted, *, oldest_first: bool = False, folds: bool = True) -> Iterator[Event]:
+    """Each event by itself, in order of time.
+
+    With `folds`, transitions that are part of an outage are left out where outages are wanted: the
+    outage stands for them.
+    """
     sources: list[Iterator[Event]] = []
     span = (wanted.since, wanted.until)
     named: dict[str, Any] = {"service": wanted.service, "breaker": wanted.breaker}
     named["oldest_first"] = oldest_first
-    # A breaker has no author: whoever asks for somebody's acts asks for no transitions.
-    if "transition" in wanted.kinds and not wanted.who:
-        rows = history.between(*span, **named)
-        sources.append(map(_of_breaker, rows))
-    if wanted.kinds - {"transition"}:
+    # A breaker has no author: a filter by person leaves out what breakers did.
+    of_breakers = frozenset() if wanted.who else wanted.kinds & OF_BREAKERS
+    outages = (
+        history.outages(*span, service=wanted.service, breaker=wanted.breaker, limit=_MOST_OUTAGES)
+        if "outage" in of_breakers
+        else []
+    )
+    if outages:
+        rows = sorted(outages, key=lambda row: row.began, reverse=not oldest_first)
+        sources.append(map(_of_outage, rows))
+    if "transition" in of_breakers:
+        changes = history.between(*span, **named)
+        if folds and outages:
+            changes = _outside(outages, changes)
+        sources.append(map(_of_breaker, changes))
+    if wanted.kinds - OF_BREAKERS:
         acts = map(_of_person, audited(*span, **named, by=wanted.who))
         sources.append(each for each in acts if each.kind in wanted.kinds)
     return heapq.merge(*sources, key=lambda each: each.at, reverse=not oldest_first)
+
+
+def _outside(outages: Iterable[Outage], changes: Iterator[Transition]) -> Iterator[Transition]:
+    """The transitions that are part of no outage."""
+    spans: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for each in outages:
+        end = inf if each.ended is None else each.ended + _EDGE_S
+        spans.setdefault((each.service, each.breaker), []).append((each.began - _EDGE_S, end))
+    for change in changes:
+        known = spans.get((change.service, change.breaker), ())
+        if not any(begin <= change.at <= end for begin, end in known):
+            yield change
 
 
 def together(found: Iterable[Event]) -> Iterator[Event]:
@@ -116,6 +153,29 @@ def _join(group: Event, each: Event) -> None:
         if len(group.instances) < _NAMED_INSTANCES:
             group.instances.append(each.instances[0])
     group.until = each.at
+
+
+def _of_outage(row: Outage) -> Event:
+    return Event(
+        id=f"o{row.id}",
+        at=row.began,
+        kind="outage",
+        service=row.service,
+        breaker=row.breaker,
+        title=row.ended_as or "lasts",
+        why=row.cause,
+        after="open" if row.ended is None else "closed",
+        instances=[row.instance],
+        count=row.instances,
+        until=row.ended or 0.0,
+        detail={
+            "failed_tests": row.failed_tests,
+            "passed_tests": row.passed_tests,
+            "refused": row.refused,
+            "ended": row.ended,
+            "ended_as": row.ended_as,
+        },
+    )
 
 
 def _of_breaker(row: Transition) -> Event:

@@ -16,7 +16,7 @@ from dashboard.fleet.snapshot.reads import breaker_view, snapshot
 from dashboard.history import queries as history
 from dashboard.policies import queries as policies
 from dashboard.timeline.event_text import said, window
-from dashboard.timeline.events import KINDS, Wanted, events
+from dashboard.timeline.events import KINDS, OF_BREAKERS, Wanted, events
 
 RANGES: Final = {
     "5m": "5 min",
@@ -29,6 +29,7 @@ RANGES: Final = {
 }
 _TRANSITIONS: Final = 12
 _OVERRIDES: Final = 10
+_OUTAGES: Final = 6
 _ACTS: Final = 10
 _BACK_S: Final = 90 * 86_400
 
@@ -48,6 +49,9 @@ def breaker(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
         "breaker": breaker,
         "snapshot": snapshot(service),
         "ranges": RANGES,
+        "outages": history.outages(time.time() - _BACK_S, service=service, breaker=breaker)[
+            :_OUTAGES
+        ],
         "transitions": [(each, window(each.window)) for each in changes],
         "transitions_limit": _TRANSITIONS,
         "overrides": control.recent(service, breaker, _OVERRIDES),
@@ -61,7 +65,7 @@ def breaker(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
 
 def _audit(service: str, breaker: str) -> list[dict[str, Any]]:
     now = time.time()
-    kinds = frozenset(KINDS) - {"transition"}
+    kinds = frozenset(KINDS) - OF_BREAKERS
     wanted = Wanted(since=now - _BACK_S, until=now, kinds=kinds, service=service, breaker=breaker)
     return [
         {"at": each.at, "by": each.who, "said": said(each), "why": each.why}

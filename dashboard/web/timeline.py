@@ -18,8 +18,9 @@ from django.views.decorators.http import require_GET
 
 from dashboard.access.roles import VIEW_AUDIT
 from dashboard.fleet.snapshot.reads import summary_snapshot
+from dashboard.history import queries as history
 from dashboard.timeline.event_text import said, window
-from dashboard.timeline.events import KINDS, Event, Wanted, events, together
+from dashboard.timeline.events import KINDS, OF_BREAKERS, Event, Wanted, events, together
 from dashboard.timeline.exports import FORMATS, MOST
 
 RANGES: Final = {
@@ -34,6 +35,7 @@ CUSTOM: Final = "custom"
 _LINES: Final = 200
 _READ: Final = 5000
 _PIECE: Final = 500
+_STRIP: Final = 1000
 
 
 class TimelineForm(forms.Form):
@@ -88,7 +90,7 @@ class TimelineForm(forms.Form):
         return Wanted(
             since=since,
             until=until,
-            kinds=kinds if may_see_people else kinds & {"transition"},
+            kinds=kinds if may_see_people else kinds & OF_BREAKERS,
             service=data["service"],
             breaker=data["breaker"],
             who=data["who"],
@@ -145,7 +147,7 @@ def timeline_export(request: HttpRequest, format: str) -> HttpResponse | Streami
         },
     }
     content_type, export = FORMATS[format]
-    pieces = export(events(wanted, oldest_first=True), about, MOST)
+    pieces = export(events(wanted, oldest_first=True, folds=False), about, MOST)
     response = StreamingHttpResponse(_streamed(pieces), content_type=content_type)
     name = f"timeline-{begins[:16].replace(':', '')}.{format}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -182,8 +184,34 @@ def _view(form: TimelineForm, request: HttpRequest) -> dict[str, Any]:
         "to": wanted.until,
         "now": time.time(),
         "more": more,
-        "events": [_line(each) for each in lines[:_LINES]],
+        "events": _with_acts(lines[:_LINES]),
+        "outages": _outages(wanted),
     }
+
+
+def _with_acts(lines: list[Event]) -> list[dict[str, Any]]:
+    """The lines as JSON; an outage counts the actions on its breaker while it lasted."""
+    for outage in lines:
+        if outage.kind == "outage":
+            until = outage.until or time.time()
+            outage.detail["acts"] = sum(
+                each.kind == "override"
+                and (each.service, each.breaker) == (outage.service, outage.breaker)
+                and outage.at <= each.at <= until
+                for each in lines
+            )
+    return [_line(each) for each in lines]
+
+
+def _outages(wanted: Wanted) -> list[dict[str, Any]]:
+    """What the strip over the whole range shows, however many lines the list has."""
+    rows = history.outages(
+        wanted.since, wanted.until, service=wanted.service, breaker=wanted.breaker, limit=_STRIP
+    )
+    return [
+        {"service": row.service, "breaker": row.breaker, "began": row.began, "ended": row.ended}
+        for row in rows
+    ]
 
 
 def _line(event: Event) -> dict[str, Any]:
@@ -216,7 +244,8 @@ def _before(request: HttpRequest) -> float | None:
 
 def _nothing() -> dict[str, Any]:
     now = time.time()
-    return {"from": now - 3600, "to": now, "now": now, "more": None, "events": []}
+    empty: dict[str, Any] = {"events": [], "outages": []}
+    return {"from": now - 3600, "to": now, "now": now, "more": None, **empty}
 
 
 def _iso(at: float) -> str:

@@ -1,9 +1,12 @@
 import { breakerUrl } from "./dom.js";
+import { clearErrors, countInstances, followFleet, showConfirmation } from "./live-form.js";
+
+/** @import {Store} from "./store.js" */
 
 /**
- * Acts in a dialog: the server sends the form, says what the act would do, shows what is wrong at
- * its fields, and tells how it went. Without this script the same links lead to the same form on a
- * page of its own.
+ * Acts in a dialog: the server renders the form, states what the act would do, and returns errors at
+ * their fields or the outcome. Without this script the same links lead to the same form on a page of
+ * its own. While the dialog is open it follows the fleet, see live-form.js.
  *
  * Dispatches `acted` on the document (detail: `{title, outcome, targets}`).
  *
@@ -15,8 +18,10 @@ const HEADERS = { "X-Requested-With": "fetch" };
 
 const dialog = () => /** @type {HTMLDialogElement | null} */ (document.getElementById("act-dialog"));
 
-export function openActs() {
+/** @param {Store} store */
+export function openActs(store) {
   const box = dialog();
+  if (box) followFleet(box, store);
   document.addEventListener("click", (event) => {
     const target = /** @type {Element} */ (event.target);
     for (const menu of document.querySelectorAll("details.menu[open]")) {
@@ -36,7 +41,13 @@ export function openActs() {
       box.close();
     }
   });
-  box?.addEventListener("change", () => countInstances(box));
+  for (const name of ["change", "input"]) {
+    box?.addEventListener(name, (event) => {
+      countInstances(box);
+      clearErrors(/** @type {Element} */ (event.target));
+      showConfirmation(box);
+    });
+  }
   box?.addEventListener("submit", (event) => {
     event.preventDefault();
     submit(/** @type {HTMLFormElement} */ (event.target));
@@ -87,8 +98,8 @@ const refusal = (response) => response.clone().json().catch(() => null);
 async function load(url, options = {}) {
   const response = await send(url, options);
   if (response?.ok && !response.redirected) show(await response.text());
-  else if (!options.method) location.href = url;
-  else showTrouble(response);
+  else if (response?.redirected && !options.method) location.href = url;
+  else showTrouble(response, () => load(url, options));
 }
 
 /** @param {HTMLFormElement} form */
@@ -103,6 +114,7 @@ async function submit(form) {
     dialog()?.close();
   } else if (response?.status === 422) show(await response.text());
   else complain(form, await trouble(response));
+  if (button && !response) button.textContent = "Retry";
   button?.removeAttribute("disabled");
 }
 
@@ -123,11 +135,11 @@ function tell(title, outcome) {
 
 /** @param {Response | null} response @returns {Promise<string>} */
 async function trouble(response) {
-  if (!response) return "The dashboard cannot be reached; nothing was done. Try again.";
-  if (response.redirected) return "You are logged out; nothing was done. Log in and try again.";
+  if (!response) return "Not sent: the dashboard cannot be reached. Retry when the connection is back.";
+  if (response.redirected) return "Not sent: you are logged out. Log in and retry.";
   const errors = (await refusal(response))?.errors;
   if (errors) return Object.values(errors).flat().join(" ");
-  if (response.status === 403) return "You may not do this; nothing was done.";
+  if (response.status === 403) return "Only operators can do this. Nothing was done.";
   return `The dashboard answered ${response.status}; whether it was done is shown on the wall.`;
 }
 
@@ -142,8 +154,8 @@ function complain(form, words) {
   form.querySelector("footer")?.before(message);
 }
 
-/** @param {Response | null} response */
-async function showTrouble(response) {
+/** @param {Response | null} response @param {() => void} retry */
+async function showTrouble(response, retry) {
   const box = dialog();
   if (!box) return;
   const form = document.createElement("form");
@@ -154,7 +166,12 @@ async function showTrouble(response) {
   button.className = "button";
   button.dataset.close = "";
   button.textContent = "Close";
-  footer.append(button);
+  const again = document.createElement("button");
+  again.type = "button";
+  again.className = "button primary";
+  again.textContent = "Retry";
+  again.addEventListener("click", retry);
+  footer.append(button, again);
   form.append(footer);
   box.replaceChildren(form);
   complain(form, await trouble(response));
@@ -168,6 +185,8 @@ function show(html) {
   box.replaceChildren(document.createRange().createContextualFragment(html));
   if (!box.open) box.showModal();
   countInstances(box);
+  showConfirmation(box);
+  box.dispatchEvent(new Event("shown"));
   const wrong = box.querySelector(".wrong input:not([type=radio]):not([type=checkbox])");
   const first = wrong ?? box.querySelector("input[name=reason]");
   if (first instanceof HTMLElement) first.focus();
@@ -179,16 +198,4 @@ function offer(box, reason) {
   if (!input) return;
   input.value = reason;
   input.focus();
-}
-
-/** Say how far an act on the chosen instances goes. @param {HTMLElement} box */
-function countInstances(box) {
-  const words = /** @type {HTMLElement | null} */ (box.querySelector("[data-instances-reach]"));
-  if (!words) return;
-  const all = box.querySelectorAll("input[name=instances]");
-  const chosen = box.querySelectorAll("input[name=instances]:checked").length;
-  const calls = (Number(words.dataset.rate) * chosen) / (all.length || 1);
-  words.textContent = chosen
-    ? `About ${calls.toFixed(calls < 10 ? 1 : 0)} calls/s from ${chosen} of ${all.length} instances.`
-    : "Only those that are chosen below.";
 }

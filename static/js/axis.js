@@ -3,16 +3,18 @@
 
 import { setText, svg } from "./dom.js";
 import { word } from "./format.js";
+import { shortened } from "./names.js";
 import { day, full, minute, offset } from "./times.js";
 
 /** @import {Event, Shown} from "./timeline.js" */
 
 const MOST_LANES = 12;
 const LANE = 24;
-const TOP = 24;
-const CLOSED = new Set(["closed", "metrics_only", "forced_closed"]);
+/** The strip of the whole range, and the ticks of the lanes below it. */
+const STRIP = 24;
+const TOP = STRIP + 24;
 
-/** @typedef {{name: string, service: string, events: Event[]}} Lane */
+/** @typedef {{name: string, service: string, breaker: string, events: Event[]}} Lane */
 
 export class Axis {
   /** @param {HTMLElement} figure @param {(id: string) => void} choose */
@@ -46,6 +48,7 @@ export class Axis {
     const n = shown.events.length;
     this.element.setAttribute("aria-label", `${n} events on ${lanes.length} breakers`);
     this.element.replaceChildren(
+      strip(shown, from, label, width),
       ...ticks(from, shown.to, scale, label, width, height),
       ...drawn.flatMap((lane, i) => laneOf(lane, TOP + i * LANE, label, scale, shown)),
     );
@@ -70,7 +73,7 @@ function lanesOf(events) {
   const found = new Map();
   for (const each of events) {
     const key = JSON.stringify([each.service, each.breaker]);
-    const lane = found.get(key) ?? { name: each.breaker || each.service || "Fleet", service: each.breaker ? each.service : "", events: [] };
+    const lane = found.get(key) ?? { name: each.breaker ? `${each.service} / ${each.breaker}` : each.service || "Fleet", service: each.service, breaker: each.breaker, events: [] };
     lane.events.push(each);
     found.set(key, lane);
   }
@@ -84,38 +87,42 @@ function lanesOf(events) {
 function laneOf(lane, y, label, scale, shown) {
   const middle = y + LANE / 2;
   const name = svg("text", { x: 0, y: middle + 4, class: "lane-name" });
-  name.textContent = short(lane.name, Math.floor(label / 7.4));
+  name.textContent = shortened(lane.name, Math.floor(label / 7.4));
   const title = svg("title", {});
-  title.textContent = lane.service ? `${lane.name} of ${lane.service}` : lane.name;
+  title.textContent = lane.name;
   name.append(title);
   const base = svg("line", { x1: label, x2: scale(shown.to), y1: middle, y2: middle, class: "lane-line" });
   return [name, base, ...bars(lane, middle, scale, shown), ...marks(lane, middle, scale)];
 }
 
-/** While some instance refused calls. @param {Lane} lane @param {number} middle
+/** A bar for each outage. @param {Lane} lane @param {number} middle
  * @param {(at: number) => number} scale @param {Shown} shown */
 function bars(lane, middle, scale, shown) {
-  /** @type {SVGElement[]} */
-  const drawn = [];
-  /** @type {Set<string>} */
-  const troubled = new Set();
-  let since = 0;
-  const changes = lane.events.filter((each) => each.kind === "transition").reverse();
-  const draw = (/** @type {number} */ to) => {
-    const x = scale(since);
-    drawn.push(svg("rect", { x, y: middle - 5, width: Math.max(2, scale(to) - x), height: 10, rx: 2, class: "lane-bar" }));
-  };
-  for (const each of changes) {
-    const before = troubled.size;
-    for (const id of each.instances) {
-      if (CLOSED.has(each.after)) troubled.delete(id);
-      else troubled.add(id);
-    }
-    if (!before && troubled.size) since = each.until;
-    if (before && !troubled.size) draw(each.at);
-  }
-  if (troubled.size) draw(shown.to);
-  return drawn;
+  return shown.outages
+    .filter((each) => each.service === lane.service && each.breaker === lane.breaker)
+    .map((each) => {
+      const x = scale(each.began);
+      const width = Math.max(2, scale(each.ended ?? shown.to) - x);
+      return svg("rect", { x, y: middle - 5, width, height: 10, rx: 2, class: "lane-bar" });
+    });
+}
+
+/** The whole chosen range in one line: every outage of it, and the part that the lanes show.
+ * @param {Shown} shown @param {number} from where the lanes begin @param {number} label @param {number} width */
+function strip(shown, from, label, width) {
+  const share = (/** @type {number} */ at) =>
+    label + ((Math.max(shown.from, Math.min(at, shown.to)) - shown.from) / Math.max(1, shown.to - shown.from)) * (width - label - 10);
+  const name = svg("text", { x: 0, y: 12, class: "lane-name" });
+  name.textContent = "Whole range";
+  const base = svg("rect", { x: label, y: 3, width: width - label - 10, height: 12, rx: 2, class: "strip-base" });
+  const drawn = shown.outages.map((each) => {
+    const x = share(each.began);
+    return svg("rect", { x, y: 3, width: Math.max(1.5, share(each.ended ?? shown.to) - x), height: 12, class: "lane-bar" });
+  });
+  const x = share(from);
+  const view = svg("rect", { x, y: 1, width: Math.max(4, share(shown.to) - x), height: 16, rx: 3, class: "strip-view" });
+  const group = svg("g", { class: "strip" }, name, base, ...drawn, view);
+  return group;
 }
 
 /** @param {Lane} lane @param {number} middle @param {(at: number) => number} scale */
@@ -125,6 +132,7 @@ function marks(lane, middle, scale) {
     const mark = svg("g", { class: "mark", "data-id": each.id, "data-kind": each.kind });
     if (each.after) mark.setAttribute("data-state", each.after);
     const shape = {
+      outage: () => svg("line", { x1: x, x2: x, y1: middle - 8, y2: middle + 8 }),
       transition: () => svg("line", { x1: x, x2: x, y1: middle - 8, y2: middle + 8 }),
       override: () => svg("path", { d: `M${x} ${middle - 8}l8 8-8 8-8-8Z` }),
       policy: () => svg("rect", { x: x - 6, y: middle - 6, width: 12, height: 12, rx: 2 }),
@@ -147,12 +155,9 @@ function ticks(from, to, scale, label, width, height) {
   const zone = offset(from);
   const drawn = [];
   for (let at = Math.ceil((from + zone) / step) * step - zone; at <= to; at += step) {
-    const text = svg("text", { x: scale(at), y: 12, class: "tick" });
+    const text = svg("text", { x: scale(at), y: STRIP + 12, class: "tick" });
     text.textContent = step >= 43_200 ? day(at) : minute(at);
-    drawn.push(svg("line", { x1: scale(at), x2: scale(at), y1: 18, y2: height, class: "grid" }), text);
+    drawn.push(svg("line", { x1: scale(at), x2: scale(at), y1: STRIP + 18, y2: height, class: "grid" }), text);
   }
   return drawn;
 }
-
-/** @param {string} text @param {number} most */
-const short = (text, most) => (text.length > most ? `${text.slice(0, Math.max(1, most - 1))}…` : text);

@@ -8,6 +8,7 @@ import { listenToActs } from "./keys.js";
 import { failedWords, failingFor, onlyTestCalls, outageCause, refusedWords } from "./outage.js";
 import { offerActs } from "./offers.js";
 import { showOverride } from "./row.js";
+import { Progress } from "./progress.js";
 import { start } from "./shell.js";
 import { keyOf } from "./store.js";
 
@@ -28,13 +29,15 @@ let lastSeen = store.breakers.get(key)?.last?.at ?? 0;
 let due;
 /** The override that the tables below show. */
 let shownOverride = store.breakers.get(key)?.override?.id;
-openActs();
+openActs(store);
+const progress = document.getElementById("progress") ? new Progress(store) : null;
 listenToActs(root);
 
 store.addEventListener("change", (event) => {
   if (/** @type {CustomEvent<Set<string>>} */ (event).detail.has(key)) render();
 });
 render();
+foldOnPhone();
 refreshTransitions();
 setInterval(() => {
   const view = store.breakers.get(key);
@@ -57,6 +60,7 @@ function render() {
     setText(/** @type {Element} */ (part[figure].previousElementSibling), ofTests ? `${figure} of test calls` : figure);
   }
   setText(part.in_flight, String(view.instances.reduce((sum, each) => sum + each.in_flight, 0)));
+  progress?.refresh();
   showStory(view);
   offerActs(root, view);
   showOverride(part.override, view.override, store.now());
@@ -70,7 +74,10 @@ function render() {
     lastSeen = view.last.at;
     clearTimeout(due);
     // It is stored within a second.
-    due = setTimeout(refreshTransitions, 1300);
+    due = setTimeout(() => {
+      refreshTransitions();
+      refreshTables();
+    }, 1300);
   }
 }
 
@@ -151,7 +158,7 @@ async function refreshTables() {
   const answer = await fetch(location.pathname).catch(() => null);
   if (!answer?.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const id of ["overrides", "audit", "policy"]) {
+  for (const id of ["overrides", "audit", "policy", "outages"]) {
     const rows = fresh.querySelector(`#${id} tbody`);
     if (rows) document.querySelector(`#${id} tbody`)?.replaceWith(rows);
   }
@@ -178,4 +185,19 @@ function figures(window) {
   if (window.slow) said.push(`${window.slow} slow`);
   if (window.consecutive_failures > 1) said.push(`${window.consecutive_failures} in a row`);
   return said.join(", ");
+}
+
+/** On a phone the answer and two charts come first; the rest opens by a tap. */
+function foldOnPhone() {
+  if (!matchMedia("(max-width: 760px)").matches) return;
+  for (const each of root.querySelectorAll("details.fold-card")) each.removeAttribute("open");
+  const more = /** @type {HTMLElement} */ (document.getElementById("more-charts"));
+  const later = root.querySelectorAll(".chart.later");
+  for (const each of later) /** @type {HTMLElement} */ (each).hidden = true;
+  more.hidden = false;
+  more.addEventListener("click", () => {
+    for (const each of later) /** @type {HTMLElement} */ (each).hidden = false;
+    more.hidden = true;
+    charts.draw();
+  });
 }

@@ -1,5 +1,6 @@
 import { undo } from "./act.js";
 import { cloneTemplate, make, parts, setText } from "./dom.js";
+import { word } from "./format.js";
 import { keyOf } from "./store.js";
 
 /** @import {Outcome} from "./act.js" */
@@ -58,6 +59,8 @@ class Followed {
     this.element = /** @type {HTMLElement} */ (cloneTemplate("progress-template").firstElementChild);
     this.parts = parts(this.element);
     this.done = false;
+    /** Overrides of this act that the fleet has shown. @type {Set<string>} */
+    this.seen = new Set();
     /** @type {{key: string, made: string | null}[]} */
     this.watched = outcome.parts.flatMap((part) =>
       Object.entries(part.made).map(([name, made]) => ({ key: keyOf(part.service, name), made })),
@@ -97,7 +100,7 @@ class Followed {
     for (const part of this.outcome.parts) {
       if (part.error) said.push(`${part.service}: ${part.error}`);
       for (const [name, why] of Object.entries(part.kept)) {
-        said.push(`${name} of ${part.service} was left as it was: ${why}.`);
+        said.push(`${this.title.startsWith("Undo") ? "Not undone" : "Not changed"}: ${name} of ${part.service}, ${why}.`);
       }
     }
     this.parts.failed.hidden = said.length === 0;
@@ -106,8 +109,10 @@ class Followed {
   }
 
   refresh() {
-    if (this.done) return;
     let total = 0;
+    let stale = 0;
+    /** @type {Set<string>} */
+    const replaced = new Set();
     let confirmed = 0;
     let over = 0;
     /** @type {string[]} */
@@ -119,8 +124,12 @@ class Followed {
         const shown = view.override;
         if (shown?.id !== made) {
           over += 1;
+          if (shown && this.seen.has(made)) replaced.add(`${word(shown.state)} by ${shown.by}`);
+          else if (this.seen.has(made) && this.outcome.state !== "reset") replaced.add("");
           continue;
         }
+        this.seen.add(made);
+        stale += view.states.stale ?? 0;
         total += shown.total;
         confirmed += shown.applied;
         for (const id of shown.pending) pending.push(`${id} (${view.name})`);
@@ -132,19 +141,38 @@ class Followed {
         confirmed += view.override ? 0 : all - forced;
       }
     }
-    this.#show(confirmed, total, over, pending);
+    if (replaced.size) this.#showReplaced([...replaced]);
+    else if (!this.done) this.#show({ confirmed, total, over, stale }, pending);
   }
 
-  /** @param {number} confirmed @param {number} total @param {number} over
+  /** Somebody else has acted since. @param {string[]} by */
+  #showReplaced(by) {
+    const named = by.filter(Boolean);
+    setText(this.parts.words, named.length ? `Replaced: ${named.join(", ")}` : "Ended");
+    this.element.classList.remove("confirmed");
+    this.element.classList.add("replaced");
+    this.parts.pending.hidden = true;
+    this.canUndo = false;
+    /** @type {HTMLElement} */ (this.element.querySelector("[data-undo]")).hidden = true;
+    this.#dismissLater();
+  }
+
+  #dismissLater() {
+    if (!this.done) setTimeout(this.dismiss, GONE_AFTER_MS);
+    this.done = true;
+  }
+
+  /** @param {{confirmed: number, total: number, over: number, stale: number}} counts
    * @param {string[]} pending */
-  #show(confirmed, total, over, pending) {
+  #show({ confirmed, total, over, stale }, pending) {
     const bar = /** @type {HTMLProgressElement} */ (this.parts.bar);
     bar.max = total || 1;
     bar.value = confirmed;
     const all = total > 0 && confirmed === total && !over;
     const instances = `${total} instance${total === 1 ? "" : "s"}`;
-    if (all) setText(this.parts.words, `Confirmed by ${total === 1 ? "its" : "all"} ${instances}`);
-    else if (!total && over) setText(this.parts.words, "Waiting for the fleet to show it");
+    if (all && stale) setText(this.parts.words, `${total} confirmed, ${stale} not reachable`);
+    else if (all) setText(this.parts.words, `Confirmed by ${total === 1 ? "its" : "all"} ${instances}`);
+    else if (!total && over) setText(this.parts.words, "Sent");
     else if (!total) setText(this.parts.words, this.watched.length ? "No instance is there to confirm it" : "Nothing was changed");
     else setText(this.parts.words, `${confirmed} of ${instances} confirmed`);
     this.parts.pending.hidden = pending.length === 0;
@@ -154,9 +182,6 @@ class Followed {
       this.parts.list.replaceChildren(...pending.slice(0, LISTED).map((each) => make("li", each)));
     }
     this.element.classList.toggle("confirmed", all);
-    if (all || !this.watched.length) {
-      this.done = true;
-      setTimeout(this.dismiss, GONE_AFTER_MS);
-    }
+    if (all || !this.watched.length) this.#dismissLater();
   }
 }

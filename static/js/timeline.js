@@ -3,17 +3,19 @@
 import { Axis } from "./axis.js";
 import { breakerUrl, make, serviceUrl, setText } from "./dom.js";
 import { start } from "./shell.js";
-import { moment, timeElement } from "./times.js";
+import { clock, moment, timeElement, wall } from "./times.js";
 
 /**
  * @typedef {{id: string, at: number, until: number, kind: string, service: string,
  *   breaker: string, said: string, why: string, who: string, before: string, after: string,
  *   instances: string[], count: number, window: string}} Event
- * @typedef {{from: number, to: number, now: number, more: number | null, events: Event[]}} Shown
+ * @typedef {{service: string, breaker: string, began: number, ended: number | null}} Span
+ * @typedef {{from: number, to: number, now: number, more: number | null, events: Event[],
+ *   outages: Span[]}} Shown
  */
 
 /** @type {Record<string, string>} */
-const KINDS = { transition: "Breaker", override: "Override", policy: "Policy", access: "Access" };
+const KINDS = { outage: "Outage", transition: "Breaker", override: "Override", policy: "Policy", access: "Access" };
 const SETTLE_MS = 1500;
 const EVERY_MS = 15_000;
 
@@ -109,6 +111,7 @@ function show() {
     return row;
   });
   rows = next;
+  if (list.querySelector("[data-part-of]")) return; // Somebody reads the parts of an outage.
   if (elements.some((each, i) => each !== list.children[i]) || elements.length !== list.children.length) {
     list.replaceChildren(...elements);
   }
@@ -128,12 +131,45 @@ function rowOf(event, fresh) {
   if (fresh) row.classList.add("fresh");
   const when = make("td", "", "when");
   when.append(timeElement(event.at, moment(event.at, shown.now)));
+  if (event.kind === "outage") when.append(" – ", event.until ? timeElement(event.until, clock(event.until)) : "now");
   const what = make("td", "", "what");
   what.append(make("span", KINDS[event.kind] ?? event.kind, "kind"), make("b", event.said));
   if (event.count > 1) what.title = event.instances.join(", ");
   const why = make("td", event.why, "why");
   if (event.window) why.append(make("span", event.window, "was"));
+  if (event.kind === "outage") what.append(" ", expander(event, row));
   row.append(when, where(event), what, why, make("td", event.who || "–", "who"));
+  return row;
+}
+
+/** Shows the transitions of an outage below its row, and hides them. @param {Event} event
+ * @param {HTMLTableRowElement} row */
+function expander(event, row) {
+  const button = make("button", "Show transitions", "button quiet small");
+  button.setAttribute("type", "button");
+  button.setAttribute("aria-expanded", "false");
+  button.addEventListener("click", async () => {
+    const opens = button.getAttribute("aria-expanded") === "false";
+    button.setAttribute("aria-expanded", String(opens));
+    setText(button, opens ? "Hide transitions" : "Show transitions");
+    for (const each of list.querySelectorAll(`[data-part-of="${event.id}"]`)) each.remove();
+    if (!opens) return;
+    const query = new URLSearchParams({ service: event.service, breaker: event.breaker, kind: "transition", range: "custom" });
+    query.set("since", wall(event.at - 1).slice(0, 19));
+    query.set("until", wall((event.until || shown.now) + 2).slice(0, 19));
+    const answer = await fetch(`${root.dataset.events}?${query}`).catch(() => null);
+    /** @type {Event[]} */
+    const parts = answer?.ok ? (await answer.json()).events : [];
+    row.after(...parts.map((each) => partOf(event, each)));
+  });
+  return button;
+}
+
+/** @param {Event} outage @param {Event} each */
+function partOf(outage, each) {
+  const row = rowOf(each, false);
+  row.dataset.partOf = outage.id;
+  row.classList.add("part");
   return row;
 }
 

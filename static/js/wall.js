@@ -64,7 +64,7 @@ class Wall {
     this.#listenToWindow();
     this.#listenToPointer();
     this.#listenToKeys();
-    openActs();
+    openActs(this.store);
     rowMenu(this.root);
     this.#take(this.store.breakers.keys());
     this.#see(this.look);

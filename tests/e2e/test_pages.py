@@ -206,7 +206,7 @@ def test_the_screen_for_the_room_shows_the_worst_first_and_the_connection(
     page: Page, site: Site
 ) -> None:
     page.goto(f"{site.url}/tv")
-    expect(page.locator("#headline")).to_contain_text("of 10 breakers open")
+    expect(page.locator("#headline")).to_contain_text("4 open, 1 forced open")
     expect(page.locator(".tv-row").first).to_have_attribute("data-state", "open")
     expect(page.locator("#connection")).to_contain_text("Live")
     expect(page.locator("#clock")).not_to_be_empty()

@@ -1,10 +1,13 @@
 """Template filters for figures, times, states and policy values."""
 
+import time
 from datetime import UTC, datetime
 
 from django import template
 
 from dashboard.common.display_names import STATE_WORDS, field_value, field_words, state_word
+from dashboard.history.models import Outage
+from dashboard.timeline.event_text import span_words
 
 __all__ = ["STATE_WORDS", "field_value", "field_words", "state_word", "unix"]
 
@@ -12,6 +15,12 @@ register = template.Library()
 register.filter("state_word", state_word)
 register.filter("field_words", field_words)
 register.filter("field_value", field_value)
+
+
+@register.filter
+def lasted(outage: Outage) -> str:
+    """How long an outage took, or has taken."""
+    return span_words((outage.ended or time.time()) - outage.began)
 
 
 @register.filter

@@ -17,7 +17,7 @@ from dashboard.access.models import AuditEntry, Person
 from dashboard.control import services as control
 from dashboard.history import partitions
 from dashboard.history.levels import TRANSITIONS
-from dashboard.history.models import Transition
+from dashboard.history.models import Outage, Transition
 from dashboard.policies import services as policies
 from dashboard.timeline.event_text import said
 from dashboard.timeline.events import KINDS, TOGETHER_S, Event, Wanted, events, together
@@ -196,4 +196,53 @@ def test_what_is_cut_off_is_said_with_the_moment_to_go_on_from(export: Any) -> N
 
 
 def test_every_kind_has_a_word() -> None:
-    assert set(KINDS) == {"transition", "override", "policy", "access"}
+    assert set(KINDS) == {"outage", "transition", "override", "policy", "access"}
+
+
+def outage(began: float, ended: float | None, **more: Any) -> Outage:
+    fields = {
+        "id": f"o{began}",
+        "service": "shop",
+        "breaker": "posts",
+        "cause": "5 timeouts in a row",
+        "instance": "one",
+        "instances": 1,
+        "failed_tests": 60,
+        "refused": 2400,
+        "ended_as": "" if ended is None else "recovered",
+    }
+    return Outage.objects.create(began=began, ended=ended, **{**fields, **more})
+
+
+@pytest.mark.django_db
+def test_an_outage_of_ten_minutes_with_a_probe_each_ten_seconds_is_one_event() -> None:
+    outage(100.0, 700.0)
+    transition(100.0, after="open")
+    for n in range(1, 60):
+        transition(100.0 + 10 * n, after="half_open")
+        transition(101.0 + 10 * n, after="open")
+    transition(700.2, after="closed")
+    transition(800.0, after="forced_open")
+    found = list(events(everything(), oldest_first=True))
+    assert [each.kind for each in found] == ["outage", "transition"]
+    assert said(found[0]) == "Open for 10 min, 60 test calls failed, 2,400 calls refused"
+    assert found[0].why == "5 timeouts in a row"
+
+
+@pytest.mark.django_db
+def test_transitions_of_an_outage_are_there_for_whoever_asks_for_them() -> None:
+    outage(100.0, None)
+    transition(100.0, after="open")
+    transition(110.0, after="half_open")
+    only = everything(kinds=frozenset({"transition"}))
+    assert len(list(events(only))) == 2
+    both = events(everything(), folds=False)
+    assert sorted(each.kind for each in both) == ["outage", "transition", "transition"]
+
+
+@pytest.mark.django_db
+def test_an_outage_that_began_before_the_range_is_in_it() -> None:
+    outage(100.0, 700.0)
+    outage(10.0, 20.0)
+    found = list(events(everything(since=500.0, until=900.0)))
+    assert [each.id for each in found] == ["oo100.0"]
