@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import call_command
+from django.db import connection
+from django.test import TransactionTestCase
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from dashboard.access import audit_triggers
 from dashboard.access.models import Person
 from dashboard.access.roles import OPERATOR, POLICY_EDITOR, VIEWER
 
@@ -49,6 +52,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return is_browser, -sizes[group(item.nodeid)] if is_browser else 0
 
     items.sort(key=place)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def flush_despite_audit_triggers() -> Iterator[None]:
+    """Let Django empty the tables after a test with transactions; post_migrate restores the
+    triggers that refuse it."""
+    flush = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
+
+    def teardown(case: TransactionTestCase) -> None:
+        audit_triggers.drop(connection)
+        flush(case)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", teardown)
+        yield
 
 
 @pytest.fixture(scope="session")

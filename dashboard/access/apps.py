@@ -1,4 +1,5 @@
 from django.apps import AppConfig, apps
+from django.db import connections
 from django.db.models.signals import post_migrate
 
 
@@ -13,6 +14,12 @@ class AccessConfig(AppConfig):
 
 
 def _after_migrate(sender: AppConfig, **kwargs: object) -> None:
+    if sender.name == "dashboard.access":
+        from dashboard.access import audit_triggers  # noqa: PLC0415 - likewise
+
+        connection = connections[str(kwargs.get("using", "default"))]
+        if "access_auditentry" in connection.introspection.table_names():
+            audit_triggers.create(connection)
     if sender.name == "dashboard.policies":
         from dashboard.access.roles import keep_roles  # noqa: PLC0415 - models load after apps
 

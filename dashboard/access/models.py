@@ -2,6 +2,7 @@
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils import timezone
 
 
 class Person(AbstractUser):
@@ -116,10 +117,19 @@ class StatusLink(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what to what, and why. Written in the transaction of the act itself."""
+    """Who did what to what, and why. Written in the transaction of the act itself.
 
-    at = models.DateTimeField(auto_now_add=True, db_index=True)
-    person = models.ForeignKey(Person, null=True, blank=True, on_delete=models.SET_NULL)
+    Rows are append-only, which triggers enforce, and chained: `hash` covers every other column and
+    the hash of the row before (see `audit_chain.py`).
+    """
+
+    # The position in the chain: 1, 2, 3 … without gaps.
+    number = models.PositiveBigIntegerField(unique=True, editable=False)
+    at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
+    # Without a constraint: deleting an account must not change the row.
+    person = models.ForeignKey(
+        Person, null=True, blank=True, on_delete=models.DO_NOTHING, db_constraint=False
+    )
     # The username at that time: the row outlives the account.
     by = models.CharField(max_length=150)
     act = models.CharField(max_length=60)
@@ -127,6 +137,11 @@ class AuditEntry(models.Model):
     breaker = models.CharField(max_length=120, blank=True)
     reason = models.CharField(max_length=500, blank=True)
     detail = models.JSONField(default=dict, blank=True)
+    # Where the request came from: its address, and a short hash of its session or its token.
+    address = models.CharField(max_length=45, blank=True)
+    session = models.CharField(max_length=24, blank=True)
+    previous = models.CharField(max_length=64, editable=False)
+    hash = models.CharField(max_length=64, editable=False)
 
     class Meta:
         ordering = ["-at", "-id"]
@@ -134,6 +149,17 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.by}: {self.act} {self.service} {self.breaker}".strip()
+
+
+class AuditHead(models.Model):
+    """The last row of the audit chain, with a signature (see `audit_chain.py`)."""
+
+    number = models.PositiveBigIntegerField(default=0)
+    hash = models.CharField(max_length=64, default="0" * 64)
+    signature = models.CharField(max_length=128, default="")
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash}"
 
 
 class SavedView(models.Model):

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from dashboard.access import audit_chain
 from dashboard.access.models import AuditEntry, Person, SavedView, ServiceToken
 
 _PREFIX = "swg_"
@@ -23,14 +24,16 @@ def audit(
     **detail: Any,
 ) -> AuditEntry:
     """Record an act, inside the transaction that performs it."""
-    return AuditEntry.objects.create(
-        person=person,
-        by=person.get_username() if person else "switchgear",
-        act=act,
-        service=service,
-        breaker=breaker,
-        reason=reason,
-        detail=detail,
+    return audit_chain.append(
+        AuditEntry(
+            person=person,
+            by=person.get_username() if person else "switchgear",
+            act=act,
+            service=service,
+            breaker=breaker,
+            reason=reason,
+            detail=detail,
+        )
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import structlog
 
+from dashboard.common.audit_anchor import add_anchor
+
 FORMATS: Final = ("json", "text")
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # `dashboard.observability.request_ids` logs each request instead.
@@ -38,6 +40,7 @@ def configuration(format: str, level: str) -> dict[str, Any]:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         escape_controls,
+        add_anchor,
     ]
     last: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
