@@ -244,7 +244,13 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 # What Switchgear tells of itself.
 LOG_FORMAT = env.choice("LOG_FORMAT", "text" if EMBEDDED else "json", logs.FORMATS)
-LOGGING = logs.configuration(LOG_FORMAT, env.choice("LOG_LEVEL", "INFO", logs.LEVELS))
+LOGGING = logs.configuration(
+    LOG_FORMAT,
+    env.choice("LOG_LEVEL", "INFO", logs.LEVELS),
+    # The audit trail as JSON lines: to a file, and to syslog (host:port, or a socket's path).
+    env.text("AUDIT_FILE"),
+    env.text("AUDIT_SYSLOG"),
+)
 METRICS = env.choice("METRICS", "protected", ("protected", "open"))
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 METRICS_HOST = env.text("METRICS_HOST", "127.0.0.1")

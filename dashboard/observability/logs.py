@@ -31,7 +31,9 @@ def escape_controls(logger: Any, name: str, event: Any) -> Any:
     return event
 
 
-def configuration(format: str, level: str) -> dict[str, Any]:
+def configuration(
+    format: str, level: str, audit_file: str = "", audit_syslog: str = ""
+) -> dict[str, Any]:
     """What Django's LOGGING takes. Every logger of the process uses this handler."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -55,6 +57,15 @@ def configuration(format: str, level: str) -> dict[str, Any]:
             )
         ]
     )
+    audit = audit_handlers(audit_file, audit_syslog)
+    json_line = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": shared,
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+    }
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -63,13 +74,38 @@ def configuration(format: str, level: str) -> dict[str, Any]:
                 "()": structlog.stdlib.ProcessorFormatter,
                 "foreign_pre_chain": shared,
                 "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
-            }
+            },
+            "json": json_line,
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "handlers": {**audit, "console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
+            "switchgear.audit": {"handlers": list(audit), "propagate": True, "level": "INFO"},
             "uvicorn": {"handlers": [], "propagate": True, "level": level},
             "uvicorn.error": {"handlers": [], "propagate": True, "level": "WARNING"},
             **{name: {"handlers": [], "propagate": True, "level": "WARNING"} for name in _QUIETER},
         },
     }
+
+
+def audit_handlers(file: str, syslog: str) -> dict[str, Any]:
+    """The handlers that stream the audit trail as JSON lines: to a file, which may be rotated from
+    outside, and to syslog at `host:port` (UDP) or at the path of a socket."""
+    handlers: dict[str, Any] = {}
+    if file:
+        handlers["audit_file"] = {
+            "class": "logging.handlers.WatchedFileHandler",
+            "filename": file,
+            "formatter": "json",
+            "delay": True,
+        }
+    if syslog:
+        host, _, port = syslog.rpartition(":")
+        address = (host, int(port)) if host and port.isdigit() else syslog
+        handlers["audit_syslog"] = {
+            "class": "logging.handlers.SysLogHandler",
+            "address": address,
+            "facility": "authpriv",
+            "formatter": "json",
+        }
+    return handlers

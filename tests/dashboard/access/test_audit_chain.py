@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -16,6 +20,7 @@ from dashboard.access import audit_chain, audit_triggers
 from dashboard.access.models import AuditEntry, AuditHead, Person
 from dashboard.access.services import audit
 
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.django_db
 
 
@@ -154,10 +159,31 @@ def test_each_row_is_written_to_the_log(
     assert record.audit["number"] == 6  # type: ignore[attr-defined]
 
 
-def test_a_refused_request_is_recorded_with_its_address(viewer: Person) -> None:
+def test_a_refused_request_is_recorded_with_its_address(viewer: Person, static_files: None) -> None:
     client = Client(REMOTE_ADDR="192.0.2.7")
     client.force_login(viewer)
     assert client.post("/acts/force-open", {"targets": "[]"}).status_code == 403
     row = AuditEntry.objects.get(act="refused")
     assert (row.by, row.address, row.detail["path"]) == ("viewer", "192.0.2.7", "/acts/force-open")
     assert len(row.session) == 12
+
+
+def test_the_trail_is_streamed_to_a_file_and_to_syslog_as_json(tmp_path: Path) -> None:
+    syslog = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    syslog.bind(("127.0.0.1", 0))
+    syslog.settimeout(10)
+    port = syslog.getsockname()[1]
+    before = list(logging.getLogger("switchgear.audit").handlers)
+    script = (
+        "import logging, logging.config\n"
+        "from dashboard.observability.logs import configuration\n"
+        f"logging.config.dictConfig(configuration('text', 'INFO', {str(tmp_path / 'a')!r},"
+        f" '127.0.0.1:{port}'))\n"
+        "logging.getLogger('switchgear.audit').info('audit', extra={'audit': {'act': 'policy'}})\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+    assert json.loads((tmp_path / "a").read_text())["audit"] == {"act": "policy"}
+    datagram = syslog.recv(65_536).decode().rstrip("\0")
+    assert json.loads(datagram[datagram.index("{") :])["audit"] == {"act": "policy"}
+    syslog.close()
+    assert logging.getLogger("switchgear.audit").handlers == before
