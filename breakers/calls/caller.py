@@ -6,13 +6,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from breakers.calls import async_library
 from breakers.calls.attempts import Attempts, ReturnedCoroutine
 from breakers.calls.backends import Backends, Metrics, known_failure
 from breakers.calls.cache import MISS, Cache
+from breakers.calls.guards import Guards
 from breakers.calls.observing import call_record
 from breakers.calls.options import CallOptions
 from breakers.calls.policy_options import with_policy
@@ -22,10 +22,8 @@ from breakers.calls.stand_ins import NONE, StandIns
 from breakers.calls.switches import switches
 from breakers.circuit.decorators import anotify, notify
 from breakers.clock import SYSTEM_CLOCK
-from breakers.common.exception_groups import find
 from breakers.common.rules import aapply, apply, is_async
 from breakers.deadline import bounded
-from breakers.errors import BulkheadFull
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -308,13 +306,8 @@ class ResilientCaller:
     ) -> Any:
         if not options.is_guarded:
             return self._attempts.run(func, options, args, kwargs, trace)
-        with bounded(options.deadline), CountRejections(options):
-            if options.rate_limiter is not None:
-                options.rate_limiter.acquire()
-            if options.bulkhead is None:
-                return self._attempts.run(func, options, args, kwargs, trace)
-            with options.bulkhead:
-                return self._attempts.run(func, options, args, kwargs, trace)
+        with bounded(options.deadline), Guards(options):
+            return self._attempts.run(func, options, args, kwargs, trace)
 
     async def _acall_guarded(
         self,
@@ -326,13 +319,8 @@ class ResilientCaller:
     ) -> Any:
         if not options.is_guarded:
             return await self._attempts.arun(func, options, args, kwargs, trace)
-        with bounded(options.deadline), CountRejections(options):
-            if options.rate_limiter is not None:
-                await options.rate_limiter.aacquire()
-            if options.bulkhead is None:
-                return await self._attempts.arun(func, options, args, kwargs, trace)
-            async_library.need_asyncio("bulkhead")
-            async with options.bulkhead:
+        with bounded(options.deadline):
+            async with Guards(options):
                 return await self._attempts.arun(func, options, args, kwargs, trace)
 
     # -- Hooks -----------------------------------------------------------------------------------
@@ -350,25 +338,3 @@ class ResilientCaller:
 
 def _key_for(options: CallOptions, args: Any, kwargs: Any) -> str:
     return str(options.key_for(args, kwargs))
-
-
-class CountRejections:
-    """Counts at the breaker the calls that a full bulkhead rejected."""
-
-    __slots__ = ("_options",)
-
-    def __init__(self, options: CallOptions) -> None:
-        self._options = options
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        breaker = self._options.circuit_breaker
-        if error is not None and breaker is not None and find(error, BulkheadFull) is not None:
-            breaker.count("bulkhead_full")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from breakers.calls.async_library import need_asyncio
 from breakers.calls.options import CallOptions
 from breakers.errors import BulkheadFull
 
 
 class Guards:
-    """Waits for a turn and takes a slot on entering, gives the slot back on leaving.
+    """Acquires the rate limit and the bulkhead on entering, and releases the bulkhead on leaving.
 
     Raises:
         RateLimited, BulkheadFull: on entering; a full bulkhead is counted at the breaker.
@@ -42,6 +43,8 @@ class Guards:
 
     async def __aenter__(self) -> None:
         options = self._options
+        if options.bulkhead is not None:
+            need_asyncio("bulkhead")
         if options.rate_limiter is not None:
             await options.rate_limiter.aacquire()
         if options.bulkhead is not None:

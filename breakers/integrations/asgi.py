@@ -13,7 +13,7 @@ from typing import Any, Final
 from breakers.circuit.policy import FieldSpec
 from breakers.deadline import Deadline, _current
 from breakers.errors import CallTimeout
-from breakers.integrations.error_responses import REFUSALS, refusal
+from breakers.integrations.error_responses import refusal, refusal_in
 
 __all__ = ["BreakerMiddleware"]
 
@@ -56,10 +56,11 @@ class BreakerMiddleware:
                 await self.app(scope, receive, answer.send)
             else:
                 await self._within(self.deadline, scope, receive, answer)
-        except REFUSALS as error:
-            if answer.has_begun:
+        except Exception as error:
+            refused = refusal_in(error)
+            if answer.has_begun or refused is None:
                 raise
-            await _send(refusal(error), send)
+            await _send(refusal(refused), send)
 
     async def _within(
         self, seconds: float, scope: MutableMapping[str, Any], receive: Receive, answer: _Answer

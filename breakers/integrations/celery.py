@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 
 from breakers.calls.thread_timeouts import Strategy, call_within, can_interrupt
 from breakers.circuit.breaker import CircuitBreaker
+from breakers.common.exception_groups import find, is_all
 from breakers.errors import CallTimeout, CircuitBreakerOpen
 from breakers.integrations.missing_extra import missing_extra
 from breakers.integrations.permits import NoOutcome, guarded_call
@@ -20,7 +21,6 @@ from breakers.integrations.permits import NoOutcome, guarded_call
 try:
     from celery import Task
     from celery.exceptions import Retry, SoftTimeLimitExceeded, TaskPredicate
-    from kombu.utils import compat
 except ImportError as error:
     raise missing_extra("celery", error) from error
 
@@ -30,11 +30,6 @@ __all__ = ["ResilientTask"]
 _PAUSE_MIN_S: Final = 1.0
 # Relative jitter, so that tasks refused together do not return together.
 _JITTER: Final = 0.1
-
-
-def _has_greenlets() -> bool:
-    detect: Callable[[], str] = compat.detect_environment
-    return detect() != "default"
 
 
 class ResilientTask(Task):
@@ -56,7 +51,8 @@ class ResilientTask(Task):
 
     deadline: ClassVar[float | None] = None
     """Seconds for one run. In the main thread of a worker process (prefork, solo) the run is
-    interrupted. With threads and greenlets it can read `remaining()`, and fails if it is late."""
+    interrupted, and under gevent and eventlet where it waits. With threads it can read
+    `remaining()`, and fails if it is late."""
 
     retries_when_open: ClassVar[bool] = False
     """Whether a run that any breaker refused is retried later."""
@@ -79,10 +75,11 @@ class ResilientTask(Task):
             if self.breaker is None:
                 return self._within(run, args, kwargs)
             return guarded_call(self.breaker, self._outcome_of, self._within, run, args, kwargs)
-        except CircuitBreakerOpen as error:
-            if directly or not self.retries_when_open:
+        except Exception as error:
+            refused = find(error, CircuitBreakerOpen)
+            if refused is None or directly or not self.retries_when_open:
                 raise
-            raise self.retry(exc=error) from error
+            raise self.retry(exc=refused) from error
 
     def retry(
         self,
@@ -97,26 +94,26 @@ class ResilientTask(Task):
     ) -> Any:
         """Celery's `retry`, with a sufficient countdown after a refusal. An `eta` is kept."""
         refused = exc if exc is not None else sys.exception()
-        if isinstance(refused, CircuitBreakerOpen) and eta is None:
-            countdown = max(countdown or 0.0, self._pause_after(refused))
+        opened = None if refused is None else find(refused, CircuitBreakerOpen)
+        if opened is not None and eta is None:
+            countdown = max(countdown or 0.0, self._pause_after(opened))
         return super().retry(args, kwargs, exc, throw, eta, countdown, max_retries, **options)
 
     def _within(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         if self.deadline is None:
             return run(*args, **kwargs)
-        # A worker thread would lack the task's request. An alarm may hit another greenlet.
-        interrupts = can_interrupt() and not _has_greenlets()
-        strategy: Strategy = "auto" if interrupts else "cooperative"
+        # A worker thread would lack the task's request.
+        strategy: Strategy = "auto" if can_interrupt() else "cooperative"
         return call_within(self.deadline, strategy, run, *args, **kwargs)
 
     def _outcome_of(self, error: BaseException) -> BaseException | None:
         if isinstance(error, Retry) and isinstance(error.exc, Exception):
             error = error.exc
-        if isinstance(error, TaskPredicate | CircuitBreakerOpen):
+        if find(error, (TaskPredicate, CircuitBreakerOpen)) is not None:
             return NoOutcome()
-        if isinstance(error, SoftTimeLimitExceeded):
+        if find(error, SoftTimeLimitExceeded) is not None:
             return CallTimeout()
-        return None if self.throws and isinstance(error, tuple(self.throws)) else error
+        return None if self.throws and is_all(error, tuple(self.throws)) else error
 
     def _pause_after(self, error: CircuitBreakerOpen) -> float:
         said = error.retry_after_s

@@ -5,11 +5,29 @@ from __future__ import annotations
 from math import ceil, isfinite
 from typing import Final, NamedTuple
 
+from breakers.common.exception_groups import leaves
 from breakers.errors import BulkheadFull, CallTimeout, CircuitBreakerOpen, RateLimited
 
 REFUSALS: Final = (CircuitBreakerOpen, BulkheadFull, RateLimited, CallTimeout)
 # For refusals without a known end: forced open, all probes in use, a full bulkhead.
 _DEFAULT_RETRY_AFTER_S: Final = 5
+
+
+def refusal_in(error: BaseException) -> Exception | None:
+    """The refusal or timeout that an error is, or that every error in a group is.
+
+    >>> group = ExceptionGroup("tasks", [CircuitBreakerOpen("posts", 12.5)])
+    >>> refusal_in(group)
+    CircuitBreakerOpen('posts', 12.5)
+    >>> refusal_in(ExceptionGroup("tasks", [CircuitBreakerOpen("posts", 12.5), KeyError()]))
+    """
+    found = None
+    for each in leaves(error):
+        if not isinstance(each, REFUSALS):
+            return None
+        if found is None or isinstance(found, CallTimeout):
+            found = each
+    return found
 
 
 class Refusal(NamedTuple):

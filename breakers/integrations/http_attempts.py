@@ -18,9 +18,18 @@ from breakers.calls.pauses import Pauses
 from breakers.calls.policy_options import with_policy
 from breakers.calls.switches import switches
 from breakers.clock import SYSTEM_CLOCK
+from breakers.common.rules import aapply, apply, is_async
 from breakers.deadline import Deadline, bounded, current_deadline
-from breakers.errors import CallTimeout
-from breakers.integrations.http_rules import Answer, FailedResponse, failed, safe
+from breakers.errors import CallTimeout, PolicyError
+from breakers.integrations.http_rules import (
+    FLOWS_AFTER_CHUNKS,
+    FLOWS_AFTER_S,
+    Answer,
+    FailedResponse,
+    failed,
+    has_length,
+    safe,
+)
 from breakers.integrations.per_host import PER_HOST, BreakerFor, breaker_for
 from breakers.integrations.permits import Permit
 
@@ -51,7 +60,7 @@ class Settings(TypedDict, total=False):
     retry_delay: seconds of backoff before the second attempt, 0.5 by default. It doubles with each
         attempt and has full jitter.
     is_failure: whether a response is a failure, which is recorded and, if safe, retried. The
-        default is 5xx and 429.
+        default is 5xx and 429. A coroutine function is awaited in async clients.
     is_safe: whether a request may be repeated. By default it may if its method is idempotent or it
         has an Idempotency-Key.
     sleep, asleep, random: for tests: functions for the pause between attempts and its jitter.
@@ -62,7 +71,7 @@ class Settings(TypedDict, total=False):
     deadline: float | None
     retries: int
     retry_delay: float
-    is_failure: Callable[[Any], bool]
+    is_failure: Callable[[Any], object]
     is_safe: Callable[[Any], bool]
     sleep: Callable[[float], object]
     asleep: Callable[[float], Awaitable[object]]
@@ -80,20 +89,25 @@ class HttpAttempts:
         self,
         client: Client,
         *,
+        awaits: bool = False,
         breaker: BreakerFor = PER_HOST,
         timeout: float | None = None,
         deadline: float | None = None,
         retries: int = 3,
         retry_delay: float = 0.5,
-        is_failure: Callable[[Any], bool] = failed,
+        is_failure: Callable[[Any], object] = failed,
         is_safe: Callable[[Any], bool] = safe,
         sleep: Callable[[float], object] = time.sleep,
         asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = _random.random,
     ) -> None:
+        for name, given in (("is_safe", is_safe), ("is_failure", is_failure), ("sleep", sleep)):
+            if is_async(given) and not (awaits and name == "is_failure"):
+                raise PolicyError(name, given, "a plain function")
         self.client, self.is_safe = client, is_safe
         self._breaker, self._is_failure = breaker, is_failure
         self._sleep, self._asleep = sleep, asleep
+        self._judge_is_async = is_async(is_failure)
         self.pauses = Pauses(random)
         fixed = CallOptions(
             timeout,
@@ -167,7 +181,7 @@ class HttpAttempts:
                         with bounded(call.timeout) as until:
                             response = await self._asend(send, dismiss, until)
                         try:
-                            bad = self._judge(response, until)
+                            bad = await self._ajudge(response, until)
                         except BaseException:
                             with contextlib.suppress(Exception):
                                 await dismiss(response)
@@ -214,10 +228,17 @@ class HttpAttempts:
     def _begin(self, host: str, may_repeat: bool) -> _HttpCall:
         return _HttpCall(self, self._options(breaker_for(self._breaker, host)), may_repeat)
 
+    async def _ajudge(self, response: Answer, until: Deadline | None) -> bool:
+        if not self._judge_is_async:
+            return self._judge(response, until)
+        if until is not None and until.remaining() <= 0:
+            raise self.client.late(until.budget)
+        return bool(await aapply(self._is_failure, response))
+
     def _judge(self, response: Answer, until: Deadline | None) -> bool:
         if until is not None and until.remaining() <= 0:
             raise self.client.late(until.budget)
-        return self._is_failure(response)
+        return bool(apply(self._is_failure, response))
 
 
 class GuardedResponse(NamedTuple, Generic[R]):
@@ -226,6 +247,31 @@ class GuardedResponse(NamedTuple, Generic[R]):
     response: R
     permit: Permit
     until: Deadline | None
+
+
+class Flow:
+    """Records a body without a known length as a success once it flows.
+
+    A stream that never ends would otherwise hold the only probe of a half-open breaker.
+    """
+
+    __slots__ = ("_chunks", "_has_length", "_permit", "_since")
+
+    def __init__(self, guarded: GuardedResponse[Any]) -> None:
+        self._permit = guarded.permit
+        self._has_length = has_length(guarded.response)
+        self._chunks = 0
+        self._since = SYSTEM_CLOCK.monotonic()
+
+    def arrived(self) -> None:
+        """Count a chunk."""
+        if self._has_length:
+            return
+        self._chunks += 1
+        age = SYSTEM_CLOCK.monotonic() - self._since
+        if self._chunks >= FLOWS_AFTER_CHUNKS or age >= FLOWS_AFTER_S:
+            self._has_length = True
+            self._permit.succeed()
 
 
 class _HttpCall:

@@ -8,7 +8,22 @@ from typing import Any, Final, Protocol
 # RFC 9110, 9.2.2.
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 # Media types of bodies without an end.
-_ENDLESS: Final = ("text/event-stream", "multipart/x-mixed-replace")
+_ENDLESS: Final = (
+    "text/event-stream",
+    "multipart/x-mixed-replace",
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+    "application/json-seq",
+    "application/stream+json",
+)
+# A parameter of Kubernetes' watches.
+_WATCH: Final = "stream=watch"
+# A body without a length counts as a success once so many chunks have come, or once a chunk comes
+# so many seconds after the headers.
+FLOWS_AFTER_CHUNKS: Final = 10
+FLOWS_AFTER_S: Final = 1.0
 _SMALL: Final = 16_384
 # Time limit for draining an unwanted body; a new connection costs about as much.
 DRAIN_S: Final = 0.25
@@ -76,8 +91,14 @@ def safe(request: Request) -> bool:
 
 
 def is_endless(response: Answer) -> bool:
-    """Whether the body is an event stream."""
-    return str(response.headers.get("Content-Type", "")).lower().startswith(_ENDLESS)
+    """Whether the body is a stream of events, lines or parts without an end."""
+    kind = str(response.headers.get("Content-Type", "")).lower()
+    return kind.startswith(_ENDLESS) or _WATCH in kind
+
+
+def has_length(response: Answer) -> bool:
+    """Whether the end of the body is known from its headers."""
+    return "Content-Length" in response.headers
 
 
 def is_soon_read(response: Answer) -> bool:

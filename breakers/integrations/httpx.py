@@ -94,7 +94,7 @@ class AsyncResilientTransport(httpx.AsyncBaseTransport):
         self, transport: httpx.AsyncBaseTransport | None = None, **settings: Unpack[Settings]
     ) -> None:
         self._transport = transport or httpx.AsyncHTTPTransport()
-        self._attempts = HttpAttempts(_CLIENT, **settings)
+        self._attempts = HttpAttempts(_CLIENT, awaits=True, **settings)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make the request. The breaker does not record a cancelled one.

@@ -8,7 +8,7 @@ from typing import Final
 from breakers.calls.coroutine_timeouts import acall_within
 from breakers.deadline import Deadline
 from breakers.errors import CallTimeout
-from breakers.integrations.http_attempts import GuardedResponse, earliest
+from breakers.integrations.http_attempts import Flow, GuardedResponse, earliest
 from breakers.integrations.http_rules import shortest
 from breakers.integrations.missing_extra import missing_extra
 from breakers.integrations.permits import NoOutcome, Permit
@@ -64,7 +64,8 @@ class _PermitHolder:
     def __init__(self, guarded: GuardedResponse[httpx.Response], asked: httpx.Request) -> None:
         self._permit, self._until = guarded.permit, guarded.until
         self._asked, self._sent = asked, guarded.response.request
-        self._permit.rest()
+        self._permit.answered()
+        self._flow = Flow(guarded)
 
     def _limit(self) -> None:
         """Update the read limit: the request was sent with the time left at that moment."""
@@ -100,6 +101,7 @@ class Body(_PermitHolder, httpx.SyncByteStream):
                 self._permit.leave()
                 return
             self._permit.rest()
+            self._flow.arrived()
             yield chunk
 
     def _next(self, chunks: Iterator[bytes], until: Deadline | None) -> bytes | None:
@@ -142,6 +144,7 @@ class AsyncBody(_PermitHolder, httpx.AsyncByteStream):
                 self._permit.leave()
                 return
             self._permit.rest()
+            self._flow.arrived()
             yield chunk
 
     async def _next(self, chunks: AsyncIterator[bytes], until: Deadline | None) -> bytes | None:

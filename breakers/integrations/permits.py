@@ -28,13 +28,14 @@ class Permit:
         CircuitBreakerOpen: the breaker refused.
     """
 
-    __slots__ = ("_breaker", "_rests_since", "_start", "_tickets", "answer")
+    __slots__ = ("_breaker", "_latency", "_rests_since", "_start", "_tickets", "answer")
 
     def __init__(self, breaker: CircuitBreaker | None) -> None:
         self._breaker = breaker
         self._tickets: list[Ticket] = []
         self._start = 0.0
         self._rests_since: float | None = None
+        self._latency = 0.0
         self.answer: object = None
         if breaker is not None:
             ticket, self._start = breaker.enter()
@@ -51,6 +52,19 @@ class Permit:
             self._start += self._breaker._now() - self._rests_since
             self._rests_since = None
 
+    def answered(self) -> None:
+        """Note the latency so far, and rest: the callee has answered, and its body begins."""
+        if self._breaker is not None:
+            self._latency = self._breaker._now() - self._start
+        self.rest()
+
+    def succeed(self) -> None:
+        """Record a success with the latency that `answered` noted."""
+        if self._breaker is not None:
+            self._start = self._breaker._now() - self._latency
+            self._rests_since = None
+        self.leave()
+
     def leave(self, error: BaseException | None = None) -> None:
         """Record the outcome and return the permit."""
         try:
@@ -59,8 +73,10 @@ class Permit:
         except IndexError:
             return
         self.resume()
+        # The response refers to this permit.
+        answer, self.answer = self.answer, None
         if self._breaker is not None:
-            self._breaker.leave(ticket, self._start, error, self.answer)
+            self._breaker.leave(ticket, self._start, error, answer)
 
 
 def guarded_call(

@@ -10,6 +10,7 @@ the pause, and `remaining()` limits every step.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar, Unpack
@@ -19,6 +20,7 @@ from breakers.deadline import Deadline, current_deadline, remaining
 from breakers.errors import CallTimeout
 from breakers.integrations.http_attempts import (
     Client,
+    Flow,
     GuardedResponse,
     HttpAttempts,
     Settings,
@@ -124,13 +126,15 @@ class _Body:
         self._was_limited = earliest(self._until) is not None
         self._is_reading = False
         self._is_over = False
+        self._flow = Flow(guarded)
+        self._patched: list[str] = []
 
     def watch(self) -> None:
         raw = self._raw
         if not isinstance(raw, BaseHTTPResponse) or raw.closed:
             self._permit.leave()
             return
-        self._permit.rest()
+        self._permit.answered()
         self._stream = raw.stream
         self._put("stream", self.stream)
         for name in ("read", "read1"):
@@ -141,6 +145,13 @@ class _Body:
 
     def _put(self, name: str, method: Callable[..., object]) -> None:
         setattr(self._raw, name, method)
+        self._patched.append(name)
+
+    def _restore(self) -> None:
+        """Remove the patches, through which response and permit refer to each other."""
+        while self._patched:
+            with contextlib.suppress(AttributeError):
+                delattr(self._raw, self._patched.pop())
 
     def stream(
         self, amt: int | None = _CHUNK, decode_content: bool | None = None
@@ -186,10 +197,16 @@ class _Body:
             self._permit.leave(_outcome(recorded))
             if recorded is error:
                 raise
-            raise recorded from error
+            try:
+                raise recorded from error
+            finally:
+                # This frame is part of its traceback.
+                del recorded
         finally:
             self._is_reading = False
         self._permit.rest()
+        if data:
+            self._flow.arrived()
         if self._is_over:
             self._permit.leave()
         return data
@@ -202,6 +219,7 @@ class _Body:
         finally:
             if not self._is_reading:
                 self._permit.leave()
+                self._restore()
 
     def _wait_within(self, until: Deadline | None) -> None:
         """Update the socket's timeout, which is still the one from when the request was sent."""

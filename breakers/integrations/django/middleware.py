@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from breakers.integrations.error_responses import REFUSALS, refusal
+from breakers.integrations.error_responses import refusal, refusal_in
 from breakers.integrations.missing_extra import missing_extra
 
 try:
@@ -55,7 +55,8 @@ class BreakerMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """The response for an exception of a view."""
-        return self.unavailable(request, error) if isinstance(error, REFUSALS) else None
+        refused = refusal_in(error)
+        return None if refused is None else self.unavailable(request, refused)
 
     def unavailable(self, request: HttpRequest, error: Exception) -> HttpResponse:
         """The response for an error."""
@@ -73,5 +74,6 @@ class BreakerMiddleware:
 
 def _remember_refusal(sender: object, request: HttpRequest | None = None, **kwargs: object) -> None:
     error = sys.exception()
-    if request is not None and isinstance(error, REFUSALS):
-        setattr(request, _ATTRIBUTE, error)
+    refused = None if error is None else refusal_in(error)
+    if request is not None and refused is not None:
+        setattr(request, _ATTRIBUTE, refused)
