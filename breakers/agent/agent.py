@@ -7,6 +7,7 @@ import logging
 import os
 import ssl
 import threading
+from collections.abc import Sequence
 
 from breakers.agent.config import AgentConfig, AgentConfigError, read_config
 from breakers.agent.runner import Runner
@@ -71,6 +72,7 @@ def start(
     registry: Registry = default_registry,
     version: str = "",
     zone: str = "",
+    tags: Sequence[str] = (),
     transport: str = "auto",
     format: str = "msgpack",
     compress: bool = False,
@@ -98,6 +100,7 @@ def start(
         registry: whose breakers.
         version: the service's version, shown on the page.
         zone: where it runs, shown on the page.
+        tags: up to 32 words by which policies can select instances.
         transport: "auto" (a WebSocket, HTTP where none gets through), "websocket" or "http".
         format: "msgpack" or "json".
         compress: whether reports are deflated: less than half the bytes, for more of a core.
@@ -120,6 +123,7 @@ def start(
         state_dir=state_dir,
         version=version,
         zone=zone,
+        tags=tuple(tags),
         transport=transport,
         format=format,
         compress=compress,

@@ -50,14 +50,18 @@ class Wanted:
     def revision(self) -> int:
         return self.desired.revision
 
+    def policy(self, breaker: str) -> dict[str, object]:
+        """The fields that are meant for a breaker."""
+        return {**self.policies.get(wire.EVERY_BREAKER, {}), **self.policies.get(breaker, {})}
 
-def meant_for(desired: wire.Desired, instance: str, now: float) -> Wanted:
+
+def meant_for(desired: wire.Desired, instance: wire.Instance, now: float) -> Wanted:
     """What `desired` asks of `instance`. Of several overrides of a breaker the last one counts;
     fields of several policies are laid over each other in their order."""
     wanted = Wanted(desired, now)
     superseded = []
     for each in desired.overrides:
-        if each.instances is not None and instance not in each.instances:
+        if each.instances is not None and instance.id not in each.instances:
             continue
         earlier = wanted.overrides.get(each.breaker)
         if earlier is not None:
@@ -65,7 +69,8 @@ def meant_for(desired: wire.Desired, instance: str, now: float) -> Wanted:
         until = inf if each.expires_in_s is None else now + each.expires_in_s
         wanted.overrides[each.breaker] = WantedOverride(each.id, each.state, until)
     for item in desired.policies:
-        if item.instances is None or instance in item.instances:
+        named = item.instances is None or instance.id in item.instances
+        if named and (item.selector is None or item.selector.includes(instance)):
             wanted.policies.setdefault(item.breaker, {}).update(item.fields)
     object.__setattr__(wanted, "superseded", tuple(superseded))
     return wanted
@@ -85,7 +90,7 @@ class Applier:
     def __init__(
         self,
         breakers: Callable[[], Iterable[CircuitBreaker]],
-        instance: str,
+        instance: wire.Instance,
         now: Callable[[], float],
     ) -> None:
         self._breakers = breakers
@@ -144,8 +149,8 @@ class Applier:
 
     def _apply(self, wanted: Wanted, breaker: CircuitBreaker) -> list[wire.AckItem]:
         items = []
-        policy = wanted.policies.get(breaker.name, {})
-        if dict(breaker.remote) != policy or breaker.name in wanted.policies:
+        policy = wanted.policy(breaker.name)
+        if policy or breaker.remote:
             items += self._apply_policy(breaker, policy)
         items += self._apply_override(breaker, wanted.overrides.get(breaker.name))
         return items

@@ -42,6 +42,7 @@ class AgentConfig:
     instance: str | None = None
     version: str = ""
     zone: str = ""
+    tags: tuple[str, ...] = ()
     state_dir: Path | None = None
     transport: str = "auto"
     format: str = "msgpack"
@@ -176,6 +177,10 @@ def _directory(path: Path) -> Path:
 
 
 def _check(config: AgentConfig) -> None:
+    if len(config.tags) > 32:
+        raise AgentConfigError(f"tags has {len(config.tags)} entries; it must have at most 32")
+    for tag in config.tags:
+        _name("tags", tag, required=True)
     bounds: dict[str, tuple[float, float]] = {
         "interval_s": (MIN_INTERVAL_S, MAX_INTERVAL_S),
         "buffer_bytes": (64 * 1024, 1024**3),

@@ -61,15 +61,20 @@ class Runner:
         self.instance = config.instance_of(pid, os.getppid() if forked else None)
         self.boot = secrets.token_hex(8)
         self.counters = AgentCounters()
-        self.applier = Applier(registry.all, self.instance, time.monotonic)
         self.outbox = Outbox(config.buffer_bytes)
         file = None
         if config.state_dir is not None:
             file = DesiredFile(config.state_dir, config.service, SYSTEM_CLOCK)
             wanted = wanted or file.load()
         who = wire.Instance(
-            self.instance, socket.gethostname()[:500], pid, config.version, config.zone
+            self.instance,
+            socket.gethostname()[:500],
+            pid,
+            config.version,
+            config.zone,
+            list(config.tags),
         )
+        self.applier = Applier(registry.all, who, time.monotonic)
         self.conversation = Conversation(
             Speaker(config.service, who, self.boot),
             Collector(registry.all, time.monotonic),

@@ -32,6 +32,7 @@ MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_BREAKERS: Final = 1000
 MAX_TRANSITIONS: Final = 64
 MAX_OVER_CAPACITY: Final = 32
+EVERY_BREAKER: Final = "*"
 
 Name = Annotated[
     str, Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$", description="A name.")
@@ -55,6 +56,7 @@ class Instance(Struct, frozen=True, omit_defaults=True):
     pid: Count = 0
     version: Text = ""
     zone: Text = ""
+    tags: Annotated[list[Name], Meta(max_length=32)] = []
 
 
 class Counts(Struct, omit_defaults=True):
@@ -158,12 +160,33 @@ class Override(Struct, frozen=True, omit_defaults=True):
     expires_in_s: Seconds | None = None
 
 
+class Selector(Struct, frozen=True, omit_defaults=True):
+    """Which instances are meant: those that every list names. An empty list names all."""
+
+    instances: list[str] = []
+    zones: list[str] = []
+    versions: list[str] = []
+    tags: list[str] = []
+
+    def includes(self, instance: Instance) -> bool:
+        """Whether an instance is meant. It needs one of the tags."""
+        return (
+            (not self.instances or instance.id in self.instances)
+            and (not self.zones or instance.zone in self.zones)
+            and (not self.versions or instance.version in self.versions)
+            and (not self.tags or not set(self.tags).isdisjoint(instance.tags))
+        )
+
+
 class PolicyItem(Struct, frozen=True, omit_defaults=True):
-    """Fields of `breakers.Policy` that replace what the code of one breaker declares."""
+    """Fields of `breakers.Policy` that replace what the code of a breaker declares; None switches
+    a field off. The breaker `*` is every breaker of the service; items that name one come after.
+    """
 
     breaker: Name
     fields: dict[str, Any]
     instances: list[str] | None = None
+    selector: Selector | None = None
 
 
 class Desired(Struct, tag_field="type", tag="desired"):

@@ -42,6 +42,14 @@ def bump_revision(name: str) -> int:
     return Service.objects.values_list("revision", flat=True).get(name=name)
 
 
+def bump_every_revision() -> None:
+    """Number the next desired state of every service, inside the transaction that changes them."""
+    names = list(Service.objects.values_list("name", flat=True))
+    Service.objects.update(revision=F("revision") + 1)
+    for name in names:
+        transaction.on_commit(lambda name=name: bus().publish(DESIRED, name.encode()))  # type: ignore[misc]
+
+
 def revision(name: str) -> int:
     """The number of the service's desired state; 0 for one that nobody has spoken of."""
     return Service.objects.filter(name=name).values_list("revision", flat=True).first() or 0

@@ -7,17 +7,9 @@ from django.http import HttpRequest
 from breakers.circuit.policy import FIELDS
 from dashboard.access.models import Person
 from dashboard.policies import services
-from dashboard.policies.forms import PolicyForm
+from dashboard.policies.forms import GROUPS, PolicyForm
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
-
-_COMMON = (
-    "timeout",
-    "retries",
-    "retry_delay",
-    "failure_threshold",
-    "timeout_duration",
-    "success_threshold",
-)
+from dashboard.policies.quantities import show
 
 
 class VersionInline(admin.TabularInline):
@@ -35,13 +27,15 @@ class VersionInline(admin.TabularInline):
     @admin.display(description="Change")
     def change(self, version: PolicyVersion) -> str:
         return "; ".join(
-            f"{name}: {_shown(each['before'])} → {_shown(each['after'])}"
+            f"{name}: {_shown(name, each, 'before')} → {_shown(name, each, 'after')}"
             for name, each in version.diff.items()
         )
 
 
-def _shown(value: Any) -> str:
-    return "as in code" if value is None else str(value)
+def _shown(name: str, change: dict[str, Any], side: str) -> str:
+    if side not in change:
+        return "inherited"
+    return show(FIELDS[name], change[side]) if name in FIELDS else str(change[side])
 
 
 @admin.register(BreakerPolicy)
@@ -53,11 +47,9 @@ class PolicyAdmin(admin.ModelAdmin):
     inlines = (VersionInline,)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        rest = tuple(name for name in FIELDS if name not in _COMMON)
         return (
-            (None, {"fields": ("service", "breaker", "reason")}),
-            ("Calls and trips", {"fields": _COMMON}),
-            ("Windows, rates and probes", {"fields": rest, "classes": ("collapse",)}),
+            (None, {"fields": ("service", "breaker", "reason", "base")}),
+            *((title, {"fields": names}) for title, names in GROUPS),
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -73,8 +65,16 @@ class PolicyAdmin(admin.ModelAdmin):
         assert isinstance(request.user, Person)
         try:
             version = services.save(
-                request.user, obj.service, obj.breaker, data["policy_fields"], data["reason"]
+                request.user,
+                obj.service,
+                obj.breaker,
+                data["policy_fields"],
+                data["reason"],
+                data.get("base") if change else None,
             )
+        except services.PolicyConflict as conflict:
+            self.message_user(request, "; ".join(conflict.messages), messages.ERROR)
+            return
         except ValidationError as unchanged:
             self.message_user(request, "; ".join(unchanged.messages), messages.WARNING)
             if obj.pk is None:
@@ -105,9 +105,10 @@ class PolicyAdmin(admin.ModelAdmin):
 
     @admin.display(description="set here")
     def in_force(self, row: BreakerPolicy) -> str:
-        return ", ".join(sorted(row.fields)) or "nothing: as in code"
+        return ", ".join(sorted(row.fields)) or "nothing: inherited"
 
 
 def _column(row: BreakerPolicy, name: str) -> str:
-    value = row.fields.get(name, row.declared.get(name))
-    return "–" if value is None else f"{value}" + (" ✎" if name in row.fields else "")
+    if name in row.fields:
+        return show(FIELDS[name], row.fields[name]) + " ✎"
+    return show(FIELDS[name], row.declared[name]) if name in row.declared else "–"

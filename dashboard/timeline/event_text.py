@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.common.display_names import field_value, state_word
+from dashboard.common.display_names import field_value, field_words, state_word
 from dashboard.timeline.events import Event
 
 _ACTS = {
@@ -89,10 +89,11 @@ def _changes(diff: Any) -> str:
     said = []
     for name, change in diff.items():
         if isinstance(change, dict):
-            before, after = change.get("before"), change.get("after")
-            said.append(f"{name.replace('_', ' ')} {_value(before)} → {_value(after)}")
+            said.append(
+                f"{field_words(name)} {_value(change, 'before')} → {_value(change, 'after')}"
+            )
     return ": " + ", ".join(said) if said else ""
 
 
-def _value(value: Any) -> str:
-    return "as in code" if value is None else field_value(value)
+def _value(change: dict[str, Any], side: str) -> str:
+    return field_value(change[side]) if side in change else "inherited"

@@ -42,7 +42,7 @@ def breaker(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
     if view is None and head is None:
         raise Http404(f"No instance of {service} has reported a breaker named {breaker}.")
     explained = policies.explained(service, breaker)
-    timeout = next(row["value"] for row in explained if row["spec"].name == "timeout")
+    timeout = next(row.value for row in explained if row.spec.name == "timeout")
     changes = history.transitions(service, breaker, _TRANSITIONS)
     context = {
         "service": service,

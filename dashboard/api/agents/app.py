@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Final
 
+from breakers.protocol import messages as wire
 from dashboard.access.services import authenticate_token
 from dashboard.api.agents import published_schema
 from dashboard.api.agents.acknowledgements import AckKeeper
@@ -20,9 +22,15 @@ from dashboard.api.agents.socket import AgentSocket
 from dashboard.bus import bus
 from dashboard.common.asgi_types import Receive, Scope, Send
 from dashboard.control.services import record_acks
+from dashboard.policies.acknowledgements import record_refusals
 
 logger = logging.getLogger("switchgear.gate")
 _HTTP: Final = (REPORTS, ACKS, *published_schema.DOCUMENTS)
+
+
+def _record(acks: Sequence[tuple[str, wire.Ack]]) -> None:
+    record_acks(acks)
+    record_refusals(acks)
 
 
 class AgentApi:
@@ -32,7 +40,7 @@ class AgentApi:
         self._bus = bus()
         self._authenticator = Authenticator(authenticate_token)
         self._feed = DesiredFeed(self._bus)
-        self._inbox = AckKeeper(self._bus, record_acks, capacity)
+        self._inbox = AckKeeper(self._bus, _record, capacity)
         self._capacity = capacity
         self._http = AgentHttp(self._inbox, self._authenticator, self._feed, capacity)
         self._following: asyncio.Task[None] | None = None

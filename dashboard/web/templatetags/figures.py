@@ -7,9 +7,11 @@ from django import template
 
 from dashboard.common.display_names import STATE_WORDS, field_value, field_words, state_word
 from dashboard.history.models import Outage
+from dashboard.policies.quantities import show
+from dashboard.policies.queries import Effective
 from dashboard.timeline.event_text import span_words
 
-__all__ = ["STATE_WORDS", "field_value", "field_words", "state_word", "unix"]
+__all__ = ["STATE_WORDS", "effective_value", "field_value", "field_words", "state_word", "unix"]
 
 register = template.Library()
 register.filter("state_word", state_word)
@@ -27,3 +29,9 @@ def lasted(outage: Outage) -> str:
 def unix(at: float) -> datetime:
     """Unix time as a datetime."""
     return datetime.fromtimestamp(at, UTC)
+
+
+@register.filter
+def effective_value(row: Effective) -> str:
+    """The value of a policy field in force, with its unit."""
+    return show(row.spec, row.value)

@@ -57,7 +57,7 @@ class Talk:
         self.registry = Registry()
         self.counters = AgentCounters()
         self.outbox = Outbox(buffer_bytes)
-        self.applier = Applier(self.registry.all, instance, self.clock.monotonic)
+        self.applier = Applier(self.registry.all, wire.Instance(instance), self.clock.monotonic)
         self.kept: list[wire.Desired] = []
         self.registry.on_create(self.applier.created)
         self.conversation = Conversation(

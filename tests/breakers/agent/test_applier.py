@@ -16,7 +16,7 @@ class House:
     def __init__(self, instance: str = "web-1") -> None:
         self.clock = FakeClock()
         self.registry = Registry()
-        self.applier = Applier(self.registry.all, instance, self.clock.monotonic)
+        self.applier = Applier(self.registry.all, wire.Instance(instance), self.clock.monotonic)
         self.registry.on_create(self.applier.created)
         self.moves: list[TransitionRecord] = []
 

@@ -47,7 +47,7 @@ INLINE = {"versions-TOTAL_FORMS": "0", "versions-INITIAL_FORMS": "0"}
 def test_an_operator_changes_a_timeout(client: Client, posts: BreakerPolicy) -> None:
     page = client.get(url(posts)).content.decode()
     assert 'name="timeout"' in page
-    assert "In code: 0.5" in page
+    assert "Inherited: 500 ms (code)" in page
     answer = client.post(url(posts), {**INLINE, "timeout": "0.05", "reason": "a test"})
     assert answer.status_code == 302
     version = PolicyVersion.objects.get()

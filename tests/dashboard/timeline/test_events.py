@@ -64,7 +64,7 @@ def test_transitions_and_acts_are_on_one_axis(operator: Person) -> None:
     assert [each.kind for each in found] == ["override", "policy", "override", "transition"]
     assert [said(each) for each in found] == [
         "Forced open",
-        "Policy: timeout as in code → 0.4",
+        "Policy: timeout inherited → 0.4",
         "Back to automatic",
         "Closed → Open on one",
     ]
