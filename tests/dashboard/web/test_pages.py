@@ -74,9 +74,9 @@ def test_the_breaker_page_says_where_each_field_comes_from(client: Client) -> No
         service="shop", breaker="posts", declared={"timeout": 0.5}, fields={"retries": 1}
     )
     page = client.get("/services/shop/breakers/posts")
-    sources = {row["spec"].name: row["source"] for row in page.context["policy"]}
+    sources = {row.spec.name: row.source for row in page.context["policy"]}
     assert sources["timeout"] == "code"
-    assert sources["retries"] == "dashboard"
+    assert sources["retries"] == "breaker"
 
 
 def test_a_viewer_is_shown_no_act(viewer: Person) -> None:
