@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from breakers.calls.async_library import need_asyncio
 from breakers.calls.coroutine_timeouts import CoroutineTimeout, acall_within, attempt_timeout
 from breakers.calls.hedging import hedged
 from breakers.calls.observing import aobserve, observe
@@ -17,6 +16,7 @@ from breakers.calls.switches import switches
 from breakers.calls.thread_timeouts import call_within
 from breakers.circuit.awaited import is_coroutine
 from breakers.clock import SYSTEM_CLOCK
+from breakers.common.async_library import need_asyncio
 from breakers.common.awaiting import awaitable, mark_misuse
 from breakers.common.rules import aapply, apply
 from breakers.deadline import _current, current_deadline

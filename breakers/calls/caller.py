@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
-from breakers.calls import async_library
 from breakers.calls.attempts import Attempts, ReturnedCoroutine
 from breakers.calls.backends import Backends, Metrics, known_failure
 from breakers.calls.cache import MISS, Cache
@@ -22,6 +21,7 @@ from breakers.calls.stand_ins import NONE, StandIns
 from breakers.calls.switches import switches
 from breakers.circuit.decorators import anotify, notify
 from breakers.clock import SYSTEM_CLOCK
+from breakers.common import async_library
 from breakers.common.rules import aapply, apply, is_async
 from breakers.deadline import bounded
 

@@ -12,8 +12,8 @@ from math import inf
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
-from breakers.calls.async_library import is_asyncio, trio_if_running
 from breakers.clock import SYSTEM_CLOCK
+from breakers.common.async_library import is_asyncio, trio_if_running
 from breakers.common.awaiting import awaitable
 from breakers.deadline import Deadline, _current
 from breakers.errors import CallTimeout

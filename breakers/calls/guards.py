@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from breakers.calls.async_library import need_asyncio
 from breakers.calls.options import CallOptions
+from breakers.common.async_library import need_asyncio
 from breakers.errors import BulkheadFull
 
 

@@ -196,6 +196,11 @@ to switch it off
             message = "hedge_delay needs acall: a thread cannot be cancelled"
         self._set("refuses_sync", message)
 
+    def __copy__(self) -> CallOptions:
+        made = object.__new__(CallOptions)
+        made.__dict__.update(self.__dict__)
+        return made
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Options are pickled as their fields. Functions are pickled by name, breakers too."""
         given = {each.name: getattr(self, each.name) for each in fields(self) if each.init}

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Final
 
-from breakers.calls.async_library import trio_if_running
+from breakers.common.async_library import trio_if_running
 from breakers.common.copied_errors import copied
 from breakers.common.forking import renew_after_fork
 from breakers.deadline import Deadline, current_deadline

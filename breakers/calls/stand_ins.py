@@ -59,7 +59,7 @@ class StandIns:
             try:
                 return fallback(error, *args, **kwargs)
             except Exception as worse:
-                logger.warning("a fallback failed, trying the next: %s", worse)
+                _log_failed(worse)
         return chosen[-1](error, *args, **kwargs)
 
     async def afor_error(
@@ -92,7 +92,7 @@ class StandIns:
             try:
                 return await _answer(fallback, error, args, kwargs)
             except Exception as worse:
-                logger.warning("a fallback failed, trying the next: %s", worse)
+                _log_failed(worse)
         return await _answer(chosen[-1], error, args, kwargs)
 
     def for_result(
@@ -143,7 +143,13 @@ def _count(
         options.circuit_breaker.count("fallback")
     if trace is not None:
         trace.outcome, trace.error = outcome, error
-    logger.debug("call failed, answering with %s: %s", outcome, error)
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("call failed, answering with %s: %s", outcome, repr(error))
+
+
+def _log_failed(error: Exception) -> None:
+    # As text: a handler that keeps the record would keep the frames of the error alive.
+    logger.warning("a fallback failed, trying the next: %s", repr(error))
 
 
 def _is_ignored(options: CallOptions, error: Exception) -> bool:

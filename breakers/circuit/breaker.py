@@ -12,6 +12,7 @@ import random
 from asyncio import CancelledError, Future
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from math import inf
 from types import CoroutineType, TracebackType
 from typing import Any, ClassVar, Final, ParamSpec, TypeVar
@@ -109,11 +110,23 @@ class CircuitBreaker(OverridableBreaker):
         if self._async_rules and self._async_variant is not None:
             self.__class__ = self._async_variant
         self._instead = error_map(map_errors)
+        self._rules = {**rules, "map_errors": map_errors}
         self.retry_budget = RetryBudget()
         self._policy_limits: PolicyLimits | None = None
         renew_after_fork(self)
         if name and registry is not None:
             registry.add(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A breaker is pickled by its name, and what code declares. Another process gets its own
+        registered breaker of that name, with its own state, and makes one if it has none.
+
+        Raises:
+            TypeError: it has no name.
+        """
+        if self.name == _UNNAMED:
+            raise TypeError("a breaker without a name cannot be pickled: give it a name")
+        return _unpickled, (self.name, asdict(self.declared), self._rules)
 
     _async_variant: ClassVar[type[CircuitBreaker] | None] = None
 
@@ -251,14 +264,22 @@ class CircuitBreaker(OverridableBreaker):
         return f"<CircuitBreaker {self.name!r} {self._shown}>"
 
 
+def _unpickled(name: str, fields: dict[str, Any], rules: dict[str, Any]) -> CircuitBreaker:
+    def make() -> CircuitBreaker:
+        return CircuitBreaker(name=name, registry=None, **fields, **rules)
+
+    return default_registry.get_or_create(name, make)
+
+
 def _named(name: object) -> str:
     """The name, in a form that every wire, log and screen can carry."""
     if name is None or name == "":
-        return "unnamed"
+        return _UNNAMED
     if not (isinstance(name, str) and len(name) <= _LONGEST_NAME and name.isprintable()):
         raise PolicyError("name", name, f"up to {_LONGEST_NAME} printable characters")
     return name
 
 
 _LONGEST_NAME: Final = 120
+_UNNAMED: Final = "unnamed"
 _entered = ContextStack("breakers_entered")

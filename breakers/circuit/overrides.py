@@ -9,6 +9,7 @@ from breakers.circuit.histogram import Histogram, merged
 from breakers.circuit.records import CALL_OUTCOMES, OUTCOMES, Drained, Override, Snapshot
 from breakers.circuit.state_machine import Listener, StateMachine
 from breakers.circuit.states import State, as_override
+from breakers.common.rules import is_async
 from breakers.common.uninterruptible import uninterruptible
 from breakers.errors import PolicyError
 
@@ -175,7 +176,13 @@ class OverridableBreaker(StateMachine):
             self._counts[event] += n
 
     def add_listener(self, listener: Listener) -> None:
-        """Call `listener` with each transition, in order, outside the lock; errors are logged."""
+        """Call `listener` with each transition, in order, outside the lock. Errors are logged.
+
+        Raises:
+            TypeError: it is a coroutine function, which would never be awaited.
+        """
+        if is_async(listener):
+            raise TypeError(f"listener {listener!r} is a coroutine function: use a plain function")
         self._listeners.append(listener)
 
     def remove_listener(self, listener: Listener) -> None:

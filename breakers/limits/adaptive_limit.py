@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from math import sqrt
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.common.context_stack import ContextStack
@@ -59,6 +60,17 @@ class AdaptiveLimit(Slots):
         self._exact = float(initial)
         self._usual = 0.0
         self._seen = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets a limit of its own, which starts where this one is."""
+        made = functools.partial(
+            AdaptiveLimit,
+            minimum=self.minimum,
+            maximum=self.maximum,
+            tolerance=self.tolerance,
+            max_wait=self.max_wait,
+        )
+        return made, (self.max_concurrent,)
 
     def observe(self, elapsed: float, failed: bool = False) -> None:
         """Learn from a call that took `elapsed` seconds."""

@@ -24,6 +24,10 @@ class Bulkhead(Slots):
     def __init__(self, max_concurrent: int, max_wait: float = 0.0) -> None:
         super().__init__(max_concurrent, max_wait)
 
+    def __reduce__(self) -> tuple[type[Bulkhead], tuple[int, float]]:
+        """Another process gets a bulkhead of its own."""
+        return type(self), (self.max_concurrent, self.max_wait)
+
     def resize(self, max_concurrent: int) -> None:
         """Change how many may hold a slot. Holders above a smaller limit keep theirs."""
         limit = whole("max_concurrent", max_concurrent)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from breakers.clock import SYSTEM_CLOCK, Clock
+from breakers.common import async_library
 from breakers.common.forking import renew_after_fork
 from breakers.common.validation import number, whole
 from breakers.deadline import remaining
@@ -50,7 +51,7 @@ class RateLimiter:
         max_wait: float = 0.0,
         clock: Clock = SYSTEM_CLOCK,
         sleep: Callable[[float], object] = time.sleep,
-        asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        asleep: Callable[[float], Awaitable[object]] = async_library.sleep,
     ) -> None:
         self.calls = whole("calls", calls)
         self.per = number("per", per, 0.001, 86_400, "s")
@@ -111,6 +112,24 @@ class RateLimiter:
         with self._lock:
             if self._conforms_at == turn:
                 self._conforms_at -= self._interval
+
+    def __enter__(self) -> float:
+        """Wait for a turn; the seconds it took. Leaving the block gives nothing back."""
+        return self.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+    async def __aenter__(self) -> float:
+        return await self.aacquire()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        pass
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets a limiter of its own, with the same limit."""
+        made = functools.partial(RateLimiter, burst=self.burst, max_wait=self.max_wait)
+        return made, (self.calls, self.per)
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()

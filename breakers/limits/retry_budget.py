@@ -26,6 +26,10 @@ class RetryBudget:
         self._after_fork()
         renew_after_fork(self)
 
+    def __reduce__(self) -> tuple[type[RetryBudget], tuple[float, float]]:
+        """Another process gets a budget of its own."""
+        return type(self), (self.ratio, self.burst)
+
     def _after_fork(self) -> None:
         self._tokens = self.burst
         self._lock = threading.Lock()
