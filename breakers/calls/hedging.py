@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 from breakers.common.awaiting import awaitable
+from breakers.common.rules import is_rule_error
 from breakers.common.validation import number, whole
 
 P = ParamSpec("P")
@@ -42,6 +43,8 @@ async def hedged(
     running: set[asyncio.Task[R]] = set()
     done: set[asyncio.Task[R]] = set()
     first_error: BaseException | None = None
+    task: asyncio.Task[R] | None = None
+    error: BaseException | None = None
     try:
         for left in range(attempts - 1, -1, -1):
             running.add(asyncio.ensure_future(_awaited(func, *args, **kwargs)))
@@ -56,7 +59,9 @@ async def hedged(
                     if error is None:
                         return task.result()
                     first_error = first_error or error
-                    del task, error
+                    if is_rule_error(error):
+                        # A plain function: it is not run again.
+                        raise error
                 if left:
                     break
         assert first_error is not None
@@ -66,7 +71,7 @@ async def hedged(
             await _cancel(running)
         finally:
             # This frame is part of the error's traceback: it must not refer to the error.
-            first_error = None
+            first_error = error = task = None
             del done, running
 
 
