@@ -68,7 +68,7 @@ class ProductionStack:
         with httpx.Client(base_url=self.url, trust_env=False) as client:
             found = re.search(r'csrfmiddlewaretoken" value="(\w+)"', client.get("/login").text)
             assert found
-            form = {"username": "bench", "password": _PASSWORD, "csrfmiddlewaretoken": found[1]}
+            form = {"login": "bench", "password": _PASSWORD, "csrfmiddlewaretoken": found[1]}
             assert client.post("/login", data=form).status_code == 302
             return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
 

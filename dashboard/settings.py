@@ -38,6 +38,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "guardian",
     "dashboard",
     "dashboard.access",
@@ -63,6 +69,9 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "dashboard.access.request_origin.RequestOriginMiddleware",
+    "dashboard.access.session_limits.SessionLimitsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -146,6 +155,52 @@ CHANNEL_LAYERS: dict[str, Any] = {
     }
 }
 
+# How people log in (django-allauth).
+ACCOUNT_ADAPTER = "dashboard.access.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "login"
+# How long ago the password or a second factor was given, at most, before a fleet-wide act.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+# By account (key) and by address (ip). Views that are not async share one thread, which bounds the
+# number of passwords that are hashed at once.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+SOCIALACCOUNT_ADAPTER = "dashboard.access.adapters.SocialAccountAdapter"
+SOCIALACCOUNT_AUTO_SIGNUP = True
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+USERSESSIONS_TRACK_ACTIVITY = True
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Switchgear"
+# Browsers allow passkeys without HTTPS on localhost only.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
+SESSION_IDLE_S = env.number("SESSION_IDLE", 43_200.0, 60.0, 31_536_000.0, "seconds")
+SESSION_MAX_S = env.number("SESSION_MAX", 604_800.0, 60.0, 31_536_000.0, "seconds")
+
+# Single sign-on with an OpenID provider. SWITCHGEAR_OIDC_ROLES maps its groups to roles:
+# `ops=operator,pay=operator@payments` (on all services, or on those of a team).
+OIDC_URL = env.text("OIDC_URL")
+OIDC_GROUPS = env.text("OIDC_GROUPS", "groups")
+OIDC_ROLES = env.names("OIDC_ROLES")
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "sso",
+                "name": env.text("OIDC_NAME", "single sign-on"),
+                "client_id": env.text("OIDC_CLIENT_ID"),
+                "secret": env.text("OIDC_SECRET"),
+                "settings": {"server_url": OIDC_URL, "scope": ["openid", "profile", "email"]},
+            }
+        ]
+        if OIDC_URL
+        else [],
+    }
+}
+
 # Rate limits and idempotency are counted here: in one process, or shared by all through Redis.
 CACHES: dict[str, Any] = {
     "default": {
@@ -179,6 +234,7 @@ AUTH_USER_MODEL = "access.Person"
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "guardian.backends.ObjectPermissionBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
 ]
 # Nobody is let in without an account.
 ANONYMOUS_USER_NAME = None
@@ -233,7 +289,11 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+if HTTPS:
+    # Browsers accept these names only for cookies of this very host, sent over HTTPS.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None

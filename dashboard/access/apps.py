@@ -9,6 +9,8 @@ class AccessConfig(AppConfig):
     name = "dashboard.access"
 
     def ready(self) -> None:
+        from dashboard.access import signals  # noqa: F401, PLC0415 - models load after apps
+
         # Permissions of every app exist only after the last one was migrated.
         post_migrate.connect(_after_migrate, dispatch_uid="access.roles")
 

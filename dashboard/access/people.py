@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -96,6 +97,33 @@ def withdraw_role(actor: Person, person: Person, team: Team) -> None:
     _demand_team(actor, team)
     _clear(person, team)
     audit(actor, "role withdrawn", team=team.name, username=person.username)
+
+
+@transaction.atomic
+def set_roles_of_groups(person: Person, groups: Sequence[str]) -> None:
+    """Set a person's roles from the groups of an OpenID provider, as SWITCHGEAR_OIDC_ROLES maps
+    them. Roles that no group grants are withdrawn; without the setting nothing changes."""
+    if not settings.OIDC_ROLES:
+        return
+    everywhere: set[str] = set()
+    on_teams: dict[str, str] = {}
+    for mapping in settings.OIDC_ROLES:
+        group, _, granted = mapping.partition("=")
+        role, _, team = granted.partition("@")
+        if group in groups and role in ROLES:
+            if team:
+                on_teams[team] = role
+            else:
+                everywhere.add(role)
+    if everywhere != set(person.groups.values_list("name", flat=True)):
+        set_roles(None, person, sorted(everywhere))
+    for each in Team.objects.all():
+        before = team_roles(each).get(person.username)
+        if before != (after := on_teams.get(each.name)):
+            _clear(person, each)
+            for permission in sorted(PERMISSIONS[after]) if after else ():
+                assign_perm(permission.partition(".")[2], person, each)
+            audit(None, "role granted", team=each.name, username=person.username, role=after or "")
 
 
 @transaction.atomic

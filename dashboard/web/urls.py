@@ -1,9 +1,11 @@
+from allauth.account.views import LoginView
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from dashboard.common import url_converters  # noqa: F401 - registers <name:…>
 from dashboard.web import (
+    account,
     action_views,
     breaker,
     installable_app,
@@ -24,8 +26,14 @@ urlpatterns = [
     path("worker.js", installable_app.worker, name="worker"),
     path("offline", installable_app.offline, name="offline"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
-    path("login", login_not_required(login.Login.as_view()), name="login"),
+    path("login", LoginView.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
+    path("first-admin/<str:token>", account.first_admin, name="first_admin"),
+    path("sessions", account.sessions, name="sessions"),
+    path("sessions/revoke", account.revoke_sessions, name="revoke_sessions"),
+    path("sessions/<int:pk>/revoke", account.revoke_session, name="revoke_session"),
+    path("tokens", account.tokens, name="tokens"),
+    path("tokens/<int:pk>/revoke", account.revoke_token, name="revoke_token"),
     path("map", map.dependencies, name="map"),
     path("tv", tv.tv, name="tv"),
     path("timeline", timeline.timeline, name="timeline"),

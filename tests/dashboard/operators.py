@@ -23,7 +23,7 @@ class Operator:
         )
         self._browser = httpx.Client(base_url=dashboard.url, trust_env=False, timeout=10.0)
         self._browser.get("/login").raise_for_status()
-        self._post("/login", 302, username="ops", password=PASSWORD)
+        self._post("/login", 302, login="ops", password=PASSWORD)
 
     def force(
         self, service: str, breaker: str, act: str, expires_in_s: float | None = None

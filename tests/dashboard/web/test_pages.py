@@ -89,9 +89,9 @@ def test_a_viewer_is_shown_no_act(viewer: Person) -> None:
 
 @pytest.mark.django_db
 def test_a_failed_login_does_not_reveal_which_field_was_wrong() -> None:
-    answer = Client().post("/login", {"username": "nobody", "password": "wrong"})
+    answer = Client().post("/login", {"login": "nobody", "password": "wrong"})
     assert answer.status_code == 200
-    assert b"Please enter a correct" in answer.content
+    assert b"username and/or password you specified are not correct" in answer.content
 
 
 def test_every_page_forbids_inline_scripts_and_styles(client: Client) -> None:

@@ -35,7 +35,7 @@ def log_in(client: httpx.Client) -> str:
     page = client.get("/login").text
     token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page)
     assert token
-    form = {"username": "eve", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+    form = {"login": "eve", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
     assert client.post("/login", data=form).status_code == 302
     return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
 
