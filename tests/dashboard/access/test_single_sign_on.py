@@ -47,7 +47,7 @@ def single_sign_on(provider: str, settings: Any, static_files: None) -> str:
 def log_in(provider: str, subject: str, groups: list[str]) -> Client:
     """Log in as a browser does: to the provider, and back with a code."""
     claims = {"preferred_username": subject, "groups": groups}
-    httpx.put(f"{provider}/users/{subject}", json={"userinfo": claims}).raise_for_status()
+    httpx.put(f"{provider}/users/{subject}", json=claims).raise_for_status()
     client = Client()
     assert b"Log in with the company" in client.get("/login").content
     there = client.post("/account/oidc/sso/login/")
