@@ -49,7 +49,7 @@ def log_in(provider: str, subject: str, groups: list[str]) -> Client:
     claims = {"preferred_username": subject, "groups": groups}
     httpx.put(f"{provider}/users/{subject}", json=claims).raise_for_status()
     client = Client()
-    assert b"Log in with the company" in client.get("/login").content
+    assert b"Continue with the company" in client.get("/login").content
     there = client.post("/account/oidc/sso/login/")
     assert there.status_code == 302
     assert there["Location"].startswith(provider)
