@@ -1,0 +1,178 @@
+"""How fast a day of one breaker is replayed, and how wrong a replay is.
+
+    python -m benchmarks.whatif
+
+The truth is an incident of half an hour at four instances, call by call: a dependency that fails
+for ten minutes, recovers partly, and fails again. The candidate's own breakers see every call and
+their states and refusals are kept. The same calls are then replayed from ten-second rollups, as
+history keeps them under the policy that was in force, and from the recording of each call. The
+error is the share of seconds in which the replayed state differs from the truth, or the share of
+refused calls that differ, whichever is larger.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from breakers.circuit.breaker import CircuitBreaker
+from breakers.circuit.histogram import bucket_index
+from breakers.circuit.policy import Policy
+from breakers.errors import CircuitBreakerOpen
+from breakers.testing import FakeClock
+from dashboard.policies.whatif.history import Outcome, Slot, replay
+from dashboard.policies.whatif.recordings import RecordedCall, replay_calls
+
+RATE = 25.0  # calls a second at each instance
+INSTANCES = 4
+MINUTES = 30
+DAY_RATE = 50
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.whatif", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--seed", type=int, default=247)
+    seed = parser.parse_args().seed
+    calls = list(incident(seed))
+    in_force = Policy(failure_threshold=5, timeout_duration=30.0)
+    candidate = Policy(failure_threshold=10, timeout_duration=60.0)
+    truth = run(calls, candidate)
+    recorded = run(calls, in_force)
+    from_history = replay(recorded.slots, candidate, INSTANCES)
+    from_calls = replay_calls(
+        [RecordedCall(each.at, each.instance, each.outcome, each.seconds) for each in calls],
+        candidate,
+        MINUTES * 60.0,
+    )
+    history_error = error(truth, from_history)
+    recording_error = error(truth, from_calls)
+    print(
+        f"truth: {truth.rejected} of {len(calls)} calls refused; "
+        f"history {from_history.rejected}, recording {from_calls.rejected}"
+    )
+    print(
+        f"whatif day_s={day_seconds():.2f} history_error={history_error:.2f} "
+        f"recording_error={recording_error:.2f}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    at: float
+    instance: str
+    outcome: str
+    seconds: float
+
+
+def incident(seed: int) -> Iterator[Call]:
+    """Every call as it would have ended had it been let through, in order."""
+    rng = random.Random(seed)
+    pending = []
+    for number in range(INSTANCES):
+        at = 0.0
+        while at < MINUTES * 60:
+            at += rng.expovariate(RATE)
+            pending.append((at, f"web-{number}"))
+    for at, instance in sorted(pending):
+        share = failing(at)
+        failed = rng.random() < share
+        seconds = 0.2 if failed else rng.lognormvariate(-3.5, 0.6)
+        yield Call(at, instance, "failure" if failed else "success", seconds)
+
+
+def failing(at: float) -> float:
+    """The share of calls that fail at a time of the incident."""
+    minute = at / 60
+    if 5.03 <= minute < 15.41 or 20.27 <= minute < 24.0:
+        return 1.0
+    return 0.3 if 15.41 <= minute < 16.5 else 0.002
+
+
+@dataclass
+class Truth:
+    """What a policy really did: open seconds of each instance, refusals, and the rollups."""
+
+    rejected: int
+    states: dict[str, list[str]]
+    slots: list[Slot]
+
+
+def run(calls: list[Call], policy: Policy) -> Truth:
+    """The real breakers of four instances on these calls; the states are read once a second."""
+    clock = FakeClock()
+    start = clock.monotonic()
+    breakers = {
+        f"web-{n}": CircuitBreaker(
+            registry=None, clock=clock, random=lambda: 0.5, **policy.as_dict()
+        )
+        for n in range(INSTANCES)
+    }
+    states: dict[str, list[str]] = {name: [] for name in breakers}
+    counts: dict[int, Counter[str]] = {}
+    sketches: dict[int, Counter[int]] = {}
+    rejected, second = 0, 0
+    for call in calls:
+        while second + 0.5 <= call.at and second < MINUTES * 60:
+            clock.advance(start + second + 0.5 - clock.monotonic())
+            for name, each in breakers.items():
+                states[name].append(each.state.value)
+            second += 1
+        clock.advance(start + call.at - clock.monotonic())
+        bucket = int(call.at // 10) * 10
+        tally = counts.setdefault(bucket, Counter())
+        try:
+            ticket, began = breakers[call.instance].enter()
+        except CircuitBreakerOpen:
+            rejected += 1
+            tally["rejected"] += 1
+            continue
+        breakers[call.instance]._record(ticket, began, call.seconds, call.outcome)
+        tally[call.outcome] += 1
+        sketches.setdefault(bucket, Counter())[bucket_index(call.seconds)] += 1
+    slots = [
+        Slot(
+            at=bucket,
+            success=counts[bucket]["success"],
+            failure=counts[bucket]["failure"],
+            rejected=counts[bucket]["rejected"],
+            buckets=dict(sketches.get(bucket, {})),
+        )
+        for bucket in sorted(counts)
+    ]
+    return Truth(rejected, states, slots)
+
+
+def error(truth: Truth, found: Outcome) -> float:
+    """The larger error, in percent."""
+    seconds = wrong = 0
+    for states, strip in zip(truth.states.values(), found.strips, strict=True):
+        for second, state in enumerate(states):
+            at = second + 0.5
+            shown = next((p.state for p in strip.pieces if p.begins <= at < p.ends), "closed")
+            seconds += 1
+            wrong += shown != state
+    refused = abs(found.rejected - truth.rejected) / max(1, truth.rejected)
+    return 100 * max(wrong / seconds, refused)
+
+
+def day_seconds() -> float:
+    """How long a day of one breaker takes: 50 calls a second, three incidents."""
+    rng = random.Random(1)
+    slots = []
+    for n in range(8640):
+        calls = DAY_RATE * 10
+        down = any(begin <= n < begin + 60 for begin in (1000, 4000, 7000))
+        failed = calls if down else sum(rng.random() < 0.002 for _ in range(calls))
+        slots.append(Slot(n * 10.0, success=calls - failed, failure=failed, buckets={-30: calls}))
+    begin = time.perf_counter()
+    replay(slots, Policy(failure_rate_threshold=0.5, timeout=1.0), INSTANCES)
+    return time.perf_counter() - begin
+
+
+if __name__ == "__main__":
+    main()

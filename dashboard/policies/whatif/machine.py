@@ -1,0 +1,119 @@
+"""The breaker's own state machine, run on replayed time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from breakers.circuit.breaker import CircuitBreaker
+from breakers.circuit.policy import Policy
+from breakers.circuit.states import State
+from breakers.errors import CircuitBreakerOpen
+
+# Jitter of the open time is replayed at its mean.
+_MEAN: Final = 0.5
+
+
+class ReplayClock:
+    """A clock that shows the time of the call that is replayed."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def wall(self) -> float:
+        return self.at
+
+
+@dataclass(slots=True)
+class Piece:
+    """A state from one time to another, in Unix seconds."""
+
+    begins: float
+    ends: float
+    state: str
+
+
+@dataclass(slots=True)
+class Strip:
+    """The states of one instance, end to end."""
+
+    pieces: list[Piece] = field(default_factory=list)
+
+    def enter(self, at: float, state: str) -> None:
+        """The state has changed."""
+        if self.pieces:
+            self.pieces[-1].ends = at
+        self.pieces.append(Piece(at, at, state))
+
+    def end(self, at: float) -> None:
+        """Nothing is known after this time."""
+        if self.pieces:
+            self.pieces[-1].ends = at
+
+    def seconds(self, state: str) -> float:
+        """How long it was in a state."""
+        return sum(each.ends - each.begins for each in self.pieces if each.state == state)
+
+
+class ReplayBreaker(CircuitBreaker):
+    """A breaker whose calls are replayed. It counts what it refuses and records its states."""
+
+    def __init__(self, policy: Policy, at: float) -> None:
+        self.replay_clock = ReplayClock(at)
+        super().__init__(
+            registry=None,
+            clock=self.replay_clock,
+            random=lambda: _MEAN,
+            **policy.as_dict(),
+        )
+        self.strip = Strip()
+        self.strip.enter(at, State.CLOSED)
+        self.trips = 0
+        self.add_listener(lambda record: self._noted(record.at, record.after))
+
+    def _noted(self, at: float, after: State) -> None:
+        self.trips += after is State.OPEN
+        self.strip.enter(at, after)
+
+    def open_until(self, at: float) -> float:
+        """Until when every call is refused; `at` where calls pass."""
+        self.replay_clock.at = max(self.replay_clock.at, at)
+        if self._state is State.OPEN and self._open_until > at:
+            return self._open_until
+        # An open time that ended between two calls ended then, not at the next call.
+        if self._state is State.OPEN:
+            self.replay_clock.at, now = self._open_until, self.replay_clock.at
+            self._look()
+            self.replay_clock.at = now
+        return at
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether calls pass freely."""
+        return self._state is State.CLOSED
+
+    def call_ended(self, at: float, outcome: str, seconds: float) -> bool:
+        """Replay one call: its outcome is success, failure, timeout or ignored. Returns whether it
+        was let through."""
+        self.replay_clock.at = max(self.replay_clock.at, at)
+        try:
+            ticket, start = self.enter()
+        except CircuitBreakerOpen:
+            return False
+        self._record(ticket, start, seconds, outcome)
+        return True
+
+    def succeeded(self, n: int, at: float) -> None:
+        """Replay n successes, none of them slow, at one time, while it is closed."""
+        self.replay_clock.at = max(self.replay_clock.at, at)
+        now = self.replay_clock.at
+        with self._lock:
+            self._settle(now)
+            self._consecutive = 0
+            self._window.record_successes(n, now)
+            if cause := self._reason_to_trip():
+                self._trip(cause, now)
+        self._deliver()
