@@ -134,6 +134,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "make partitions": {"task": "dashboard.history.tasks.make_partitions", "schedule": 600.0},
     "prune history": {"task": "dashboard.history.tasks.prune", "schedule": 600.0},
     "sweep the fleet": {"task": "dashboard.fleet.tasks.sweep_fleet", "schedule": 3600.0},
+    "run what-ifs": {"task": "dashboard.policies.tasks.run_replays", "schedule": 1.0},
+    "apply scheduled policies": {
+        "task": "dashboard.policies.tasks.apply_schedule",
+        "schedule": 1.0,
+    },
+    "judge rollouts": {"task": "dashboard.policies.tasks.judge_rollouts", "schedule": 2.0},
     "sweep policies": {"task": "dashboard.policies.tasks.sweep_declared", "schedule": 3600.0},
     "sweep acknowledgements": {"task": "dashboard.control.tasks.sweep_acks", "schedule": 3600.0},
     "sweep idempotency keys": {

@@ -7,6 +7,6 @@ Requires the extra `switchgear[cli]`.
 from breakers.cli.application import main
 
 # Subcommands register on import.
-from breakers.cli import login, status, tokens  # noqa: F401  isort: skip
+from breakers.cli import login, policies, status, tokens  # noqa: F401  isort: skip
 
 __all__ = ["main"]

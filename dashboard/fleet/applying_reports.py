@@ -38,6 +38,7 @@ class ReportApplier:
 
     def __init__(self, waiting: Waiting, interval_s: float) -> None:
         self.duplicates = 0
+        self.watched: frozenset[tuple[str, str]] = frozenset()
         self._waiting = waiting
         self._interval_s = interval_s
 
@@ -47,6 +48,8 @@ class ReportApplier:
         incarnation = (report.instance.id, report.boot)
         highest = service.cursors.get(incarnation, 0)
         is_new = self._is_new(service, incarnation, report.seq, batch)
+        if is_new and self.watched:
+            batch.count_arms(report, self.watched)
         if report.seq < highest:
             # It was overtaken: a later report has told how things are.
             if is_new:

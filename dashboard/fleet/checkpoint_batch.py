@@ -61,6 +61,15 @@ class ReportedTransition:
 
 
 @dataclass(slots=True)
+class ArmCounts:
+    """Calls and failures of one instance at a breaker under a rollout; refused calls fail."""
+
+    instance: wire.Instance
+    calls: int = 0
+    failures: int = 0
+
+
+@dataclass(slots=True)
 class Batch:
     """The rows of a checkpoint. `deltas` is keyed by service, breaker and start of the bucket;
     `spans` has what was told of more than a bucket at a time: agents that were offline merge.
@@ -78,6 +87,7 @@ class Batch:
     gaps: dict[CursorKey, Gaps] = field(default_factory=dict)
     declared: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     outages: dict[tuple[str, str], OutageRow] = field(default_factory=dict)
+    arms: dict[tuple[str, str, str], ArmCounts] = field(default_factory=dict)
     partition: int = 0
     epoch: int = 0
     position: tuple[int, int] = (0, 0)
@@ -95,6 +105,23 @@ class Batch:
                 delta.counts[name] = delta.counts.get(name, 0) + n
             delta.latencies.merge(breaker.histogram.buckets, breaker.histogram.sum_s)
         self.note(report, breaker, at)
+
+    def count_arms(self, report: wire.Report, watched: frozenset[tuple[str, str]]) -> None:
+        """Count the calls of a report by instance, at the breakers that are watched."""
+        for breaker in report.breakers:
+            if (report.service, breaker.name) not in watched:
+                continue
+            key = (report.service, breaker.name, report.instance.id)
+            arm = self.arms.get(key)
+            if arm is None:
+                who = report.instance
+                arm = self.arms[key] = ArmCounts(
+                    wire.Instance(who.id, version=who.version, zone=who.zone, tags=list(who.tags))
+                )
+            counts = breaker.counts
+            failed = counts.failure + counts.timeout + counts.rejected
+            arm.calls += counts.success + failed
+            arm.failures += failed
 
     def count(
         self,

@@ -39,6 +39,10 @@ class FleetState:
         self._applier = ReportApplier(self._waiting, interval_s)
         self._second = 0
 
+    def watch(self, breakers: frozenset[tuple[str, str]]) -> None:
+        """Count the calls of these breakers, pairs of service and name, by instance too."""
+        self._applier.watched = breakers
+
     @property
     def duplicates(self) -> int:
         """How many reports came again that had been counted."""

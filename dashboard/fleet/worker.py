@@ -78,7 +78,9 @@ class FleetWorker:
         tick_s: float,
         checkpoint_s: float,
         wall: Callable[[], float] = time.time,
+        watched: Callable[[], frozenset[tuple[str, str]]] = frozenset,
     ) -> None:
+        self._watched = watched
         self.state = state
         self.last_tick = 0.0
         self.lag_s = 0.0
@@ -262,6 +264,7 @@ class FleetWorker:
             self.state.set_overrides(
                 await database_sync_to_async(lambda: list(self._overrides()))()
             )
+            self.state.watch(await database_sync_to_async(self._watched)())
             try:
                 async with asyncio.timeout(_OVERRIDES_EVERY_S):
                     await self._refresh.wait()

@@ -18,6 +18,7 @@ from dashboard.fleet.worker import FleetWorker, Inherited
 from dashboard.history import queries as history_queries
 from dashboard.history import services as history
 from dashboard.observability import metrics
+from dashboard.policies import rollouts
 from dashboard.policies import services as policies
 
 
@@ -60,6 +61,12 @@ class DatabaseStore:
         history.absorb(batch)
         keep_cursors(batch.cursors, batch.gaps)
         policies.note_declared(batch.declared)
+        rollouts.absorb(
+            {
+                rollouts.ArmKey(*key): (arm.instance, arm.calls, arm.failures)
+                for key, arm in batch.arms.items()
+            }
+        )
 
     @transaction.atomic
     def put_aside(self, batch: Batch, error: str) -> None:
@@ -78,4 +85,5 @@ def make_worker() -> FleetWorker:
         state=FleetState(settings.REPORT_INTERVAL_S, settings.STALE_AFTER_INTERVALS),
         tick_s=settings.TICK_S,
         checkpoint_s=settings.CHECKPOINT_S,
+        watched=rollouts.watched,
     )

@@ -8,6 +8,7 @@ from dashboard.history.queries.outages import (
 )
 from dashboard.history.queries.plans import POINTS, Plan, plan
 from dashboard.history.queries.reading import between, latest_of
+from dashboard.history.queries.rollups import rollups
 from dashboard.history.queries.series import series, sums
 from dashboard.history.queries.timeline import (
     BadCursor,
@@ -30,6 +31,7 @@ __all__ = [
     "outages",
     "plan",
     "resumable_outages",
+    "rollups",
     "series",
     "states",
     "strips",

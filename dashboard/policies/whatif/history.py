@@ -142,9 +142,7 @@ def refused_shares(slots: Sequence[Slot]) -> list[float]:
         while place < len(tested) and tested[place] < index:
             place += 1
         near = [tested[at] for at in (place - 1, place) if 0 <= at < len(tested)]
-        if not slot.rejected:
-            found.append(slot.share)
-        elif place < len(tested) and tested[place] == index:
+        if not slot.rejected or (place < len(tested) and tested[place] == index):
             found.append(slot.share)
         elif not (index and slots[index - 1].rejected):
             # It opened in this slot: what comes before it says nothing of what it refused.

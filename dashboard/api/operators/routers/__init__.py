@@ -4,10 +4,11 @@ from typing import Final
 
 from ninja import Router
 
-from dashboard.api.operators.routers import people, services, teams, tokens
+from dashboard.api.operators.routers import people, policies, services, teams, tokens
 
 ROUTERS: Final[dict[str, Router]] = {
     "/me": people.me_router,
+    "/policies": policies.router,
     "/services": services.router,
     "/teams": teams.router,
     "/tokens": tokens.router,

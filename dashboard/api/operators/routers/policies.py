@@ -1,0 +1,119 @@
+"""Policies as one document: export, plan and apply; lint findings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from ninja import Router, Schema
+
+from dashboard.api.operators.pipeline import ApiRequest
+from dashboard.api.operators.problems import ApiError, Problem
+from dashboard.policies import documents, lint
+from dashboard.policies.services import PolicyConflict
+
+router = Router(tags=["policies"])
+ERRORS = {401: Problem, 403: Problem, 409: Problem, 422: Problem, 429: Problem}
+
+
+class Document(Schema):
+    """All policies: those of the fleet, of services, and of breakers. Values are texts."""
+
+    fleet: dict[str, Any] = {}
+    services: dict[str, Any] = {}
+
+
+class Change(Schema):
+    """One field that changes; `inherited` where a scope does not set it."""
+
+    service: str
+    breaker: str
+    field: str
+    before: str
+    after: str
+
+
+class IncidentJudged(Schema):
+    """A saved incident, replayed under the candidate."""
+
+    name: str
+    service: str
+    breaker: str
+    is_worse: bool
+    before: int
+    after: int
+    sentence: str
+
+
+class PlanOut(Schema):
+    """What a document would change. `base` is to be sent with apply."""
+
+    changes: list[Change]
+    incidents: list[IncidentJudged]
+    is_worse: bool
+    base: dict[str, int]
+
+
+class PlanIn(Schema):
+    document: dict[str, Any]
+
+
+class ApplyIn(Schema):
+    document: dict[str, Any]
+    reason: str = ""
+    base: dict[str, int] | None = None
+
+
+class FindingOut(Schema):
+    """One finding of the linter."""
+
+    code: str
+    service: str
+    breaker: str
+    field: str
+    message: str
+
+
+@router.get("", response={200: Document, **ERRORS}, operation_id="export_policies")
+def export_policies(request: ApiRequest) -> dict[str, Any]:
+    """Every policy that sets something."""
+    request.caller.demand_scope("read")
+    return documents.export(request.caller.person)
+
+
+@router.post("/plan", response={200: PlanOut, **ERRORS}, operation_id="plan_policies")
+def plan_policies(request: ApiRequest, body: PlanIn) -> dict[str, Any]:
+    """Compare a document with what is in force, and replay the saved incidents."""
+    request.caller.demand_scope("read")
+    try:
+        return documents.plan(request.caller.person, body.document)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+@router.post("/apply", response={200: PlanOut, **ERRORS}, operation_id="apply_policies")
+def apply_policies(request: ApiRequest, body: ApplyIn) -> dict[str, Any]:
+    """Put a document in force, in one transaction."""
+    request.caller.demand_scope("policies")
+    try:
+        return documents.apply(request.caller.person, body.document, body.reason, body.base)
+    except PolicyConflict as error:
+        raise ApiError(409, "changed", error.messages[0]) from None
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+@router.get("/lint", response={200: list[FindingOut], **ERRORS}, operation_id="lint_policies")
+def lint_policies(request: ApiRequest) -> list[dict[str, Any]]:
+    """The findings of the linter for every breaker that the caller sees."""
+    request.caller.demand_scope("read")
+    return [each.as_dict() for each in lint.fleet(request.caller.person)]
+
+
+def _invalid(error: ValidationError) -> ApiError:
+    if hasattr(error, "error_dict"):
+        fields = [(name, "; ".join(each)) for name, each in error.message_dict.items()]
+    else:
+        fields = [("document", message) for message in error.messages]
+    detail = "; ".join(f"{name}: {message}" for name, message in fields)
+    return ApiError(422, "invalid", detail[:2000], fields)
