@@ -19,6 +19,7 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402 - the rest needs Django to be set up
 
+from dashboard.alerts.runner import Runner  # noqa: E402
 from dashboard.api.agents.app import AgentApi  # noqa: E402
 from dashboard.api.browsers.consumers import FRAMES_OUT, LiveConsumer  # noqa: E402
 from dashboard.bus import bus  # noqa: E402
@@ -37,6 +38,7 @@ _sockets = RequestIds(
     )
 )
 _agent_api = AgentApi(fleet_snapshot())
+_alerts = Runner(fleet_snapshot())
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,6 +68,7 @@ async def _live(receive: Receive, send: Send) -> None:
         if settings.EMBEDDED:
             embedded.start()
         _agent_api.start()
+        _alerts.start()
         tune_gc()
     except Exception as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -74,6 +77,7 @@ async def _live(receive: Receive, send: Send) -> None:
     await receive()
     # Stop accepting reports, store a last checkpoint, then disconnect.
     await _agent_api.stop()
+    await _alerts.stop()
     await embedded.stop()
     await fleet_snapshot().stop()
     await bus().aclose()

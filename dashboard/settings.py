@@ -27,6 +27,8 @@ ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.names("TRUSTED_ORIGINS", right="https:// http://")
 HTTPS = env.flag("HTTPS")
 DEMO_URL = env.text("DEMO_URL")
+PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+ALERTS_ALLOW_PRIVATE = env.flag("ALERTS_ALLOW_PRIVATE")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -51,6 +53,7 @@ INSTALLED_APPS = [
     "dashboard.history",
     "dashboard.control",
     "dashboard.policies",
+    "dashboard.alerts",
     "dashboard.api.agents",
     "dashboard.api.browsers",
     "dashboard.api.operators",
@@ -146,6 +149,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "dashboard.api.operators.tasks.sweep_idempotency_keys",
         "schedule": 3600.0,
     },
+    "deliver alerts": {"task": "dashboard.alerts.tasks.deliver_messages", "schedule": 1.0},
+    "sweep alerts": {"task": "dashboard.alerts.tasks.sweep_messages", "schedule": 3600.0},
     "sweep sessions": {"task": "dashboard.access.tasks.sweep_sessions", "schedule": 3600.0},
 }
 # A worker that was down runs each once when it is back, not as often as it was due.

@@ -1,0 +1,186 @@
+"""Reads: active rules, stored firings, minutes of history, previews, incidents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from django.db.models import QuerySet, Sum
+
+from dashboard.access.authority import ServiceSet
+from dashboard.access.models import TeamService
+from dashboard.alerts.evaluation import ActiveRule, Change, Key, replay
+from dashboard.alerts.models import Firing, Incident, Marker, Rule
+from dashboard.alerts.observations import COUNTED, BreakerFacts, InstanceFacts
+from dashboard.alerts.rule_kinds import KINDS, params_of
+from dashboard.history.models import MinuteRollup, Rollup, Transition
+
+WEEK_S: Final = 7 * 86_400.0
+PREVIEW_TICK_S: Final = 5.0
+# Rows of history that one preview reads.
+MAX_TRANSITIONS: Final = 50_000
+MAX_MINUTES: Final = 200_000
+
+
+def active_rules() -> list[ActiveRule]:
+    """The enabled rules, with the services of their teams."""
+    teams: dict[int, tuple[str, ...]] = {}
+    for team, pattern in TeamService.objects.values_list("team_id", "service"):
+        teams[team] = (*teams.get(team, ()), pattern)
+    return [as_active(rule, teams) for rule in Rule.objects.filter(enabled=True)]
+
+
+def as_active(rule: Rule, teams: Mapping[int, tuple[str, ...]] | None = None) -> ActiveRule:
+    """A rule as it is evaluated."""
+    services = None
+    if rule.team_id is not None:
+        if teams is None:
+            rows = TeamService.objects.filter(team_id=rule.team_id)
+            services = tuple(rows.values_list("service", flat=True))
+        else:
+            services = teams.get(rule.team_id, ())
+    return ActiveRule(
+        rule.pk or 0, rule.kind, params_of(rule.kind, rule.params), rule.for_s,
+        rule.service, rule.breaker, rule.tag, services,
+    )  # fmt: skip
+
+
+def open_firings() -> dict[tuple[int, Key], float]:
+    """The firings that have not ended, with their beginnings."""
+    rows = Firing.objects.filter(ended=None)
+    return {(row.rule_id, (row.service, row.breaker)): row.began for row in rows}
+
+
+def minutes(since: float, until: float) -> Iterator[tuple[float, dict[Key, dict[str, int]]]]:
+    """The counts of each whole minute between two Unix times, from the ten-second level: the end of
+    the minute, and the counts of each breaker that had calls."""
+    first, last = int(since // 60 * 60), int(until // 60 * 60)
+    rows = Rollup.objects.filter(start__gte=first, start__lt=last).order_by("start")
+    yield from _by_minute(rows, first, last)
+
+
+def _by_minute(
+    rows: QuerySet[Any], first: int, last: int
+) -> Iterator[tuple[float, dict[Key, dict[str, int]]]]:
+    found: dict[Key, dict[str, int]] = {}
+    end = first + 60
+    for start, service, breaker, *counts in rows.values_list(
+        "start", "service", "breaker", *COUNTED
+    ).iterator(2000):
+        while start >= end:
+            yield float(end), found
+            found, end = {}, end + 60
+        known = found.setdefault((service, breaker), dict.fromkeys(COUNTED, 0))
+        for name, count in zip(COUNTED, counts, strict=True):
+            known[name] += count
+    while end <= last:
+        yield float(end), found
+        found, end = {}, end + 60
+
+
+def preview(rule: Rule, now: float | None = None, days: float = 7) -> dict[str, Any]:
+    """How often a rule would have fired: `count`, the latest `firings`, and whether history was
+    `cut` at the maximum of rows. Version and zone are not in history: a tag matches nothing there.
+    """
+    now = time.time() if now is None else now
+    since = now - days * 86_400
+    active = replace(as_active(rule), id=0)
+    found: list[Change] = []
+    is_on_counts = KINDS[rule.kind].counts is not None
+    changes, cut = ([], False) if is_on_counts else _changes(active, since, now)
+    counts, cut = _counts(active, since, now) if is_on_counts else ([], cut)
+    replay([active], changes, counts, now, PREVIEW_TICK_S, found.append)
+    fired = [each for each in found if each.fired]
+    return {
+        "count": len(fired),
+        "days": days,
+        "cut": cut,
+        "firings": [
+            {"at": each.at, "service": each.key[0], "breaker": each.key[1]}
+            for each in fired[-10:][::-1]
+        ],
+    }
+
+
+def _changes(
+    active: ActiveRule, since: float, now: float
+) -> tuple[list[tuple[float, Key, BreakerFacts | None]], bool]:
+    rows = Transition.objects.filter(at__gte=since, at__lt=now)
+    if active.service and "*" not in active.service:
+        rows = rows.filter(service=active.service)
+    latest = list(rows.order_by("-at", "-number")[: MAX_TRANSITIONS + 1])
+    cut = len(latest) > MAX_TRANSITIONS
+    known: dict[Key, dict[str, InstanceFacts]] = {}
+    changes: list[tuple[float, Key, BreakerFacts | None]] = []
+    for row in reversed(latest[:MAX_TRANSITIONS]):
+        key = (row.service, row.breaker)
+        if active.matches(key):
+            instances = known.setdefault(key, {})
+            instances[row.instance] = InstanceFacts(row.after, row.at)
+            changes.append((row.at, key, BreakerFacts(dict(instances))))
+    return changes, cut
+
+
+def _counts(
+    active: ActiveRule, since: float, now: float
+) -> tuple[list[tuple[float, dict[Key, dict[str, int]]]], bool]:
+    rows = MinuteRollup.objects.filter(start__gte=since // 60 * 60, start__lt=now // 60 * 60)
+    if active.service and "*" not in active.service:
+        rows = rows.filter(service=active.service)
+    newest = list(
+        rows.order_by("-start").values_list("start", "service", "breaker", *COUNTED)[
+            : MAX_MINUTES + 1
+        ]
+    )
+    by_end: dict[float, dict[Key, dict[str, int]]] = {}
+    for start, service, breaker, *counts in newest[:MAX_MINUTES]:
+        if active.matches((service, breaker)):
+            minute = by_end.setdefault(start + 60.0, {})
+            minute[service, breaker] = dict(zip(COUNTED, counts, strict=True))
+    if by_end:
+        end = min(by_end)
+        while end < max(by_end):
+            by_end.setdefault(end, {})
+            end += 60
+    return sorted(by_end.items()), len(newest) > MAX_MINUTES
+
+
+def visible(incidents: QuerySet[Incident], services: ServiceSet, limit: int) -> list[Incident]:
+    """The incidents that touch a service of the set."""
+    found = []
+    for incident in incidents.prefetch_related("firings")[: limit * 5]:
+        names = {each.service for each in incident.firings.all()} | {incident.service}
+        if services.among(names):
+            found.append(incident)
+        if len(found) == limit:
+            break
+    return found
+
+
+def open_incidents(services: ServiceSet, limit: int = 20) -> list[Incident]:
+    """The incidents that last, the worst and newest first."""
+    rows = visible(Incident.objects.filter(ended=None, merged_into=None), services, limit)
+    order = {"critical": 0, "warning": 1, "info": 2}
+    return sorted(rows, key=lambda each: (order[each.severity], -each.began))
+
+
+def markers(since: float, until: float, service: str = "", limit: int = 500) -> list[Marker]:
+    """Markers of a range, newest first."""
+    rows = Marker.objects.filter(at__gte=since, at__lte=until)
+    if service:
+        rows = rows.filter(service__in=[service, ""])
+    return list(rows[:limit])
+
+
+def refused_in(incident: Incident) -> int:
+    """Calls that breakers of an incident refused while it lasted."""
+    total = 0
+    end = incident.ended or time.time()
+    for service, breaker in set(incident.firings.values_list("service", "breaker")):
+        rows = Rollup.objects.filter(
+            service=service, breaker=breaker, start__gte=incident.began - 10, start__lte=end
+        )
+        total += rows.aggregate(n=Sum("rejected"))["n"] or 0
+    return total

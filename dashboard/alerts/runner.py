@@ -1,0 +1,240 @@
+"""Evaluates the rules every second over the fleet snapshot of a web process.
+
+A lease in the database makes one process the evaluator; another takes over within `leases.LEASE_S`
+after it has died, and resumes from the firings that are stored, so that nothing fires twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections, transaction
+
+from dashboard.alerts import outbox, queries
+from dashboard.alerts.evaluation import Change, Evaluator, Key
+from dashboard.alerts.incidents import Impact, apply
+from dashboard.alerts.leases import release, take
+from dashboard.alerts.models import Marker
+from dashboard.alerts.observations import BreakerFacts, InstanceFacts
+from dashboard.alerts.splits import open_only_on
+from dashboard.fleet.frame_types import BreakerView
+from dashboard.fleet.snapshot.store import FleetSnapshot, ServiceSnapshot
+
+logger = logging.getLogger("switchgear.alerts")
+
+TICK_S: Final = 1.0
+_RELOAD_S: Final = 5.0
+# Counts of a minute are complete after the next checkpoints.
+_MINUTE_DELAY_S: Final = 20.0
+# A frame that is older says nothing of now: the fleet worker is silent.
+_OLD_S: Final = 15.0
+
+
+class Runner:
+    """Collects what has changed in the snapshot, and evaluates it while it holds the lease."""
+
+    def __init__(self, fleet: FleetSnapshot, wall: Callable[[], float] = time.time) -> None:
+        self._fleet = fleet
+        self._wall = wall
+        self._holder = f"{socket.gethostname()}-{os.getpid()}-{id(self)}"
+        self.evaluator: Evaluator | None = None
+        self._seen: dict[Key, tuple[Any, ...]] = {}
+        self._reloaded = 0.0
+        self._minute = 0.0
+        self._impacts: dict[Key, Impact] = {}
+        self._versions: dict[str, frozenset[str]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start, inside the running event loop."""
+        self._task = asyncio.create_task(self._run(), name="alerts")
+
+    async def stop(self) -> None:
+        """Stop, and release the lease."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            with suppress(Exception):
+                await sync_to_async(release)(self._holder)
+
+    async def _run(self) -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                await self._round()
+            except Exception:
+                logger.exception("the evaluation of alert rules failed; it is tried again")
+                self.forget()
+            await asyncio.sleep(max(0.05, TICK_S - (time.monotonic() - began)))
+
+    async def _round(self) -> None:
+        now = self._wall()
+        if not await sync_to_async(take)(self._holder, now):
+            self.forget()
+            return
+        if now - self._fleet.at > _OLD_S:
+            return
+        if self.evaluator is None:
+            await sync_to_async(self._resume)(now)
+        changed = self.collect()
+        found = self._new_versions()
+        await sync_to_async(self._evaluate)(changed, found, now)
+
+    def forget(self) -> None:
+        """Drop everything: another process evaluates, or a round failed half-way."""
+        self.evaluator = None
+        self._seen.clear()
+
+    def _resume(self, now: float) -> None:
+        self.evaluator = Evaluator(queries.active_rules())
+        self._reloaded = now
+        self._minute = now // 60 * 60
+        for end, counts in queries.minutes(self._minute - 360 * 60, self._minute):
+            self.evaluator.minute(end, counts)
+        # The stored firings replace what these minutes found: the process before has reported it.
+        self.evaluator.resume(queries.open_firings())
+
+    def collect(self) -> dict[Key, BreakerFacts | None]:
+        """The breakers whose facts have changed since the last call. Runs in the event loop: what
+        has not changed costs a comparison."""
+        changed: dict[Key, BreakerFacts | None] = {}
+        seen = self._seen
+        count = 0
+        for name, service in self._fleet.services.items():
+            for view in service.breakers.values():
+                count += 1
+                key = (name, view["name"])
+                override = view["override"]
+                mark = (
+                    view["instances"],
+                    override and (override["expires_at"], len(override["pending"])),
+                    override and bool(override["refused"]),
+                )
+                before = seen.get(key)
+                if before is not None and before[0] is mark[0] and before[1:] == mark[1:]:
+                    continue
+                seen[key] = mark
+                changed[key] = facts_of(view, service)
+        if len(seen) != count:
+            for key in list(seen):
+                known = self._fleet.services.get(key[0])
+                if known is None or key[1] not in known.breakers:
+                    del seen[key]
+                    changed[key] = None
+        return changed
+
+    def impact(self, node: Key) -> Impact:
+        """What a message says of a breaker: figures of this moment."""
+        service = self._fleet.services.get(node[0])
+        view = service.breakers.get(node[1]) if service is not None else None
+        if service is None or view is None:
+            return Impact()
+        facts = facts_of(view, service)
+        live = [each for each in facts.instances.values() if not each.stale]
+        lost = view["failed"] + view["refused"] - view["counts"].get("fallback", 0)
+        return Impact(
+            open=sum(each.state in {"open", "half_open"} for each in live),
+            instances=len(live),
+            lost_per_s=max(0, lost) / 10,
+            has_fallback=view["counts"].get("fallback", 0) > 0,
+            only_on=open_only_on(live),
+        )
+
+    def _new_versions(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+        """Services whose instances report a version that was not there before."""
+        found = {}
+        for name, service in self._fleet.services.items():
+            versions = frozenset(
+                each["version"]
+                for each in service.instances.values()
+                if each["version"] and not each["stale"]
+            )
+            before = self._versions.get(name)
+            if before is not None and versions - before:
+                found[name] = (before, versions - before)
+            self._versions[name] = (before or frozenset()) | versions
+            if len(self._versions[name]) > 100:
+                self._versions[name] = versions
+        return found
+
+    def _evaluate(
+        self,
+        changed: Mapping[Key, BreakerFacts | None],
+        versions: Mapping[str, tuple[frozenset[str], frozenset[str]]],
+        now: float,
+    ) -> None:
+        close_old_connections()
+        evaluator = self.evaluator
+        assert evaluator is not None
+        if now - self._reloaded >= _RELOAD_S or now < self._reloaded:
+            self._reloaded = now
+            rules = queries.active_rules()
+            if {rule.id: rule for rule in rules} != evaluator.rules:
+                evaluator.set_rules(rules)
+        for key, facts in changed.items():
+            evaluator.observe(key, facts)
+        changes: list[Change] = []
+        if now - self._minute >= 60 + _MINUTE_DELAY_S or now < self._minute:
+            for end, counts in queries.minutes(self._minute, now // 60 * 60):
+                changes += evaluator.minute(end, counts)
+            self._minute = now // 60 * 60
+        changes += evaluator.tick(now)
+        with transaction.atomic():
+            _mark_versions(versions, now)
+            outcome = apply(changes, self._seen.keys(), self.impact, now)
+            for incident in outcome.opened:
+                outbox.announce(incident, "opened", now)
+            for incident in outcome.worsened:
+                outbox.announce(incident, "worsened", now)
+            for incident in outcome.closed:
+                outbox.announce(incident, "resolved", now)
+
+
+def facts_of(view: BreakerView, service: ServiceSnapshot) -> BreakerFacts:
+    """A breaker's view as rules see it."""
+    instances: dict[str, InstanceFacts] = {}
+    would = False
+    for each in view["instances"]:
+        info = service.instances.get(each["id"])
+        since = info["seen_at"] if each["stale"] and info else each["since_at"]
+        instances[each["id"]] = InstanceFacts(
+            each["state"],
+            since,
+            info["version"] if info else "",
+            info["zone"] if info else "",
+            each["stale"],
+        )
+        would = would or each["would_be_open"]
+    override = view["override"]
+    return BreakerFacts(
+        instances,
+        override_ends=override["expires_at"] if override else None,
+        unapplied_since=override["created_at"]
+        if override and (override["pending"] or override["refused"])
+        else None,
+        would_be_open=would,
+    )
+
+
+def _mark_versions(
+    versions: Mapping[str, tuple[frozenset[str], frozenset[str]]], now: float
+) -> None:
+    for service, (before, new) in versions.items():
+        for version in sorted(new):
+            was = f", after {', '.join(sorted(before))}" if before else ""
+            Marker.objects.get_or_create(
+                key=f"version:{service}:{version}:{int(now // 3600)}"[:200],
+                defaults={
+                    "at": now, "kind": "version", "service": service, "version": version,
+                    "text": f"{service} reports version {version}{was}"[:300],
+                },
+            )  # fmt: skip

@@ -1,0 +1,159 @@
+"""Messages reach real receivers, and only those that may be reached."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from aiosmtpd.controller import Controller
+
+from dashboard.alerts import channels, outbox
+from dashboard.alerts.channels import DeliveryError, UnsafeAddressError, deliver, signature
+from dashboard.alerts.models import Channel, OutboxMessage
+
+pytestmark = pytest.mark.django_db
+NOW = 1_800_000_000.0
+
+
+class Receiver:
+    """A web server that keeps what it gets and answers with `status`."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.status = 200
+        self.location = ""
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                receiver.requests.append((dict(self.headers), body))
+                self.send_response(receiver.status)
+                if receiver.location:
+                    self.send_header("Location", receiver.location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+class Mailbox:
+    """An SMTP handler that keeps messages."""
+
+    def __init__(self) -> None:
+        self.mails: list[str] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.mails.append(envelope.content.decode())
+        return "250 OK"
+
+
+@contextmanager
+def smtp() -> Iterator[tuple[Mailbox, int]]:
+    mailbox = Mailbox()
+    controller = Controller(mailbox, hostname="127.0.0.1", port=0)
+    # The controller connects to its own port once it listens; ask for a free one.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        controller.port = free.getsockname()[1]
+    controller.start()
+    try:
+        yield mailbox, controller.port
+    finally:
+        controller.stop()
+
+
+@pytest.fixture
+def private(settings: Any) -> None:
+    settings.ALERTS_ALLOW_PRIVATE = True
+
+
+def message(url: str, kind: str = "webhook") -> OutboxMessage:
+    channel = Channel.objects.create(name=url[:80], kind=kind, url=url, secret="s3cret")
+    return OutboxMessage.objects.create(
+        key=f"k{time.monotonic_ns()}", channel=channel, kind="opened", title="posts failing",
+        body="Since 02:46.", created=NOW, due=NOW,
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("private")
+class TestDelivery:
+    def test_a_webhook_is_signed_and_named_for_deduplication(self, receiver: Receiver) -> None:
+        sent = message(receiver.url)
+        deliver(sent)
+        ((headers, body),) = receiver.requests
+        assert msgspec.json.decode(body)["title"] == "posts failing"
+        assert headers["Idempotency-Key"] == sent.key
+        at, _, mac = headers[channels.SIGNATURE].partition(",v1=")
+        assert mac == signature("s3cret", at.removeprefix("t="), body)
+
+    def test_a_mail_arrives(self) -> None:
+        with smtp() as (mailbox, port):
+            url = f"mailto://127.0.0.1:{port}?from=alerts@example.com&to=oncall@example.com"
+            deliver(message(url, "apprise"))
+        assert "posts failing" in mailbox.mails[0]
+
+    def test_an_error_of_the_receiver_is_told(self, receiver: Receiver) -> None:
+        receiver.status = 500
+        with pytest.raises(DeliveryError, match="answered 500"):
+            deliver(message(receiver.url))
+
+    def test_a_redirect_is_not_followed(self, receiver: Receiver) -> None:
+        receiver.status, receiver.location = 302, receiver.url
+        with pytest.raises(DeliveryError, match="answered 302"):
+            deliver(message(receiver.url))
+        assert len(receiver.requests) == 1
+
+    def test_a_receiver_that_hangs_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(channels, "TIMEOUT", httpx.Timeout(0.2))
+        with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(DeliveryError):
+            deliver(message(f"http://127.0.0.1:{silent.getsockname()[1]}/"))
+
+    def test_a_channel_that_was_down_gets_its_message_later(self, receiver: Receiver) -> None:
+        receiver.status = 500
+        sent = message(receiver.url)
+        outbox.deliver_due(NOW)
+        assert Channel.objects.get().failing_since == NOW
+        receiver.status = 200
+        outbox.deliver_due(NOW + 3600)
+        sent.refresh_from_db()
+        assert sent.outcome == "delivered"
+        assert Channel.objects.get().failing_since is None
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        "url", ["http://127.0.0.1/", "http://10.0.0.7/", "http://[::1]/", "http://169.254.169.254/",
+                "http://localhost/"],
+    )  # fmt: skip
+    def test_an_address_inside_the_network_is_refused(self, url: str) -> None:
+        with pytest.raises(UnsafeAddressError, match="inside the network"):
+            deliver(message(url))
+
+    def test_apprise_is_held_to_the_same_rule(self) -> None:
+        with pytest.raises(UnsafeAddressError):
+            deliver(message("json://127.0.0.1/", "apprise"))
+
+    def test_a_url_that_apprise_does_not_know_is_refused(self) -> None:
+        with pytest.raises(DeliveryError, match="does not understand"):
+            deliver(message("nonsense://x", "apprise"))
