@@ -272,7 +272,10 @@ class ResilientCaller:
             self._backends.store(key, options, result)
             return result
 
-        return self._single_flight.run(key, make) if options.single_flight else make()
+        if not options.single_flight:
+            return make()
+        with bounded(options.deadline):
+            return self._single_flight.run(key, make)
 
     async def _acall_shared(
         self,
@@ -292,7 +295,10 @@ class ResilientCaller:
             await self._backends.astore(key, options, result)
             return result
 
-        return await (self._single_flight.arun(key, make) if options.single_flight else make())
+        if not options.single_flight:
+            return await make()
+        with bounded(options.deadline):
+            return await self._single_flight.arun(key, make)
 
     # -- Deadline, rate limit, bulkhead ----------------------------------------------------------
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
@@ -19,54 +17,10 @@ from breakers import (
     ResilientCaller,
     RetryBudget,
     State,
-    TTLCache,
     remaining,
 )
-from breakers.calls.cache import MISS, pack, unpack
 from breakers.calls.retries import full_jitter, retry_after
-from breakers.testing import FakeClock
-
-
-class Boom(Exception):
-    pass
-
-
-class Dependency:
-    """Fails as often as it is told to, then answers; counts how often it was asked."""
-
-    def __init__(self, failures: int = 0, error: Callable[[], Exception] = Boom) -> None:
-        self.failures = failures
-        self.error = error
-        self.asked = 0
-
-    def __call__(self, *args: Any) -> str:
-        self.asked += 1
-        if self.asked <= self.failures:
-            raise self.error()
-        return "answer"
-
-
-class Calls:
-    """A caller, sync or async, which never really waits."""
-
-    def __init__(self, is_async: bool) -> None:
-        self.is_async = is_async
-        self.slept: list[float] = []
-        self.caller = ResilientCaller(
-            sleep=self.slept.append, asleep=self._asleep, random=lambda: 1
-        )
-
-    async def _asleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-    def __call__(self, func: Callable[..., Any], options: CallOptions, *args: Any) -> Any:
-        if not self.is_async:
-            return self.caller.call(func, options, *args)
-
-        async def awaited(*args: Any) -> Any:
-            return func(*args)
-
-        return asyncio.run(self.caller.acall(awaited, options, *args))
+from tests.breakers.calls.calling import Boom, Calls, Dependency
 
 
 @pytest.fixture(params=[False, True], ids=["sync", "async"])
@@ -280,124 +234,6 @@ class TestFallback:
         for chain in ([fallback], [broken, fallback]):
             options = CallOptions(timeout=None, retries=1, fallback=chain)
             assert await caller.acall(broken, options) == "second best"
-
-
-class TestCache:
-    @pytest.mark.parametrize("answer", ["text", 0, [], None])
-    def test_an_answer_is_kept_none_included(self, call: Calls, answer: Any) -> None:
-        call.caller.cache = TTLCache()
-        options = CallOptions(timeout=None, cache_key="k")
-        asked = [0]
-
-        def service() -> Any:
-            asked[0] += 1
-            return answer
-
-        assert call(service, options) == answer
-        assert call(service, options) == answer
-        assert asked == [1]
-
-    def test_failures_and_fallbacks_are_not_kept(self, call: Calls) -> None:
-        call.caller.cache = TTLCache()
-        options = CallOptions(
-            timeout=None, retries=1, cache_key="k", fallback=lambda: "second best"
-        )
-        service = Dependency(failures=1)
-        assert call(service, options) == "second best"
-        assert call(service, options) == "answer"
-
-    def test_hits_and_misses_are_counted(self, call: Calls) -> None:
-        call.caller.cache = TTLCache()
-        breaker = CircuitBreaker()
-        options = CallOptions(timeout=None, cache_key="k", circuit_breaker=breaker)
-        for _ in range(3):
-            call(Dependency(), options)
-        counts = breaker.snapshot().counts
-        assert (counts["cache_miss"], counts["cache_hit"]) == (1, 2)
-
-    def test_a_cache_that_fails_is_a_miss_and_complains_once(
-        self, call: Calls, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        class Broken:
-            def get(self, key: str) -> Any:
-                raise OSError("no cache")
-
-            def set(self, key: str, value: Any, ttl: float) -> None:
-                raise OSError("no cache")
-
-        from breakers.calls import backends
-
-        backends._logged_at.clear()
-        call.caller.cache = Broken()
-        with caplog.at_level(logging.WARNING, "breakers"):
-            for _ in range(5):
-                options = CallOptions(timeout=None, cache_key="k")
-                assert call(Dependency(), options) == "answer"
-        assert len(caplog.records) == 1
-
-    async def test_an_asynchronous_cache_is_awaited(self) -> None:
-        class Remote:
-            kept: dict[str, Any] = {}
-
-            async def get(self, key: str) -> Any:
-                return self.kept.get(key)
-
-            async def set(self, key: str, value: Any, ttl: float) -> None:
-                self.kept[key] = value
-
-        caller = ResilientCaller(cache=Remote())
-
-        async def service() -> None:
-            service.asked += 1  # type: ignore[attr-defined]
-
-        service.asked = 0  # type: ignore[attr-defined]
-        for _ in range(3):
-            assert await caller.acall(service, CallOptions(timeout=None, cache_key="k")) is None
-        assert service.asked == 1  # type: ignore[attr-defined]
-
-    def test_the_cache_in_memory_forgets_the_old_and_the_unused(self) -> None:
-        clock = FakeClock()
-        cache = TTLCache(max_entries=2, clock=clock)
-        cache.set("a", 1, ttl=10)
-        cache.set("b", 2, ttl=100)
-        cache.get("a")
-        cache.set("c", 3, ttl=100)
-        assert (cache.get("a"), cache.get("b"), cache.get("c"), len(cache)) == (1, None, 3, 2)
-        clock.advance(10)
-        assert cache.get("a") is None
-        with pytest.raises(ValueError, match="whole number from 1"):
-            TTLCache(max_entries=0)
-
-    def test_none_is_told_from_a_miss(self) -> None:
-        assert unpack(pack(None)) is None
-        assert unpack(None) is MISS
-
-
-class TestMetrics:
-    class Told(list[Any]):
-        def increment(self, name: str) -> None:
-            self.append(name)
-
-        def histogram(self, name: str, value: float) -> None:
-            assert value >= 0
-            self.append(name)
-
-    def test_they_are_told_of_each_call(self, call: Calls) -> None:
-        told = call.caller.metrics = self.Told()
-        call.caller.cache = TTLCache()
-        options = CallOptions(timeout=None, retries=1, cache_key="k", fallback=Dependency())
-        call(Dependency(failures=1), options)
-        call(Dependency(), options)
-        call(Dependency(), options)
-        assert told == [
-            *("cache.miss", "call.duration", "call.failure"),
-            *("cache.miss", "call.duration", "call.success"),
-            "cache.hit",
-        ]
-
-    def test_a_backend_that_fails_fails_no_call(self, call: Calls) -> None:
-        call.caller.metrics = object()  # type: ignore[assignment]
-        assert call(Dependency(), CallOptions(timeout=None)) == "answer"
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ hedging, single flight, stale and negative answers; sync and async alike."""
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +13,6 @@ from breakers import (
     AdaptiveLimit,
     Bulkhead,
     BulkheadFull,
-    CachedFailure,
     CallOptions,
     CallTimeout,
     CircuitBreaker,
@@ -26,23 +23,10 @@ from breakers import (
     ResilientCaller,
     RetryAttempt,
     RetryBudget,
-    TTLCache,
     remaining,
     resilient,
 )
-from breakers.calls.single_flight import SingleFlight
-from breakers.deadline import bounded
-from breakers.testing import FakeClock
-from tests.breakers.calls.test_caller import Boom, Calls, Dependency
-
-
-class NotFound(Exception):
-    pass
-
-
-class Picky(Exception):
-    def __init__(self, one: str, two: str) -> None:
-        super().__init__(one, two)
+from tests.breakers.calls.calling import Boom, Calls, Dependency
 
 
 @pytest.fixture(params=[False, True], ids=["sync", "async"])
@@ -142,202 +126,6 @@ class TestHedging:
     def test_threads_cannot_be_hedged(self) -> None:
         with pytest.raises(TypeError, match="acall"):
             ResilientCaller().call(int, CallOptions(timeout=None, hedge_delay=0.1))
-
-
-class Kept:
-    """A caller with a cache on a clock that is turned by hand."""
-
-    def __init__(self, call: Calls) -> None:
-        self.clock = FakeClock()
-        call.caller.cache = TTLCache(clock=self.clock)
-        self.call = call
-
-
-@pytest.fixture
-def kept(call: Calls) -> Kept:
-    return Kept(call)
-
-
-class TestCache:
-    def test_a_key_may_be_a_function_of_the_arguments(self, kept: Kept) -> None:
-        options = CallOptions(timeout=None, cache_key=lambda n: f"square:{n}")
-        for n in (2, 3, 2):
-            assert kept.call(lambda n: n * n, options, n) == n * n
-        assert kept.call.caller.cache.get("square:2") == 4  # type: ignore[union-attr]
-
-    def test_a_stale_answer_is_better_than_none(self, kept: Kept) -> None:
-        breaker = CircuitBreaker()
-        options = CallOptions(
-            timeout=None, retries=1, cache_key="k", cache_ttl=10, stale_ttl=100,
-            circuit_breaker=breaker, fallback=FallbackValue("fallback"),
-        )  # fmt: skip
-        assert kept.call(Dependency(), options) == "answer"
-        kept.clock.advance(60)
-        assert kept.call(Dependency(failures=9), options) == "answer"
-        assert breaker.snapshot().counts["fallback"] == 1
-        kept.clock.advance(60)
-        assert kept.call(Dependency(failures=9), options) == "fallback"
-
-    def test_a_failure_that_is_an_answer_is_kept_as_one(self, kept: Kept) -> None:
-        service = Dependency(failures=1, error=lambda: NotFound("user 7"))
-        options = CallOptions(
-            timeout=None, retries=1, cache_key="k", negative_on=(NotFound,), negative_ttl=5.0
-        )
-        for _ in range(3):
-            with pytest.raises(NotFound, match="user 7"):
-                kept.call(service, options)
-        assert service.asked == 1
-        kept.clock.advance(6)
-        assert kept.call(service, options) == "answer"
-
-    def test_a_failure_that_is_an_answer_is_newer_than_a_stale_one(self, kept: Kept) -> None:
-        options = CallOptions(
-            timeout=None, retries=1, cache_key="k", cache_ttl=10, stale_ttl=100,
-            negative_on=(NotFound,),
-        )  # fmt: skip
-        assert kept.call(Dependency(), options) == "answer"
-        kept.clock.advance(60)
-        gone = Dependency(failures=9, error=lambda: NotFound("user 7"))
-        for _ in range(2):
-            with pytest.raises(NotFound):
-                kept.call(gone, options)
-        assert gone.asked == 1
-
-    def test_other_failures_are_not_kept(self, kept: Kept) -> None:
-        service = Dependency(failures=1)
-        options = CallOptions(timeout=None, retries=1, cache_key="k", negative_on=(NotFound,))
-        with pytest.raises(Boom):
-            kept.call(service, options)
-        assert kept.call(service, options) == "answer"
-
-    def test_a_failure_whose_type_takes_more_than_a_message_comes_back_as_cached(
-        self, kept: Kept
-    ) -> None:
-        service = Dependency(failures=9, error=lambda: Picky("one", "two"))
-        options = CallOptions(timeout=None, retries=1, cache_key="k", negative_on=(Picky,))
-        with pytest.raises(Picky):
-            kept.call(service, options)
-        with pytest.raises(CachedFailure, match="one"):
-            kept.call(service, options)
-
-
-class TestSingleFlight:
-    def test_threads_that_ask_at_once_ask_once(self) -> None:
-        arrived, go = threading.Event(), threading.Event()
-        asked: list[int] = []
-        answers: list[int] = []
-
-        def service() -> int:
-            asked.append(1)
-            arrived.set()
-            assert go.wait(5)
-            return 42
-
-        caller = ResilientCaller(TTLCache())
-        options = CallOptions(timeout=None, cache_key="k")
-        crowd = [
-            threading.Thread(target=lambda: answers.append(caller.call(service, options)))
-            for _ in range(8)
-        ]
-        crowd[0].start()
-        assert arrived.wait(5)
-        for thread in crowd[1:]:
-            thread.start()
-        go.set()
-        for thread in crowd:
-            thread.join(5)
-        assert (len(asked), answers) == (1, [42] * 8)
-
-    async def test_coroutines_that_ask_at_once_ask_once(self) -> None:
-        asked: list[int] = []
-
-        async def service() -> int:
-            asked.append(1)
-            await asyncio.sleep(0.01)
-            return 42
-
-        caller = ResilientCaller(TTLCache())
-        options = CallOptions(timeout=None, cache_key="k")
-        crowd = await asyncio.gather(*(caller.acall(service, options) for _ in range(8)))
-        assert (len(asked), crowd) == (1, [42] * 8)
-
-    async def test_who_waits_gets_the_failure_too(self) -> None:
-        async def service() -> int:
-            await asyncio.sleep(0.01)
-            raise Boom
-
-        caller = ResilientCaller(TTLCache())
-        options = CallOptions(timeout=None, retries=1, cache_key="k")
-        crowd = await asyncio.gather(
-            *(caller.acall(service, options) for _ in range(3)), return_exceptions=True
-        )
-        assert [type(each) for each in crowd] == [Boom] * 3
-
-    async def test_where_the_one_who_asks_is_cancelled_the_next_asks(self) -> None:
-        asked: list[int] = []
-
-        async def service() -> int:
-            asked.append(1)
-            await asyncio.sleep(0.01)
-            return len(asked)
-
-        flights = SingleFlight()
-        first = asyncio.create_task(flights.arun("k", service))
-        await asyncio.sleep(0)
-        second = asyncio.create_task(flights.arun("k", service))
-        await asyncio.sleep(0)
-        first.cancel()
-        assert await second == 2
-        with pytest.raises(asyncio.CancelledError):
-            await first
-
-    def test_nobody_waits_for_another_beyond_the_deadline(self) -> None:
-        flights, arrived, go = SingleFlight(), threading.Event(), threading.Event()
-
-        def service() -> bool:
-            arrived.set()
-            return go.wait(5)
-
-        leader = threading.Thread(target=flights.run, args=("k", service))
-        leader.start()
-        assert arrived.wait(5)
-        with pytest.raises(CallTimeout), bounded(0.02):
-            flights.run("k", int)
-        go.set()
-        leader.join(5)
-        assert flights.run("k", int) == 0
-
-    def test_a_call_that_asks_for_itself_does_not_wait_for_itself(self) -> None:
-        flights = SingleFlight()
-        assert flights.run("k", lambda: flights.run("k", lambda: 42)) == 42
-
-    async def test_nor_does_a_coroutine(self) -> None:
-        flights = SingleFlight()
-
-        async def inner() -> int:
-            return 42
-
-        async def outer() -> int:
-            return int(await flights.arun("k", inner))
-
-        assert await asyncio.wait_for(flights.arun("k", outer), 5) == 42
-
-    def test_a_child_does_not_wait_for_its_parents_calls(self) -> None:
-        flights, arrived, go = SingleFlight(), threading.Event(), threading.Event()
-
-        def service() -> bool:
-            arrived.set()
-            return go.wait(5)
-
-        leader = threading.Thread(target=flights.run, args=("k", service))
-        leader.start()
-        assert arrived.wait(5)
-        child = os.fork()
-        if not child:
-            os._exit(flights.run("k", int))
-        go.set()
-        leader.join(5)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 class TestDecorator:

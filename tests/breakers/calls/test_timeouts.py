@@ -262,3 +262,46 @@ class TestCoroutines:
         call = acall_within(1.0, asyncio.sleep, 0)
         with pytest.raises(RuntimeError):
             call.send(None)
+
+
+class TestAsyncBlocks:
+    async def test_what_is_awaited_is_cancelled(self) -> None:
+        with pytest.raises(CallTimeout) as error:
+            async with timeout(0.01) as deadline:
+                assert current_deadline() is deadline
+                await asyncio.sleep(LONG)
+        assert error.value.timeout == 0.01
+
+    async def test_what_is_in_time_is_left_alone(self) -> None:
+        block = timeout(LONG)
+        for _ in range(2):
+            async with block:
+                await asyncio.sleep(0)
+
+    async def test_an_object_is_entered_once_at_a_time(self) -> None:
+        block = timeout(LONG)
+        async with block:
+            with pytest.raises(RuntimeError, match="entered already"):
+                await block.__aenter__()
+
+    async def test_an_error_in_time_is_the_blocks(self) -> None:
+        with pytest.raises(KeyError):
+            async with timeout(LONG):
+                raise KeyError
+
+    async def test_a_cancellation_from_outside_stays_one(self) -> None:
+        async def wait() -> None:
+            async with timeout(LONG):
+                await asyncio.sleep(LONG)
+
+        task = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    def test_without_a_task_there_is_nothing_to_cancel(self) -> None:
+        block = timeout(LONG)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="event loop"):
+                block.__aenter__().send(None)
