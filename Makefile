@@ -6,7 +6,7 @@ LOCK := requirements/requirements.lock
 STAMP := .venv/.locked
 COMPILED := breakers/.compiled
 
-.PHONY: help venv demo dashboard test check check-js soak bench format lock system screenshots icons clean
+.PHONY: help venv demo dashboard test check check-js modes soak bench format lock system screenshots icons clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,12 +59,17 @@ $(NODE_STAMP): package.json package-lock.json
 # Faults need quiet: two shapes take less than a core.
 SERVERS := tests/examples tests/e2e
 FAULTS := tests/faults
+MODES := tests/failure_modes
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
 test: venv system check ## Everything that must hold, ending with pytest's summary
-	@$(BIN)/python -m pytest -n 3 --dist loadscope $(addprefix --ignore=,$(SERVERS) $(FAULTS))
+	@$(BIN)/python -m pytest -n 3 --dist loadscope $(addprefix --ignore=,$(SERVERS) $(FAULTS) $(MODES))
 	@$(BIN)/python -m pytest -n 2 $(BY_FILE) $(FAULTS)
+	@$(BIN)/python -m pytest -q $(MODES) --short-modes
 	@$(BIN)/python -m pytest -n 2 $(BY_FILE) $(SERVERS)
+
+modes: venv system ## All 47 failure modes of the shop's endpoint, in three versions (4 minutes)
+	@$(BIN)/python -m pytest -q $(MODES)
 
 soak: venv system ## Ten minutes of load while things die at random (MINUTES=2 for fewer)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)

@@ -1,0 +1,62 @@
+"""The table of a run, for the terminal and for docs/failure-modes.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.failure_modes.harness import VERSIONS, Result
+from tests.failure_modes.modes import MODES
+
+_HEAD = """# Failure modes
+
+The article counts 47 failure modes of one endpoint, `get_user_profile`, three of them handled. This
+page names 47 and shows what each does to three versions of the endpoint: **naive** (no protection),
+**article** (the article's own pattern, with its own durations) and **switchgear**. It is written by
+
+    .venv/bin/python -m pytest tests/failure_modes --write-docs
+
+from that run's measurements. Each mode is a real fault on a real socket, process or clock. A cell
+says what was seen in the phases of the mode, first the fault, last the recovery; "not kept" says
+what broke the promise. The promises (answers, time, effect on other callers, load on the
+dependency) are in `tests/failure_modes/modes.py`.
+"""
+
+
+def table(found: Mapping[tuple[str, str], Result]) -> str:
+    """One line a mode."""
+    lines = []
+    for mode in MODES:
+        if (mode.name, VERSIONS[0]) not in found:
+            continue
+        row = [found[mode.name, version] for version in VERSIONS]
+        marks = "  ".join(f"{each.version} {'kept' if each.kept else '-':4}" for each in row)
+        lines.append(f"{mode.name:<58} {marks}")
+        for each in row:
+            if each.version == "switchgear" and not each.kept:
+                lines += [f"    {breach}" for breach in each.breaches]
+    return "\n".join(lines) + "\n"
+
+
+def page(found: Mapping[tuple[str, str], Result]) -> str:
+    """docs/failure-modes.md."""
+    total = len(MODES)
+    kept = {v: sum(each.kept for each in found.values() if each.version == v) for v in VERSIONS}
+    lines = [
+        _HEAD,
+        "Kept in this run: " + ", ".join(f"{v} {kept[v]} of {total}" for v in VERSIONS) + ".\n",
+        "| # | Mode | What the user sees with Switchgear | What governs it | naive | article "
+        "| switchgear |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for number, mode in enumerate(MODES, 1):
+        cells = [_cell(found[mode.name, version]) for version in VERSIONS]
+        lines.append(
+            f"| {number} | {mode.name} | {mode.user_sees} | {mode.knob} | {' | '.join(cells)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _cell(result: Result) -> str:
+    if result.kept:
+        return "kept"
+    return "not kept: " + "; ".join(result.breaches)

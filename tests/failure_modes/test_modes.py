@@ -1,0 +1,18 @@
+"""Our endpoint keeps the promise of every mode. What the other two do is measured beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.failure_modes.conftest import Results
+from tests.failure_modes.modes import MODES, Mode
+
+
+def test_there_are_47_modes_with_different_names() -> None:
+    assert len({mode.name for mode in MODES}) == len(MODES) == 47
+
+
+@pytest.mark.parametrize("mode", MODES, ids=[mode.name for mode in MODES])
+def test_switchgear_keeps_the_promise(mode: Mode, results: Results) -> None:
+    ours = results[mode.name, "switchgear"]
+    assert ours.kept, "\n".join([*ours.breaches, *ours.seen])
