@@ -24,7 +24,6 @@ from dashboard.api.agents.app import AgentApi  # noqa: E402
 from dashboard.api.browsers.consumers import FRAMES_OUT, LiveConsumer  # noqa: E402
 from dashboard.bus import bus  # noqa: E402
 from dashboard.common.asgi_types import Receive, Scope, Send  # noqa: E402
-from dashboard.fleet.snapshot import reads  # noqa: E402
 from dashboard.fleet.snapshot.process import fleet_snapshot  # noqa: E402
 from dashboard.observability.process_metrics import add_web_gauges  # noqa: E402
 from dashboard.observability.request_ids import RequestIds  # noqa: E402
@@ -63,7 +62,6 @@ async def _live(receive: Receive, send: Send) -> None:
     await receive()
     try:
         fleet_snapshot().start()
-        reads.use(fleet_snapshot())
         add_web_gauges()
         if settings.EMBEDDED:
             embedded.start()

@@ -15,7 +15,7 @@ def test_its_frames_are_frames_and_make_a_whole_fleet() -> None:
     fleet_snapshot = FleetSnapshot(MemoryBus())
     for tick in range(9):
         for frame in fleet.frames(1000 + tick / 4, full=tick == 0):
-            fleet_snapshot.lay(msgspec.convert(frame, Frame))
+            fleet_snapshot.merge(msgspec.convert(frame, Frame))
     services = fleet_snapshot.snapshot()["services"]
     assert [len(service["breakers"]) for service in services] == [A_SERVICE, 50]
     breakers = [each for service in services for each in service["breakers"]]

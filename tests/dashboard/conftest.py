@@ -6,7 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from dashboard.bus.memory import MemoryBus
+from dashboard.fleet.snapshot import process
+from dashboard.fleet.snapshot.store import FleetSnapshot
 from tests.dashboard.child_process import Dashboard, embedded_dashboard
+
+
+@pytest.fixture(autouse=True)
+def empty_fleet() -> Iterator[None]:
+    """Pages read a snapshot that runs; tests that show something replace it."""
+    before = process.replace(FleetSnapshot(MemoryBus(), is_running=True))
+    yield
+    process.replace(before)
 
 
 @pytest.fixture(scope="session")

@@ -115,7 +115,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                     # The snapshot supersedes the backlog.
                     self._backlog.clear()
                     self._snapshot_due = False
-                    text = fleet_snapshot().counters(self._wanted, self._is_summary)
+                    text = fleet_snapshot().encoded(self._wanted, self._is_summary)
                 else:
                     text = self._backlog.popleft()
                 counters.frames_delivered += 1

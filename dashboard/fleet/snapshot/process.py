@@ -1,12 +1,23 @@
-"""The mirror of this process."""
+"""Process-wide singleton of the fleet snapshot."""
 
-from functools import cache
+from __future__ import annotations
 
 from dashboard.bus import bus
 from dashboard.fleet.snapshot.store import FleetSnapshot
 
+_snapshot: FleetSnapshot | None = None
 
-@cache
+
 def fleet_snapshot() -> FleetSnapshot:
-    """The one mirror of this process; the composition root starts it."""
-    return FleetSnapshot(bus())
+    """The snapshot of this process; the composition root starts it."""
+    global _snapshot
+    if _snapshot is None:
+        _snapshot = FleetSnapshot(bus())
+    return _snapshot
+
+
+def replace(snapshot: FleetSnapshot | None) -> FleetSnapshot | None:
+    """Read from another snapshot from now on, as tests do; returns the one before."""
+    global _snapshot
+    before, _snapshot = _snapshot, snapshot
+    return before

@@ -1,10 +1,13 @@
-"""What this process knows of the fleet: frames laid over one another. One subscription feeds it,
-and every browser's snapshot and every page's first view are read from it."""
+"""The fleet snapshot of this process: frames merged into the current state of every service.
+
+One subscription feeds it. The snapshots that browsers get and the first data of pages are read from
+it. Merging is specified by the golden frames in tests/golden/frames, which the JavaScript store
+passes too.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from dashboard.bus import Bus
+from dashboard.common.supervision import cancel, keep_running
 from dashboard.fleet.frame_types import (
     BreakerAtInstance,
     BreakerView,
@@ -26,20 +30,20 @@ from dashboard.fleet.recent_window import SECONDS
 from dashboard.fleet.snapshot.summary import summary_frame, summary_service
 from dashboard.fleet.worker import FRAMES, WANTED
 
-logger = logging.getLogger("switchgear.live")
+logger = logging.getLogger("switchgear.fleet")
 Listener = Callable[[str, str], None]
-_TOLD_KEPT: Final = 32
+_ENCODED_KEPT: Final = 32
 
 
-def go_on(view: BreakerView, before: BreakerView | None, by: int) -> None:
-    """Lay the last seconds of a breaker over the minute that is known of it, which ended `by`
-    seconds earlier."""
+def extend_minute(view: BreakerView, before: BreakerView | None, by: int) -> None:
+    """Append the last seconds of a breaker to its known minute, which ended `by` seconds
+    earlier."""
     minute = (before["spark"], before["spark_err"]) if before else ([], [])
-    view["spark"] = _slid(minute[0], view.pop("tail"), by)
-    view["spark_err"] = _slid(minute[1], view.pop("tail_err"), by)
+    view["spark"] = _shifted(minute[0], view.pop("tail"), by)
+    view["spark_err"] = _shifted(minute[1], view.pop("tail_err"), by)
 
 
-def _slid(minute: list[int], tail: list[int], by: int) -> list[int]:
+def _shifted(minute: list[int], tail: list[int], by: int) -> list[int]:
     minute = minute or [0] * SECONDS
     if by > 0:
         by = min(by, SECONDS)
@@ -49,7 +53,7 @@ def _slid(minute: list[int], tail: list[int], by: int) -> list[int]:
 
 @dataclass(slots=True)
 class ServiceSnapshot:
-    """The latest of one service, and the number of the frame that brought it."""
+    """The current state of one service, and the sequence number of its last frame."""
 
     seq: int = 0
     interval_s: float = 1.0
@@ -63,8 +67,8 @@ class ServiceSnapshot:
         default_factory=lambda: OverCapacityView(instances=0, breakers=0)
     )
 
-    def lay(self, frame: Frame) -> None:
-        """Lay one frame over what is known."""
+    def merge(self, frame: Frame) -> None:
+        """Merge one frame."""
         if frame["full"]:
             self.breakers.clear()
             self.instances.clear()
@@ -88,7 +92,7 @@ class ServiceSnapshot:
             else:
                 each["instances"] = before["instances"]
             if "tail" in each:
-                go_on(each, before, second - self.seconds.get(name, second))
+                extend_minute(each, before, second - self.seconds.get(name, second))
             self.seconds[name] = second
             self.breakers[name] = each
         for name in frame["removed"]["breakers"]:
@@ -106,29 +110,54 @@ class ServiceSnapshot:
         return list(at.values())
 
 
+class SnapshotNotRunning(RuntimeError):
+    """The fleet snapshot was read in a process that does not follow the fleet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the fleet snapshot is not running in this process: it is started with the web server "
+            "(dashboard.asgi), and there is nothing to read before or without it"
+        )
+
+
 class FleetSnapshot:
     """Follows the frames, and passes each on to its listeners as the bytes it came in."""
 
-    def __init__(self, bus: Bus, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, bus: Bus, wall: Callable[[], float] = time.time, is_running: bool = False
+    ) -> None:
         self._bus = bus
         self._wall = wall
         self._listeners: set[Listener] = set()
-        self._lean_listeners: set[Listener] = set()
+        self._summary_listeners: set[Listener] = set()
         self._following: asyncio.Task[None] | None = None
-        self._told: dict[tuple[frozenset[str] | None, bool], str] = {}
+        self._is_running = is_running
+        self._encoded: dict[tuple[frozenset[str] | None, bool], str] = {}
         self.services: dict[str, ServiceSnapshot] = {}
         self.at = 0.0
 
     def start(self) -> None:
         """Begin to follow, inside the running event loop."""
-        self._following = asyncio.create_task(self._follow(), name="live")
+        follow = keep_running("fleet snapshot", self._follow)
+        self._following = asyncio.create_task(follow, name="fleet snapshot")
+        self._is_running = True
 
     async def stop(self) -> None:
         """Stop following."""
+        self._is_running = False
         if self._following is not None:
-            self._following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._following
+            await cancel(self._following)
+
+    def running(self) -> FleetSnapshot:
+        """This snapshot.
+
+        Raises:
+            SnapshotNotRunning: it was not started, or has stopped: it would look like an empty
+                fleet.
+        """
+        if not self._is_running:
+            raise SnapshotNotRunning
+        return self
 
     async def _follow(self) -> None:
         frames = self._bus.subscribe(FRAMES)
@@ -140,8 +169,8 @@ class FleetSnapshot:
                 frame: Frame = msgspec.json.decode(payload)  # our own worker wrote it
                 if _is_empty(frame) and frame["service"] not in self.services:
                     continue
-                self._pass_lean(frame)
-                self.lay(frame)
+                self._pass_summary(frame)
+                self.merge(frame)
                 if self._listeners:
                     text = payload.decode()
                     for listener in tuple(self._listeners):
@@ -149,34 +178,34 @@ class FleetSnapshot:
         finally:
             frames.close()
 
-    def _pass_lean(self, frame: Frame) -> None:
-        """Tell those who want the wall's frames: one serialisation for all of them."""
-        if not self._lean_listeners:
+    def _pass_summary(self, frame: Frame) -> None:
+        """Pass the summary of a frame on: one serialisation for all listeners."""
+        if not self._summary_listeners:
             return
         before = self.services.get(frame["service"]) or ServiceSnapshot()
         summary = summary_frame(frame, before.instances)
         text = msgspec.json.encode(summary).decode()
-        for listener in tuple(self._lean_listeners):
+        for listener in tuple(self._summary_listeners):
             listener(frame["service"], text)
 
-    def lay(self, frame: Frame) -> None:
-        """Lay one frame over what is known. A service of which nobody is left is not shown any
-        more; it stays in history."""
+    def merge(self, frame: Frame) -> None:
+        """Merge one frame. A service without instances and breakers is removed; it stays in
+        history."""
         if _is_empty(frame):
             self.services.pop(frame["service"], None)
         else:
-            self.services.setdefault(frame["service"], ServiceSnapshot()).lay(frame)
+            self.services.setdefault(frame["service"], ServiceSnapshot()).merge(frame)
         self.at = frame["at"]
-        self._told.clear()
+        self._encoded.clear()
 
     def listen(self, listener: Listener, summary: bool = False) -> None:
-        """Call `listener(service, text)` with each frame from now on, as it is or lean."""
-        (self._lean_listeners if summary else self._listeners).add(listener)
+        """Call `listener(service, text)` with each frame from now on, whole or as a summary."""
+        (self._summary_listeners if summary else self._listeners).add(listener)
 
     def forget(self, listener: Listener) -> None:
         """Stop calling `listener`."""
         self._listeners.discard(listener)
-        self._lean_listeners.discard(listener)
+        self._summary_listeners.discard(listener)
 
     def snapshot(
         self, wanted: Iterable[str] | None = None, summary: bool = False
@@ -191,15 +220,15 @@ class FleetSnapshot:
             "services": [self._service(name, summary) for name in sorted(names)],
         }
 
-    def counters(self, wanted: frozenset[str] | None, summary: bool) -> str:
-        """The snapshot as browsers are told it. It is made once for all that ask between two
-        frames: after a gap they all do."""
-        text = self._told.get((wanted, summary))
+    def encoded(self, wanted: frozenset[str] | None, summary: bool) -> str:
+        """The encoded snapshot for browsers. It is encoded once for all that ask between two
+        frames."""
+        text = self._encoded.get((wanted, summary))
         if text is None:
-            if len(self._told) >= _TOLD_KEPT:
-                self._told.clear()
+            if len(self._encoded) >= _ENCODED_KEPT:
+                self._encoded.clear()
             text = msgspec.json.encode(self.snapshot(wanted, summary)).decode()
-            self._told[wanted, summary] = text
+            self._encoded[wanted, summary] = text
         return text
 
     def _service(self, name: str, summary: bool) -> dict[str, Any]:
@@ -216,22 +245,27 @@ class FleetSnapshot:
         }
 
     def has_capacity(self, service: str, instance: str) -> bool:
-        """Whether the fleet can take this instance in, or has done so already."""
+        """Whether the service can take this instance, or has it already."""
         known = self.services.get(service)
         return known is None or len(known.instances) < MAX_INSTANCES or instance in known.instances
 
+    def knows(self, service: str, instance: str) -> bool:
+        """Whether an instance is shown."""
+        known = self.services.get(service)
+        return known is not None and instance in known.instances
+
     def over_capacity(self, service: str, instance: str) -> list[str]:
-        """Breakers of an instance that its service has no room for, the first few."""
+        """Breakers of an instance beyond the capacity of its service, the first few."""
         known = self.services.get(service)
         view = known.instances.get(instance) if known is not None else None
         return view.get("over_capacity", []) if view is not None else []
 
     def breaker(self, service: str, name: str) -> BreakerView | None:
         """The latest view of one breaker."""
-        mirrored = self.services.get(service)
-        return mirrored.breakers.get(name) if mirrored else None
+        known = self.services.get(service)
+        return known.breakers.get(name) if known else None
 
 
 def _is_empty(frame: Frame) -> bool:
-    """Whether a frame says that there is nobody."""
+    """Whether a frame says that the service is gone."""
     return frame["full"] and not frame["instances"] and not frame["breakers"]

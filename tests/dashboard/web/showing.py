@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from breakers.protocol import messages as wire
 from dashboard.bus.memory import MemoryBus
 from dashboard.fleet.checkpoint_batch import Batch
-from dashboard.fleet.snapshot import reads
+from dashboard.fleet.snapshot import process
 from dashboard.fleet.snapshot.store import FleetSnapshot
 from dashboard.fleet.state import FleetState
 
@@ -30,10 +30,10 @@ def showing() -> Iterator[Callable[..., None]]:
             breakers=list(breakers),
         )
         state.fold(report, 1000.0, Batch())
-        fleet_snapshot = FleetSnapshot(MemoryBus())
+        fleet_snapshot = FleetSnapshot(MemoryBus(), is_running=True)
         for frame in state.full_frames(1001.5):
-            fleet_snapshot.lay(frame)
-        reads.use(fleet_snapshot)
+            fleet_snapshot.merge(frame)
+        process.replace(fleet_snapshot)
 
     yield show
-    reads.use(FleetSnapshot(MemoryBus()))
+    process.replace(FleetSnapshot(MemoryBus(), is_running=True))

@@ -22,7 +22,7 @@ def test_a_full_service_has_room_only_for_those_it_has(monkeypatch: pytest.Monke
         )
         fleet.fold(report, 1000.0, Batch())
     for frame in fleet.full_frames(1000.0):
-        fleet_snapshot.lay(frame)
+        fleet_snapshot.merge(frame)
     assert [fleet_snapshot.has_capacity("shop", id) for id in ("one", "two", "three")] == [
         True,
         True,
@@ -48,7 +48,7 @@ def test_it_knows_what_is_not_watched_of_an_instance(monkeypatch: pytest.MonkeyP
     )
     fleet.fold(report, 1000.0, Batch())
     for frame in fleet.frames(1000.0):
-        fleet_snapshot.lay(frame)
+        fleet_snapshot.merge(frame)
     assert fleet_snapshot.over_capacity("shop", "one") == ["b", "c"]
     assert fleet_snapshot.over_capacity("shop", "two") == []
     assert fleet_snapshot.over_capacity("bank", "one") == []

@@ -10,7 +10,7 @@ from breakers.protocol import messages as wire
 from dashboard.bus.memory import MemoryBus
 from dashboard.fleet.checkpoint_batch import Batch
 from dashboard.fleet.frame_types import Frame
-from dashboard.fleet.snapshot.store import FleetSnapshot, go_on
+from dashboard.fleet.snapshot.store import FleetSnapshot, extend_minute
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.view_builders import TAIL
 
@@ -73,13 +73,13 @@ def test_what_is_laid_over_is_what_the_fleet_knows(
         while tick / 4 < at:
             fleet.advance(tick / 4)
             for frame in fleet.frames(tick / 4):
-                fleet_snapshot.lay(travelled(frame))
+                fleet_snapshot.merge(travelled(frame))
             tick += 1
         fleet.fold(report(seq, calls, age_s), at, Batch())
     at = tick / 4 + 1
     fleet.advance(at)
     (frame,) = fleet.frames(at)
-    fleet_snapshot.lay(travelled(frame))
+    fleet_snapshot.merge(travelled(frame))
     known = fleet_snapshot.services["shop"].breakers["posts"]
     (truth,) = fleet.full_frames(at)[0]["breakers"]
     assert known["spark"] == truth["spark"]
@@ -88,7 +88,7 @@ def test_what_is_laid_over_is_what_the_fleet_knows(
 
 def test_a_minute_that_nobody_knows_begins_with_nothing() -> None:
     view = {"tail": [1, 2, 3, 4, 5], "tail_err": [0, 0, 0, 0, 1]}
-    go_on(view, None, 0)  # type: ignore[arg-type]
+    extend_minute(view, None, 0)  # type: ignore[arg-type]
     assert view["spark"] == [0] * 55 + [1, 2, 3, 4, 5]
     assert view["spark_err"] == [0] * 59 + [1]
 
@@ -96,5 +96,5 @@ def test_a_minute_that_nobody_knows_begins_with_nothing() -> None:
 def test_after_more_than_a_minute_nothing_is_left_of_the_one_before() -> None:
     before = {"spark": [9] * 60, "spark_err": [9] * 60}
     view = {"tail": [1] * 5, "tail_err": [0] * 5}
-    go_on(view, before, 600)  # type: ignore[arg-type]
+    extend_minute(view, before, 600)  # type: ignore[arg-type]
     assert view["spark"] == [0] * 55 + [1] * 5

@@ -115,7 +115,7 @@ def test_a_snapshot_tells_of_what_moment_it_is_and_what_time_it_is_now() -> None
     fleet = Fleet()
     fleet.report(1000.2, 1)
     fleet_snapshot = FleetSnapshot(MemoryBus(), wall=lambda: 1044.0)
-    fleet_snapshot.lay(msgspec.json.decode(fleet.frame(1001.0)))
+    fleet_snapshot.merge(msgspec.json.decode(fleet.frame(1001.0)))
     snapshot = fleet_snapshot.snapshot(summary=True)
     assert (snapshot["at"], snapshot["now"]) == (1001.0, 1044.0)
     assert "instances" not in snapshot["services"][0]["breakers"][0]
