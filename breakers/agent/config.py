@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -13,15 +12,15 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from breakers.errors import BreakerError
+from breakers.protocol import names
+from breakers.protocol.paths import SOCKET
 
-SOCKET_PATH: Final = "/agent/v1"
 MIN_INTERVAL_S: Final = 0.25
 MAX_INTERVAL_S: Final = 300.0
 TRANSPORTS: Final = ("auto", "websocket", "http")
 FORMATS: Final = ("msgpack", "json")
 
 _SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
-_NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,120}")
 
 
 class AgentConfigError(BreakerError, ValueError):
@@ -58,7 +57,7 @@ class AgentConfig:
     @property
     def socket_url(self) -> str:
         """Where the WebSocket is opened."""
-        return "ws" + self.base.removeprefix("http") + SOCKET_PATH
+        return "ws" + self.base.removeprefix("http") + SOCKET
 
     def instance_of(self, pid: int, parent: int | None = None) -> str:
         """This process's name, which no other process of the service has.
@@ -128,7 +127,7 @@ def _base(url: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise wrong("it must hold neither user, password, query nor fragment")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    path = parts.path.rstrip("/").removesuffix(SOCKET_PATH).rstrip("/")
+    path = parts.path.rstrip("/").removesuffix(SOCKET).rstrip("/")
     return f"{_SCHEMES[parts.scheme]}://{host}{f':{port}' if port is not None else ''}{path}"
 
 
@@ -154,10 +153,8 @@ def _name(parameter: str, value: str | None, required: bool) -> str | None:
     variable = f"SWITCHGEAR_{parameter.upper()} ({parameter})"
     if value is None and required:
         raise AgentConfigError(f"{variable} is not set: name the service that this process is of")
-    if value is not None and not (_NAME.fullmatch(value) and value.isprintable()):
-        raise AgentConfigError(
-            f"{variable} is {value[:140]!r}; it must be 1 to 120 printable characters"
-        )
+    if value is not None and (wrong := names.problem(value)):
+        raise AgentConfigError(f"{variable} is {value[:140]!a}: {wrong}")
     return value
 
 

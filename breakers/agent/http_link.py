@@ -17,9 +17,8 @@ from breakers.agent.config import AgentConfig
 from breakers.agent.links import LinkLost
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import JSON, MSGPACK
+from breakers.protocol.paths import ACKS, REPORTS
 
-REPORTS: Final = "/api/v1/reports"
-ACKS: Final = "/api/v1/acks"
 # Below this gzip's own frame outweighs what it saves.
 _WORTH_PACKING: Final = 512
 _CODES: Final = {

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, cast
 import msgspec
 
 from breakers.protocol import messages as wire
+from breakers.protocol import names
 
 _PATH = re.compile(r" - at `(?P<path>[^`]+)`$")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
@@ -107,9 +108,20 @@ def _malformed(error: Exception) -> wire.WireError:
         wire.Refused(
             code="invalid" if path or missing else "malformed",
             field=f"{field}.{missing['name']}" if missing else field,
-            message=_PATH.sub("", text),
+            message=_in_words(_PATH.sub("", text)),
         )
     )
+
+
+def _in_words(message: str) -> str:
+    """A complaint about a pattern names the rule instead."""
+    head, found, pattern = message.partition(" matching regex ")
+    if not found:
+        return message
+    if pattern.strip("'\"").startswith(names.PATTERN[:12]):
+        return f"{head} that is a name: {names.ALLOWED}"
+    rule = "without NUL" if "x00" in pattern else "of visible ASCII characters"
+    return f"{head} {rule}"
 
 
 MSGPACK: Final = Codec(

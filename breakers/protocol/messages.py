@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from breakers.circuit.histogram import HIGHEST, LOWEST
+from breakers.protocol import names
 
 VERSION: Final = 1
 VERSIONS: Final = (1,)
@@ -35,12 +36,25 @@ MAX_OVER_CAPACITY: Final = 32
 EVERY_BREAKER: Final = "*"
 
 Name = Annotated[
-    str, Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$", description="A name.")
+    str,
+    Meta(
+        min_length=1,
+        max_length=names.MAX_LENGTH,
+        pattern=names.PATTERN,
+        description=f"A name: {names.ALLOWED}.",
+    ),
 ]
-# Without NUL, which a text of PostgreSQL cannot hold.
+# Machine-made: of boots, overrides and kinds.
+Identifier = Annotated[
+    str, Meta(min_length=1, max_length=120, pattern=r"^[!-~]+$(?!\n)", description="Visible ASCII.")
+]
+OptionalIdentifier = Annotated[str, Meta(max_length=120, pattern=r"^[!-~]*$(?!\n)")]
+# Without NUL, which PostgreSQL's text type cannot hold.
 Text = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$")]
-# So much that no report comes near, and so little that sums of many fit into 64 bits.
+# Above any plausible report; sums of many still fit into 64 bits.
 Count = Annotated[int, Meta(ge=0, le=2**40)]
+# The most calls of one breaker in one process that a report may claim for a second.
+MAX_CALLS_PER_S: Final = 1_000_000
 StateName = Literal["closed", "open", "half_open", "forced_open", "forced_closed", "metrics_only"]
 BucketIndex = Annotated[int, Meta(ge=LOWEST, le=HIGHEST)]
 # Bounded on both sides, so that neither NaN nor infinity passes.
@@ -49,7 +63,11 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Instance(Struct, frozen=True, omit_defaults=True):
-    """Which process speaks. `id` is unique within a service and stable across reconnects."""
+    """The reporting process. `id` is unique within a service and stable across reconnects.
+
+    `idle` is set by a process that has forked children and made no call itself, such as the master
+    of gunicorn or Celery: it is listed, but not counted in shares.
+    """
 
     id: Name
     host: Text = ""
@@ -57,6 +75,7 @@ class Instance(Struct, frozen=True, omit_defaults=True):
     version: Text = ""
     zone: Text = ""
     tags: Annotated[list[Name], Meta(max_length=32)] = []
+    idle: bool = False
 
 
 class Counts(Struct, omit_defaults=True):
@@ -113,6 +132,8 @@ class BreakerReport(Struct, omit_defaults=True):
     """One breaker in a report. `state` is the state in force, an operator's override included.
 
     `policy` is what the code declares: sent first on each connection, and when it changes.
+    `honours` are the fields of a policy that this breaker's calls obey, sent with `policy`; None
+    means all.
     """
 
     name: Name
@@ -124,6 +145,7 @@ class BreakerReport(Struct, omit_defaults=True):
     in_flight: Count = 0
     would_be_open: bool = False
     policy: dict[str, Any] | None = None
+    honours: Annotated[list[OptionalIdentifier], Meta(max_length=64)] | None = None
     transitions: Annotated[list[Transition], Meta(max_length=MAX_TRANSITIONS)] = []
 
 
@@ -131,31 +153,34 @@ class Report(Struct, tag_field="type", tag="report"):
     """What one instance saw during `interval_s` seconds that ended `age_s` seconds ago.
 
     A report that is sent again is the same but for `age_s` and `revision`, which are of the moment
-    of sending. One without breakers says that nothing changed. `boot` names the life of the
-    process and `seq` counts its reports from 1, so that the dashboard counts each report once.
-    `revision` is the desired state this instance has applied.
+    of sending. A report without breakers says that nothing changed. No breaker is named twice.
+    `boot` names the incarnation of the process and `seq` counts its reports from 1, so that the
+    dashboard counts each report once. `revision` is the desired state this instance has applied.
+    `leaving` marks the last report of a process that ends.
     """
 
     service: Name
     instance: Instance
-    boot: Name
+    boot: Identifier
     seq: Annotated[int, Meta(ge=1, le=2**53)]
     interval_s: Annotated[float, Meta(gt=0, le=86_400)]
     breakers: Annotated[list[BreakerReport], Meta(max_length=MAX_BREAKERS)] = []
     age_s: Seconds = 0.0
     revision: Count = 0
+    leaving: bool = False
     v: int = VERSION
 
 
 class Override(Struct, frozen=True, omit_defaults=True):
-    """An operator's hand on one breaker. `instances` None means every instance of the service.
+    """An operator's override of one breaker. `instances` None means every instance of the service.
 
-    `expires_in_s` counts from the moment of sending; None stands until lifted.
+    `expires_in_s` counts from the moment of sending. Agents let an override expire after seven
+    days at the latest; None means those seven days.
     """
 
-    id: Name
+    id: Identifier
     breaker: Name
-    state: Name
+    state: Identifier
     instances: list[str] | None = None
     expires_in_s: Seconds | None = None
 
@@ -192,9 +217,9 @@ class PolicyItem(Struct, frozen=True, omit_defaults=True):
 class Desired(Struct, tag_field="type", tag="desired"):
     """The whole desired state of a service. Whatever is absent is not overridden.
 
-    `unwatched` are breakers of the instance it is sent to for which its service has no room: what
-    happens at them is neither shown nor counted, and sending it again changes nothing. When as many
-    as it holds are named, there may be more.
+    `over_capacity` are breakers of the receiving instance beyond the capacity of its service: what
+    happens at them is neither shown nor counted, and sending it again changes nothing. When the
+    list is full, there may be more.
     """
 
     revision: Count
@@ -206,12 +231,12 @@ class Desired(Struct, tag_field="type", tag="desired"):
 
 
 class AckItem(Struct, frozen=True, omit_defaults=True):
-    """What became of one item: `kind` is override or policy, `status` is applied or refused."""
+    """The result of one item: `kind` is override or policy, `status` is applied or refused."""
 
-    kind: Name
+    kind: Identifier
     breaker: Name
-    status: Name
-    id: str = ""
+    status: Identifier
+    id: OptionalIdentifier = ""
     reason: Text = ""
 
 
@@ -228,14 +253,14 @@ class Ack(Struct, tag_field="type", tag="ack"):
 class Received(Struct, tag_field="type", tag="received"):
     """Every report of this boot up to `seq` is safe; the agent may forget it."""
 
-    boot: Name
+    boot: Identifier
     seq: Count
 
 
 class Refused(Struct, tag_field="type", tag="refused", omit_defaults=True):
-    """Why a message was not taken. `field` is a path such as `$.breakers[2].counts.success`."""
+    """Why a message was not accepted. `field` is a path such as `$.breakers[2].counts.success`."""
 
-    code: Name
+    code: Identifier
     message: str
     field: str = ""
     seq: int = 0

@@ -24,10 +24,10 @@ from websockets.sync.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from breakers.agent.agent import Agent, start
-from breakers.agent.config import SOCKET_PATH
-from breakers.agent.http_link import REPORTS
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, JSON, Codec
+from breakers.protocol.paths import REPORTS
+from breakers.protocol.paths import SOCKET as SOCKET_PATH
 
 T = TypeVar("T")
 _HTTP_PATIENCE_S: Final = 30.0

@@ -32,6 +32,8 @@ class Counters:
     updates: int = 0
     acks: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    # Messages refused because a service had used up a budget: by service and budget.
+    over_budget: Counter[tuple[str, str]] = field(default_factory=Counter)
     agents: int = 0
     browsers: int = 0
     frames_delivered: int = 0
@@ -87,6 +89,14 @@ class CounterCollector(Collector):
         for code, n in sorted(counters.refused.items()):
             refused.add_metric([code], n)
         yield refused
+        over = CounterMetricFamily(
+            _PREFIX + "over_budget",
+            "Messages refused because the service had used up a budget",
+            labels=["service", "budget"],
+        )
+        for (service, budget), n in sorted(counters.over_budget.items()):
+            over.add_metric([service, budget], n)
+        yield over
         for name, (help, look) in _gauges.items():
             yield GaugeMetricFamily(_PREFIX + name, help, value=look())
 

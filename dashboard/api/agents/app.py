@@ -1,5 +1,7 @@
-"""The agents' door as one ASGI application. No Django request passes through it: what is wrapped
-around a report costs more than the report."""
+"""The agents' API as one ASGI application.
+
+It bypasses Django's request handling, which costs more than a report does.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +12,24 @@ from collections.abc import Sequence
 from typing import Final
 
 from breakers.protocol import messages as wire
+from breakers.protocol.paths import ACKS, REPORTS, SOCKET
 from dashboard.access.services import authenticate_token
 from dashboard.api.agents import published_schema
-from dashboard.api.agents.acknowledgements import AckKeeper
 from dashboard.api.agents.authentication import Authenticator
 from dashboard.api.agents.capacity import Capacity
 from dashboard.api.agents.desired_feed import DesiredFeed
 from dashboard.api.agents.http import AgentHttp
-from dashboard.api.agents.paths import ACKS, REPORTS, SOCKET
+from dashboard.api.agents.inbox import MessageInbox
 from dashboard.api.agents.socket import AgentSocket
 from dashboard.bus import bus
 from dashboard.common.asgi_types import Receive, Scope, Send
+from dashboard.common.supervision import cancel, keep_running
+from dashboard.control.desired_state import DesiredState
 from dashboard.control.services import record_acks
 from dashboard.policies.acknowledgements import record_refusals
+from dashboard.policies.queries import in_force
 
-logger = logging.getLogger("switchgear.gate")
+logger = logging.getLogger("switchgear.agents")
 _HTTP: Final = (REPORTS, ACKS, *published_schema.DOCUMENTS)
 
 
@@ -39,27 +44,27 @@ class AgentApi:
     def __init__(self, capacity: Capacity) -> None:
         self._bus = bus()
         self._authenticator = Authenticator(authenticate_token)
-        self._feed = DesiredFeed(self._bus)
-        self._inbox = AckKeeper(self._bus, _record, capacity)
+        self._feed = DesiredFeed(self._bus, DesiredState(in_force))
+        self._inbox = MessageInbox(self._bus, _record, capacity)
         self._capacity = capacity
         self._http = AgentHttp(self._inbox, self._authenticator, self._feed, capacity)
         self._following: asyncio.Task[None] | None = None
 
     def takes(self, scope: Scope) -> bool:
-        """Whether a connection is an agent's."""
+        """Whether a connection belongs to this API."""
         path = scope["path"]
         return path in _HTTP if scope["type"] == "http" else path == SOCKET
 
     def start(self) -> None:
         """Begin to follow changes of desired states."""
-        self._following = asyncio.create_task(self._feed.run(), name="gate")
+        self._following = asyncio.create_task(
+            keep_running("desired state", self._feed.run), name="desired state"
+        )
 
     async def stop(self) -> None:
         """Stop following."""
         if self._following is not None:
-            self._following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._following
+            await cancel(self._following)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -73,7 +78,7 @@ class AgentApi:
                 )
                 await socket.serve(scope)
         except Exception:
-            logger.exception("an agent's connection failed")
+            logger.exception("the connection of an agent failed")
             if scope["type"] == "websocket":
                 with contextlib.suppress(Exception):
                     await send({"type": "websocket.close", "code": 1011})

@@ -1,13 +1,16 @@
-"""What the gate asks of the fleet about a service that may be full."""
+"""What the agents' API asks of the fleet about the capacity of a service."""
 
 from typing import Protocol
 
 
 class Capacity(Protocol):
-    """What of a service can be watched; the process's mirror knows."""
+    """The capacity of services; the fleet's snapshot of this process knows it."""
 
     def has_capacity(self, service: str, instance: str) -> bool:
-        """Whether there is room for an instance, or it has its place already."""
+        """Whether the service can take this instance, or has it already."""
 
     def over_capacity(self, service: str, instance: str) -> list[str]:
-        """Breakers of an instance for which there is none, the first few."""
+        """Breakers of an instance beyond the capacity of its service, the first few."""
+
+    def knows(self, service: str, instance: str) -> bool:
+        """Whether this instance is shown."""

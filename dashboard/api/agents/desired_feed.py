@@ -1,60 +1,43 @@
-"""The desired state of each service, composed once for all its sockets, told at each change."""
+"""Notifies the connections of a service when its desired state changes."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
-from typing import Final
+from collections.abc import Sequence
 
-import msgspec
-from channels.db import database_sync_to_async
-from django.conf import settings
-from django.db import transaction
-
-from breakers.protocol import messages as wire
+from breakers.protocol.codec import Codec
 from dashboard.bus import Bus
-from dashboard.control import queries as control
-from dashboard.fleet import services as fleet
-from dashboard.policies import queries as policies
-
-# A change is told at once; this is only for one whose telling was lost.
-_TTL_S: Final = 5.0
-
-
-@transaction.atomic
-def compose(service: str) -> wire.Desired:
-    """The desired state as the database has it now, of one revision."""
-    return wire.Desired(
-        revision=fleet.revision(service),
-        overrides=control.active_overrides(service),
-        policies=policies.in_force(service),
-        interval_s=settings.REPORT_INTERVAL_S,
-    )
+from dashboard.control.desired_state import DesiredState, Encoded
+from dashboard.fleet.services import DESIRED
 
 
 class DesiredFeed:
-    """Wakes whoever listens to a service, and hands out its desired state."""
+    """Sets the event of each connection of a service, and hands out its desired state."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, desired_state: DesiredState) -> None:
         self._bus = bus
-        self._composed: dict[str, tuple[float, wire.Desired]] = {}
-        self._composing: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._desired_state = desired_state
         self._listeners: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     async def run(self) -> None:
-        """Follow the changes until cancelled."""
-        changes = self._bus.subscribe(fleet.DESIRED)
+        """Follow the changes until cancelled. After a failure it is run again: whatever was
+        announced in between is announced to all."""
+        changes = self._bus.subscribe(DESIRED)
+        self._announce_all()
         try:
             async for payload in changes:
                 if changes.take_missed():
-                    self._composed.clear()
-                    self._wake(*self._listeners)
+                    self._announce_all()
                 service = payload.decode()
-                self._composed.pop(service, None)
+                self._desired_state.changed(service)
                 self._wake(service)
         finally:
             changes.close()
+
+    def _announce_all(self) -> None:
+        self._desired_state.changed()
+        self._wake(*self._listeners)
 
     def _wake(self, *services: str) -> None:
         for service in services:
@@ -62,7 +45,7 @@ class DesiredFeed:
                 event.set()
 
     def listen(self, service: str, event: asyncio.Event) -> None:
-        """Set `event` whenever the service's desired state changes."""
+        """Set `event` whenever the desired state of the service changes."""
         self._listeners[service].add(event)
 
     def forget(self, service: str, event: asyncio.Event) -> None:
@@ -71,20 +54,6 @@ class DesiredFeed:
         if not self._listeners[service]:
             del self._listeners[service]
 
-    async def get(self, service: str) -> wire.Desired:
-        """The desired state as of now; expiries count from now."""
-        async with self._composing[service]:
-            kept = self._composed.get(service)
-            if kept is None or time.monotonic() - kept[0] > _TTL_S:
-                kept = (time.monotonic(), await database_sync_to_async(compose)(service))
-                self._composed[service] = kept
-        age = time.monotonic() - kept[0]
-        return msgspec.structs.replace(
-            kept[1],
-            server_time=time.time(),
-            overrides=[
-                msgspec.structs.replace(each, expires_in_s=each.expires_in_s - age)
-                for each in kept[1].overrides
-                if each.expires_in_s is not None and each.expires_in_s > age
-            ],
-        )
+    async def encoded(self, service: str, codec: Codec, over_capacity: Sequence[str]) -> Encoded:
+        """The desired state as of now, for one agent."""
+        return await self._desired_state.encoded(service, codec, over_capacity)

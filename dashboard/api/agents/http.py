@@ -1,27 +1,31 @@
-"""Reports and acknowledgements over plain HTTP, for agents that get no WebSocket through."""
+"""Reports and acknowledgements over plain HTTP, for agents behind proxies without WebSocket."""
 
 from __future__ import annotations
 
 import asyncio
 import zlib
+from math import ceil
 from typing import Final
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, Codec
-from dashboard.api.agents.authentication import Authenticator, bearer
+from breakers.protocol.paths import ACKS
+from dashboard.api.agents.authentication import Authenticator, bearer, check_headers
+from dashboard.api.agents.budgets import PATIENCE_S
 from dashboard.api.agents.capacity import Capacity
 from dashboard.api.agents.desired_feed import DesiredFeed
 from dashboard.api.agents.error_replies import RETRY_AFTER_S, STATUS, answer, refusal
 from dashboard.api.agents.message_intake import Inbox, take
-from dashboard.api.agents.paths import ACKS
 from dashboard.common.asgi_types import Receive, Scope, Send
 from dashboard.observability.metrics import counters
 
 _SAFE_WITHIN_S: Final = 15.0
+_BODY_WITHIN_S: Final = 15.0
 _GZIP: Final = 31
-# What a refused client is told to do instead, as headers.
+# Headers that tell a refused client what to do instead.
 _HINTS: Final = {
     "busy": [(b"retry-after", str(RETRY_AFTER_S).encode())],
+    "over_budget": [(b"retry-after", str(ceil(PATIENCE_S)).encode())],
     "method": [(b"allow", b"POST")],
     "encoding": [(b"accept-encoding", b"gzip")],
 }
@@ -43,23 +47,34 @@ class AgentHttp:
         """Answer one request; a bad one with a JSON body that names the field."""
         try:
             await self._serve(scope, receive, send)
+        except TimeoutError:
+            await self._refuse(
+                send, refusal("malformed", f"the body did not arrive within {_BODY_WITHIN_S:g} s")
+            )
         except wire.WireError as error:
-            refused = error.refused
-            counters.refused[refused.code] += 1
-            extra = _HINTS.get(refused.code, [])
-            await _respond(send, STATUS[refused.code], answer(refused), wire.CONTENT_JSON, extra)
+            await self._refuse(send, error.refused)
+
+    async def _refuse(self, send: Send, refused: wire.Refused) -> None:
+        counters.refused[refused.code] += 1
+        extra = [*_HINTS.get(refused.code, []), (b"connection", b"close")]
+        await _respond(send, STATUS[refused.code], answer(refused), wire.CONTENT_JSON, extra)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            raise wire.WireError(refusal("method", f"{scope['method']} is not taken; use POST"))
+            raise wire.WireError(refusal("method", f"{scope['method']} is not allowed; use POST"))
+        check_headers(scope["headers"])
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        service = await self._authenticator.service_of(bearer(scope["headers"]))
+        address = (scope.get("client") or ("",))[0]
+        service = await self._authenticator.service_of(bearer(scope["headers"]), address)
         if service is None:
             raise wire.WireError(
                 refusal("unauthenticated", "no valid bearer token", "Authorization")
             )
         codec = _codec(headers.get(b"content-type", ""))
-        body = await _body(receive, headers.get(b"content-encoding", ""))
+        _check_length(headers.get(b"content-length", ""))
+        async with asyncio.timeout(_BODY_WITHIN_S):
+            body = await _body(receive, headers.get(b"content-encoding", ""))
+        await self._inbox.admit(service, len(body))
         message, data = take(codec, body, service)
         if scope["path"] == ACKS:
             await self._inbox.append(service, message, data)
@@ -68,10 +83,10 @@ class AgentHttp:
         if not isinstance(message, wire.Report):
             raise wire.WireError(refusal("invalid", "an acknowledgement goes to " + ACKS, "$.type"))
         await self._until_safe(service, message, data)
-        desired = await self._feed.get(service)
-        desired.over_capacity = self._capacity.over_capacity(service, message.instance.id)
+        over_capacity = self._capacity.over_capacity(service, message.instance.id)
+        encoded = await self._feed.encoded(service, codec, over_capacity)
         received = [(b"switchgear-received", str(message.seq).encode())]
-        await _respond(send, 200, codec.encode(desired), codec.content_type, received)
+        await _respond(send, 200, encoded.data, codec.content_type, received)
 
     async def _until_safe(self, service: str, message: wire.FromAgent, data: bytes) -> None:
         try:
@@ -91,15 +106,26 @@ def _codec(content_type: str) -> Codec:
             return codec
     known = ", ".join(codec.content_type for codec in CODECS)
     raise wire.WireError(
-        refusal("content_type", f"{wanted[:60]!r} is not taken; {known} are", "Content-Type")
+        refusal("content_type", f"{wanted[:60]!r} is not supported; {known} are", "Content-Type")
+    )
+
+
+def _check_length(length: str) -> None:
+    if length.isdecimal() and (len(length) > 15 or int(length) > wire.MAX_MESSAGE_BYTES):
+        raise _too_large()
+
+
+def _too_large() -> wire.WireError:
+    return wire.WireError(
+        refusal("too_large", f"at most {wire.MAX_MESSAGE_BYTES} bytes are accepted")
     )
 
 
 async def _body(receive: Receive, encoding: str) -> bytes:
-    """The body, unpacked; whatever would exceed the limit is refused before it is in memory."""
+    """The body, decompressed; what would exceed the limit is refused before it is in memory."""
     if encoding.lower() not in ("", "identity", "gzip"):
         raise wire.WireError(
-            refusal("encoding", f"{encoding[:40]!r} is not taken; gzip is", "Content-Encoding")
+            refusal("encoding", f"{encoding[:40]!r} is not supported; gzip is", "Content-Encoding")
         )
     unpack = zlib.decompressobj(_GZIP) if encoding.lower() == "gzip" else None
     body = bytearray()
@@ -114,12 +140,14 @@ async def _body(receive: Receive, encoding: str) -> bytes:
                 chunk = unpack.decompress(chunk, wire.MAX_MESSAGE_BYTES + 1 - len(body))
             except zlib.error as error:
                 raise wire.WireError(refusal("malformed", f"bad gzip: {error}")) from None
+            if unpack.unused_data:
+                raise wire.WireError(refusal("malformed", "bytes follow the end of the gzip body"))
         body += chunk
         if len(body) > wire.MAX_MESSAGE_BYTES:
-            raise wire.WireError(
-                refusal("too_large", f"at most {wire.MAX_MESSAGE_BYTES} bytes are taken")
-            )
+            raise _too_large()
         more = event.get("more_body", False)
+    if unpack is not None and not unpack.eof:
+        raise wire.WireError(refusal("malformed", "the gzip body ends early"))
     return bytes(body)
 
 

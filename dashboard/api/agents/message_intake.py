@@ -1,10 +1,11 @@
-"""What is checked of every message, whichever way it came in."""
+"""Checks that every message passes, over a socket or over HTTP."""
 
 import asyncio
 from typing import Protocol
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import MSGPACK, Codec
+from breakers.protocol.plausibility import check_report
 from dashboard.api.agents import message_validation
 from dashboard.api.agents.error_replies import refusal
 from dashboard.bus.sketches import COMPILED
@@ -12,11 +13,13 @@ from dashboard.observability.metrics import counters
 
 
 class Inbox(Protocol):
-    """Where messages go: the decoded one, and the same as MessagePack.
+    """Takes messages: the decoded one, and the same as MessagePack.
 
-    What was appended is safe once its future is done; if that is cancelled, it must come again.
-    Appending raises WireError where there is no room for the instance.
+    What was appended is safe once its future is done; if that is cancelled, it must be sent again.
+    Appending raises WireError where the service has no capacity for the instance.
     """
+
+    async def admit(self, service: str, size: int) -> None: ...
 
     async def append(
         self, service: str, message: wire.FromAgent, packed: bytes
@@ -28,11 +31,13 @@ def take(codec: Codec, data: bytes, service: str) -> tuple[wire.FromAgent, bytes
     often the very bytes that it came in.
 
     Raises:
-        WireError: it is malformed, or speaks for another service.
+        WireError: it is malformed, implausible, or of another service.
     """
     message = message_validation.from_agent(data) if COMPILED and codec is MSGPACK else None
     if message is None:
         message = codec.from_agent(data)
+        if isinstance(message, wire.Report):
+            check_report(message)
         data = data if codec is MSGPACK and not COMPILED else MSGPACK.encode(message)
     if message.service != service:
         raise wire.WireError(

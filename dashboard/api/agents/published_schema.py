@@ -13,8 +13,8 @@ import msgspec
 from breakers.protocol import messages as wire
 from breakers.protocol import schema
 from breakers.protocol.codec import CODECS
+from breakers.protocol.paths import ACKS, ASYNCAPI, OPENAPI, REPORTS, SCHEMA, SOCKET
 from dashboard.api.agents.error_replies import CLOSE_CODES, RETRY_AFTER_S, STATUS
-from dashboard.api.agents.paths import ACKS, ASYNCAPI, OPENAPI, REPORTS, SCHEMA, SOCKET
 from dashboard.common.asgi_types import Scope, Send
 from dashboard.common.connections import GOING_AWAY
 

@@ -11,25 +11,29 @@ from django.db import DatabaseError
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, Codec
-from dashboard.api.agents.authentication import TTL_S, Authenticator, bearer
+from dashboard.api.agents.authentication import TTL_S, Authenticator, bearer, check_headers
 from dashboard.api.agents.capacity import Capacity
 from dashboard.api.agents.desired_feed import DesiredFeed
 from dashboard.api.agents.error_replies import CLOSE_CODES, STATUS, answer, refusal
 from dashboard.api.agents.message_intake import Inbox, take
-from dashboard.common.asgi_types import Receive, Scope, Send
+from dashboard.common.asgi_types import Message, Receive, Scope, Send
 from dashboard.common.connections import GOING_AWAY, REASON, connections
+from dashboard.common.supervision import run_beside
 from dashboard.observability.metrics import counters
 
-logger = logging.getLogger("switchgear.gate")
+logger = logging.getLogger("switchgear.agents")
 
 _UNAUTHENTICATED: Final = refusal("unauthenticated", "no valid bearer token", "Authorization")
+# A socket that says nothing for so long after it was opened is closed.
+_HELLO_WITHIN_S: Final = 30.0
 
 
 class AgentSocket:
     """Reads reports and acknowledgements, writes desired states and receipts.
 
-    One task reads, one writes. The writer sleeps until there is a new desired state or a report
-    has become safe, and says only the latest of each: a slow agent gets no backlog.
+    One task reads; beside it, one writes receipts and one writes desired states. A failure of any
+    of them ends the connection. Each writes only the latest: a slow agent gets no backlog. The
+    first desired state is sent once a report of the agent was accepted.
     """
 
     def __init__(
@@ -49,9 +53,10 @@ class AgentSocket:
         self._send = send
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
+        self._accepted = asyncio.Event()
         self._unsafe: dict[asyncio.Future[None], dict[str, int]] = {}
         self._safe: dict[str, int] = {}
-        # The future of the latest report: what came before is safe earlier, or lost with it.
+        # The future of the latest report: earlier ones are safe before it, or lost with it.
         self._last: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_lost = False
         self._is_leaving = False
@@ -61,39 +66,50 @@ class AgentSocket:
         self._token = ""
 
     async def serve(self, scope: Scope) -> None:
-        """Talk to the agent until either side leaves."""
+        """Serve the connection until either side closes it."""
         await self._receive()
-        self._token = bearer(scope["headers"])
-        service = await self._authenticator.service_of(self._token)
-        if service is None:
-            await self._deny(scope, _UNAUTHENTICATED)
+        try:
+            await self._authenticate(scope)
+        except wire.WireError as error:
+            await self._deny(scope, error.refused)
             return
-        codec = next((c for c in CODECS if c.subprotocol in scope["subprotocols"]), None)
-        if codec is None:
-            known = ", ".join(c.subprotocol for c in CODECS)
-            wrong = refusal(
-                "unknown_version", f"no known subprotocol; known: {known}", "Sec-WebSocket-Protocol"
-            )
-            await self._deny(scope, wrong)
-            return
-        self._codec, self._service = codec, service
-        await self._send({"type": "websocket.accept", "subprotocol": codec.subprotocol})
-        self._feed.listen(service, self._changed)
+        await self._send({"type": "websocket.accept", "subprotocol": self._codec.subprotocol})
+        self._feed.listen(self._service, self._changed)
         counters.agents += 1
         connection = connections.add(self.leave)
-        writer = asyncio.create_task(self._write())
         try:
-            await self._read()
+            await run_beside(
+                self._read(), ("receipts", self._write()), ("desired state", self._tell_desired())
+            )
         finally:
             counters.agents -= 1
             connections.remove(connection)
-            self._feed.forget(service, self._changed)
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
+            self._feed.forget(self._service, self._changed)
+            self._is_leaving = True
+            with contextlib.suppress(Exception):
+                await self._send({"type": "websocket.close", "code": 1011})
+
+    async def _authenticate(self, scope: Scope) -> None:
+        check_headers(scope["headers"])
+        self._token = bearer(scope["headers"])
+        address = (scope.get("client") or ("",))[0]
+        service = await self._authenticator.service_of(self._token, address)
+        if service is None:
+            raise wire.WireError(_UNAUTHENTICATED)
+        codec = next((c for c in CODECS if c.subprotocol in scope["subprotocols"]), None)
+        if codec is None:
+            known = ", ".join(c.subprotocol for c in CODECS)
+            raise wire.WireError(
+                refusal(
+                    "unknown_version",
+                    f"no known subprotocol; known: {known}",
+                    "Sec-WebSocket-Protocol",
+                )
+            )
+        self._codec, self._service = codec, service
 
     async def leave(self) -> None:
-        """Tell the agent to come back elsewhere. What was not called safe it sends again there."""
+        """Ask the agent to reconnect. It sends again what no receipt has covered."""
         self._is_leaving = True
         await self._send({"type": "websocket.close", "code": GOING_AWAY, "reason": REASON})
 
@@ -114,36 +130,50 @@ class AgentSocket:
 
     async def _read(self) -> None:
         while True:
-            event = await self._receive()
-            if event["type"] == "websocket.disconnect":
+            event = await self._next()
+            if event is None or event["type"] == "websocket.disconnect":
                 return
             data = event.get("bytes")
             if data is None:
                 data = event["text"].encode()
             try:
-                message, packed = take(self._codec, data, self._service)
+                await self._take(data)
             except wire.WireError as error:
                 await self._refuse(error.refused)
                 return
-            if self._is_lost or self._last.cancelled():
-                # Behind a gap nothing may be appended: what is missing would look counted.
-                self._is_lost = True
-                self._wake.set()
-                continue
-            try:
-                safe = await self._inbox.append(self._service, message, packed)
-            except wire.WireError as error:
-                await self._refuse(error.refused)
-                return
-            if isinstance(message, wire.Report):
-                # Reports that are appended together become safe together: one callback for all.
-                self._last = safe
-                incarnations = self._unsafe.get(safe)
-                if incarnations is None:
-                    incarnations = self._unsafe[safe] = {}
-                    safe.add_done_callback(self._settle)
-                incarnations[message.boot] = max(message.seq, incarnations.get(message.boot, 0))
-                self._instance = message.instance.id
+
+    async def _next(self) -> Message | None:
+        if self._accepted.is_set():
+            return await self._receive()
+        try:
+            async with asyncio.timeout(_HELLO_WITHIN_S):
+                return await self._receive()
+        except TimeoutError:
+            await self._refuse(refusal("busy", f"no report within {_HELLO_WITHIN_S:g} s"))
+            return None
+
+    async def _take(self, data: bytes) -> None:
+        await self._inbox.admit(self._service, len(data))
+        message, packed = take(self._codec, data, self._service)
+        if self._is_lost or self._last.cancelled():
+            # Behind a gap nothing may be appended: what is missing would look counted.
+            self._is_lost = True
+            self._wake.set()
+            return
+        safe = await self._inbox.append(self._service, message, packed)
+        if not isinstance(message, wire.Report):
+            return
+        # Reports that are appended together become safe together: one callback for all.
+        self._last = safe
+        incarnations = self._unsafe.get(safe)
+        if incarnations is None:
+            incarnations = self._unsafe[safe] = {}
+            safe.add_done_callback(self._settle)
+        incarnations[message.boot] = max(message.seq, incarnations.get(message.boot, 0))
+        self._instance = message.instance.id
+        if not self._accepted.is_set():
+            self._accepted.set()
+            self._changed.set()
 
     def _settle(self, safe: asyncio.Future[None]) -> None:
         incarnations = self._unsafe.pop(safe)
@@ -158,6 +188,7 @@ class AgentSocket:
         counters.refused[refused.code] += 1
         with contextlib.suppress(Exception):
             await self._say(refused)
+            self._is_leaving = True
             await self._send(
                 {
                     "type": "websocket.close",
@@ -167,50 +198,51 @@ class AgentSocket:
             )
 
     async def _say(self, message: wire.FromServer) -> None:
+        await self._say_encoded(self._codec.encode(message))
+
+    async def _say_encoded(self, data: bytes) -> None:
         if self._is_leaving:
             return
-        data = self._codec.encode(message)
         if self._codec.is_text:
             await self._send({"type": "websocket.send", "text": data.decode()})
         else:
             await self._send({"type": "websocket.send", "bytes": data})
 
     async def _write(self) -> None:
-        changed = asyncio.create_task(self._tell_desired())
-        try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                if self._is_lost:
-                    # The agent sends everything again, in order, over its next connection.
-                    if not self._is_leaving:
-                        await self.leave()
-                    return
-                safe, self._safe = self._safe, {}
-                for boot, seq in safe.items():
-                    await self._say(wire.Received(boot=boot, seq=seq))
-        finally:
-            changed.cancel()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._is_lost:
+                # The agent sends everything again, in order, over its next connection.
+                if not self._is_leaving:
+                    await self.leave()
+                return
+            safe, self._safe = self._safe, {}
+            for boot, seq in safe.items():
+                await self._say(wire.Received(boot=boot, seq=seq))
 
     async def _tell_desired(self) -> None:
-        """The desired state at once, at each change, and now and then a look whether a change was
-        missed, there is no room for a breaker, or the token has been revoked."""
-        counters: tuple[int, list[str]] | None = None
+        """Send the desired state once a report was accepted, and at each change. Every few seconds
+        look whether a change was missed, a breaker is over capacity, or the token was revoked."""
+        told: tuple[int, list[str]] | None = None
         while True:
             try:
                 if await self._authenticator.service_of(self._token) != self._service:
                     await self._refuse(refusal("unauthenticated", "the token was revoked"))
                     return
-                desired = await self._feed.get(self._service)
+                if self._accepted.is_set():
+                    told = await self._tell_news(told)
             except DatabaseError:
-                # The agent keeps what it was told last; the next look may find the database back.
+                # The agent keeps its last desired state; the next look may find the database back.
                 logger.exception("the desired state of %s cannot be read", self._service)
-            else:
-                desired.over_capacity = self._capacity.over_capacity(self._service, self._instance)
-                if counters != (now := (desired.revision, desired.over_capacity)):
-                    await self._say(desired)
-                    counters = now
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TTL_S):
                     await self._changed.wait()
             self._changed.clear()
+
+    async def _tell_news(self, told: tuple[int, list[str]] | None) -> tuple[int, list[str]]:
+        over_capacity = self._capacity.over_capacity(self._service, self._instance)
+        encoded = await self._feed.encoded(self._service, self._codec, over_capacity)
+        if told != (now := (encoded.revision, over_capacity)):
+            await self._say_encoded(encoded.data)
+        return now

@@ -12,11 +12,17 @@ from hypothesis import strategies as st
 from breakers import State
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, JSON, MSGPACK, Codec
+from breakers.protocol.names import is_name
 
 names = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\x7f"),
+    st.characters(
+        exclude_categories=["Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"], codec="utf-8"
+    ),
     min_size=1,
     max_size=120,
+).filter(is_name)
+identifiers = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=120
 )
 numbers = st.integers(0, 2**40)
 states = st.sampled_from([state.value for state in State])
@@ -45,7 +51,7 @@ reports = st.builds(
     wire.Report,
     service=names,
     instance=st.builds(wire.Instance, id=names, host=st.just("h"), pid=numbers),
-    boot=names,
+    boot=identifiers,
     seq=st.integers(1, 2**53),
     interval_s=st.floats(0.001, 86_400),
     breakers=st.lists(breakers, max_size=3),
@@ -59,9 +65,9 @@ desired = st.builds(
     overrides=st.lists(
         st.builds(
             wire.Override,
-            id=names,
+            id=identifiers,
             breaker=names,
-            state=names,
+            state=identifiers,
             instances=st.none() | st.lists(names, max_size=3),
             expires_in_s=st.none() | seconds,
         ),

@@ -96,14 +96,14 @@ def counted(dashboard: Dashboard, boot: str) -> Any:
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
 class TestSocket:
-    def test_the_desired_state_comes_at_once_and_a_receipt_when_it_is_safe(
+    def test_the_desired_state_follows_the_first_report_and_a_receipt_when_it_is_safe(
         self, dashboard: Dashboard, token: str, codec: Codec
     ) -> None:
         boot = f"socket-{codec.name}"
         with socket(dashboard, token, codec) as opened:
             assert opened.subprotocol == codec.subprotocol
-            assert isinstance(hear(opened, codec), wire.Desired)
             say(opened, report(1, boot), codec)
+            assert isinstance(hear(opened, codec), wire.Desired)
             say(opened, report(2, boot), codec)
             receipts = [hear(opened, codec)]
             while receipts[-1] != wire.Received(boot, 2):
@@ -140,8 +140,6 @@ class TestSocket:
         field: str,
     ) -> None:
         with socket(dashboard, token, codec) as good, socket(dashboard, token, codec) as bad:
-            hear(good, codec)
-            hear(bad, codec)
             say(bad, report(**changes), codec)
             refused = hear(bad, codec)
             assert isinstance(refused, wire.Refused)
@@ -149,6 +147,7 @@ class TestSocket:
             assert closing(bad) == code
             boot = f"good-{codec.name}-{field}-{code}"
             say(good, report(1, boot), codec)
+            assert isinstance(hear(good, codec), wire.Desired)
             assert hear(good, codec) == wire.Received(boot, 1)
 
 
@@ -156,20 +155,17 @@ class TestSocketHostility:
     def test_garbage_is_refused(self, dashboard: Dashboard, token: str) -> None:
         for garbage in (b"\xc1", b"\x91" * 50_000, b"", b"{"):
             with socket(dashboard, token, MSGPACK) as opened:
-                hear(opened, MSGPACK)
                 opened.send(garbage)
                 assert isinstance(hear(opened, MSGPACK), wire.Refused)
 
     def test_depth_is_refused(self, dashboard: Dashboard, token: str) -> None:
         deep = '{"a":' * 50_000 + "1" + "}" * 50_000
         with socket(dashboard, token) as opened:
-            hear(opened)
             opened.send(json.dumps(report())[:-1] + f', "extra": {deep}}}')
             assert isinstance(hear(opened), wire.Refused | wire.Received)
 
     def test_more_than_a_mebibyte_is_refused(self, dashboard: Dashboard, token: str) -> None:
         with socket(dashboard, token) as opened:
-            hear(opened)
             opened.send(json.dumps(report(extra="x" * wire.MAX_MESSAGE_BYTES)))
             assert closing(opened) == 1009
 
@@ -177,7 +173,6 @@ class TestSocketHostility:
         self, dashboard: Dashboard, token: str
     ) -> None:
         with socket(dashboard, token, compression="deflate") as opened:
-            hear(opened)
             opened.send(" " * 50_000_000)
             assert closing(opened) == 1009
 
@@ -209,7 +204,6 @@ class TestSocketHostility:
     def test_a_revoked_token_ends_its_open_sockets(self, dashboard: Dashboard) -> None:
         revoked = dashboard.token("shop")
         with socket(dashboard, revoked) as opened:
-            hear(opened)
             dashboard.python(
                 "from dashboard.access.models import ServiceToken\n"
                 "from dashboard.access.services import revoke_token\n"
@@ -313,8 +307,8 @@ def test_an_override_reaches_the_agent_and_its_answer_is_kept(
     dashboard: Dashboard, token: str
 ) -> None:
     with socket(dashboard, token) as opened:
-        hear(opened)
         say(opened, report(1, "acting"))
+        hear(opened)
         hear(opened)
         id = dashboard.python(
             "from dashboard.access.people import keep_person\n"
@@ -347,3 +341,16 @@ def test_an_override_reaches_the_agent_and_its_answer_is_kept(
         assert isinstance(lifted, wire.Desired)
         assert lifted.overrides == []
         assert lifted.revision > desired.revision
+
+
+def test_a_token_of_one_service_is_not_told_the_desired_state_of_another(
+    dashboard: Dashboard, token: str
+) -> None:
+    """A token rules another service: an agent that names a service which is not the token's is
+    refused before any desired state is sent."""
+    with socket(dashboard, token) as opened:
+        say(opened, report(1, "b", service="bank"))
+        refused = hear(opened)
+        assert isinstance(refused, wire.Refused)
+        assert refused.code == "forbidden"
+        assert closing(opened) == 4403

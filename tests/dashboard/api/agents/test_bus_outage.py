@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from breakers.protocol import messages as wire
+from breakers.protocol.codec import Codec
 from dashboard.api.agents.authentication import Authenticator
 from dashboard.api.agents.socket import AgentSocket
+from dashboard.control.desired_state import Encoded
 
 # Looking a token up goes through the database's thread, whatever the look-up.
 pytestmark = pytest.mark.django_db
@@ -23,6 +25,8 @@ class Inbox:
     def __init__(self) -> None:
         self.seqs: list[int] = []
         self.futures: list[asyncio.Future[None]] = []
+
+    async def admit(self, service: str, size: int) -> None: ...
 
     async def append(
         self, service: str, message: wire.FromAgent, packed: bytes
@@ -40,8 +44,9 @@ class Feed:
 
     def forget(self, service: str, event: asyncio.Event) -> None: ...
 
-    async def get(self, service: str) -> wire.Desired:
-        return wire.Desired(revision=1)
+    async def encoded(self, service: str, codec: Codec, over_capacity: list[str]) -> Encoded:
+        desired = wire.Desired(revision=1, over_capacity=over_capacity)
+        return Encoded(1, codec.encode(desired))
 
 
 class Capacity:
@@ -52,6 +57,9 @@ class Capacity:
 
     def over_capacity(self, service: str, instance: str) -> list[str]:
         return []
+
+    def knows(self, service: str, instance: str) -> bool:
+        return True
 
 
 def report(seq: int) -> dict[str, Any]:
@@ -69,7 +77,10 @@ async def test_nothing_is_appended_behind_a_report_that_may_be_lost(read_first: 
 
     token: Any = Authenticator(lambda token: "shop")
     socket = AgentSocket(inbox, token, Feed(), Capacity(), heard.get, send)  # type: ignore[arg-type]
-    scope = {"headers": [(b"authorization", b"Bearer t")], "subprotocols": ["switchgear.v1.json"]}
+    scope = {
+        "headers": [(b"authorization", b"Bearer " + b"t" * 40)],
+        "subprotocols": ["switchgear.v1.json"],
+    }
     for event in ({"type": "websocket.connect"}, report(1), report(2)):
         heard.put_nowait(event)
     serving = asyncio.create_task(socket.serve(scope))

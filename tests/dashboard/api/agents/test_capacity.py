@@ -12,9 +12,10 @@ import pytest
 from breakers import CircuitBreaker, Registry
 from breakers.agent import Agent, start
 from breakers.protocol import messages as wire
-from breakers.protocol.codec import JSON
+from breakers.protocol.codec import JSON, Codec
 from dashboard.api.agents.authentication import Authenticator
 from dashboard.api.agents.socket import AgentSocket
+from dashboard.control.desired_state import Encoded
 from dashboard.fleet.membership import MAX_BREAKERS
 from tests.dashboard.api.agents.test_agent_api import post, report
 from tests.dashboard.api.agents.test_bus_outage import Capacity, Feed, Inbox
@@ -112,9 +113,9 @@ class Changing(Feed):
     def listen(self, service: str, event: asyncio.Event) -> None:
         self.changed = event
 
-    async def get(self, service: str) -> wire.Desired:
+    async def encoded(self, service: str, codec: Codec, over_capacity: list[str]) -> Encoded:
         self.looked += 1
-        return await super().get(service)
+        return await super().encoded(service, codec, over_capacity)
 
     async def look(self) -> None:
         before = self.looked
@@ -134,7 +135,10 @@ async def test_on_a_socket_it_is_told_when_it_changes_under_the_same_revision() 
 
     token: Any = Authenticator(lambda token: "shop")
     socket = AgentSocket(Inbox(), token, feed, capacity, heard.get, send)  # type: ignore[arg-type]
-    scope = {"headers": [(b"authorization", b"Bearer t")], "subprotocols": ["switchgear.v1.json"]}
+    scope = {
+        "headers": [(b"authorization", b"Bearer " + b"t" * 40)],
+        "subprotocols": ["switchgear.v1.json"],
+    }
     heard.put_nowait({"type": "websocket.connect"})
     heard.put_nowait(a_report(1))
     serving = asyncio.create_task(socket.serve(scope))

@@ -15,10 +15,10 @@ from jsonschema import Draft202012Validator
 from breakers.protocol import messages as wire
 from breakers.protocol import schema
 from breakers.protocol.codec import CODECS
+from breakers.protocol.paths import ACKS, REPORTS
 from dashboard.api.agents import published_schema
 from dashboard.api.agents.app import AgentApi
 from dashboard.api.agents.error_replies import CLOSE_CODES, STATUS
-from dashboard.api.agents.paths import ACKS, REPORTS
 from dashboard.fleet.snapshot.process import fleet_snapshot
 from tests.breakers.protocol.test_messages import GOOD, read
 from tests.dashboard.api.agents.test_agent_api import post, report

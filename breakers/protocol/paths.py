@@ -1,4 +1,4 @@
-"""The addresses of the agents' door."""
+"""Paths of the agents' API below the dashboard's address."""
 
 from typing import Final
 
