@@ -14,8 +14,10 @@ import aiobreaker
 import circuitbreaker
 import hyx.circuitbreaker
 import interlock
+import nopanic
 import purgatory
 import pybreaker
+import pyresilience
 import stamina
 import tenacity
 
@@ -126,6 +128,10 @@ def sync_wrappers() -> dict[str, Callable[[Callable[[], Any]], Callable[[], Any]
     """The peers whose way in is a decorator."""
     return {
         "purgatory": purgatory.SyncCircuitBreakerFactory(default_threshold=NEVER)("floor"),
+        "nopanic": nopanic.CircuitBreaker(min_calls=NEVER),
+        "pyresilience": pyresilience.resilient(
+            circuit_breaker=pyresilience.CircuitBreakerConfig(failure_threshold=NEVER)
+        ),
         "tenacity": tenacity.retry(stop=tenacity.stop_after_attempt(3)),
         "stamina": stamina.retry(on=Exception, attempts=3),
     }
@@ -169,6 +175,8 @@ def asynchronous() -> Contenders:
     them.add_async("hyx", consecutive(awork), is_peer=True)
     lock = interlock.CircuitBreaker(name="floor")
     them.add_async("interlock", partial(lock.call_async, awork), is_peer=True)
+    for name in ("nopanic", "pyresilience"):
+        them.add_async(name, sync_wrappers()[name](awork), is_peer=True)
 
     async def guarded() -> int:
         async with await factory.get_breaker("floor"):
@@ -229,8 +237,14 @@ def refusing_calls() -> dict[str, Callable[[Any], Any]]:
         # Only their decorated functions ask whether they are open.
         "circuitbreaker": circuitbreaker.CircuitBreaker(1, recovery_timeout=3600),
         "purgatory": purgatory.SyncCircuitBreakerFactory(1, default_ttl=3600)("open"),
+        "nopanic": nopanic.CircuitBreaker(min_calls=1, reset_timeout=3600),
     }
+    # Its decorator gives each function a breaker of its own.
+    one = pyresilience.resilient(
+        circuit_breaker=pyresilience.CircuitBreakerConfig(1, recovery_timeout=3600)
+    )
     return {
+        "pyresilience": one(_call),
         "switchgear": CircuitBreaker(failure_threshold=1, timeout_duration=3600).call,
         "naive class": NaiveBreaker(failure_threshold=1).call,
         "pybreaker": pybreaker.CircuitBreaker(fail_max=1, reset_timeout=3600).call,
@@ -242,6 +256,10 @@ def refusing_calls() -> dict[str, Callable[[Any], Any]]:
 def _called(wrap: Callable[[Any], Callable[[], Any]]) -> Callable[[Any], Any]:
     wrapped = {work: wrap(work), broken: wrap(broken)}
     return lambda func: wrapped[func]()
+
+
+def _call(func: Callable[[], Any]) -> Any:
+    return func()
 
 
 def broken() -> int:

@@ -13,8 +13,10 @@ import aiobreaker
 import circuitbreaker
 import hyx.circuitbreaker
 import interlock
+import nopanic
 import purgatory
 import pybreaker
+import pyresilience
 
 from benchmarks.contenders import NEVER, work
 from benchmarks.naive import NaiveBreaker
@@ -59,6 +61,12 @@ def _theirs() -> dict[str, Callable[[], Any]]:
             getattr(breaker, way)(work)
         return breaker
 
+    def wrapped(wrap: Any) -> Any:
+        call = wrap(work)
+        for _ in range(150):
+            call()
+        return call
+
     def in_purgatory() -> Any:
         breaker = factory.get_breaker(f"breaker {next(numbers)}")
         for _ in range(150):
@@ -74,6 +82,12 @@ def _theirs() -> dict[str, Callable[[], Any]]:
         "aiobreaker": lambda: called(aiobreaker.CircuitBreaker(NEVER, minute), "call"),
         "purgatory": in_purgatory,
         "hyx": lambda: hyx.circuitbreaker.consecutive_breaker(failure_threshold=NEVER),
+        "nopanic": lambda: wrapped(nopanic.CircuitBreaker(min_calls=NEVER)),
+        "pyresilience": lambda: wrapped(
+            pyresilience.resilient(
+                circuit_breaker=pyresilience.CircuitBreakerConfig(failure_threshold=NEVER)
+            )
+        ),
         "interlock": lambda: called(interlock.CircuitBreaker(name="a breaker"), "call_sync"),
     }
 
@@ -90,7 +104,7 @@ def main() -> None:
     print(f"{'':{width}}  {'bytes':>8}  {'× floor':>8}")
     for name, size in sorted(rows.items(), key=lambda pair: pair[1]):
         print(f"{name:{width}}  {size:>8,.0f}  {size / floor:>8.2f}")
-    print("Only switchgear and interlock keep a window, only switchgear a histogram.")
+    print("Only switchgear, interlock and nopanic keep a window, only switchgear a histogram.")
     print("tenacity and stamina have no breaker.")
     print(f"count window of 100 calls: {count_100:.0f} bytes, limit {_LIMITS['count']}")
     print(f"time window of 60 s: {time_60:.0f} bytes, limit {_LIMITS['time']}")

@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAST = re.compile(r"calls ratio=\d+\.\d\d floor=\d+ best_peer=[a-z]+:\d+\.\d\d")
 PEERS = (
-    "pybreaker", "circuitbreaker", "purgatory", "aiobreaker", "hyx", "interlock", "tenacity",
+    "pybreaker", "circuitbreaker", "purgatory", "aiobreaker", "hyx", "interlock", "nopanic",
+    "pyresilience", "tenacity",
     "stamina", "naive class", "switchgear",
 )  # fmt: skip
 
