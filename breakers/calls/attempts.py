@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import CoroutineType
 from typing import Any
 
 from breakers.calls.coroutine_timeouts import CoroutineTimeout, acall_within, attempt_timeout
@@ -14,7 +15,7 @@ from breakers.calls.pauses import Pauses
 from breakers.calls.records import CallTrace
 from breakers.calls.switches import switches
 from breakers.calls.thread_timeouts import call_within
-from breakers.circuit.awaited import is_coroutine
+from breakers.circuit.awaited import GuardedCoroutine
 from breakers.clock import SYSTEM_CLOCK
 from breakers.common.async_library import need_asyncio
 from breakers.common.awaiting import awaitable, mark_misuse
@@ -55,7 +56,8 @@ class Attempts:
         Raises:
             ReturnedCoroutine: the function returned a coroutine, which has not been started.
         """
-        declared, attempts, delay = options.effective()
+        # An operator's policy has been laid over the options already.
+        declared, attempts, delay = options.timeout, options.retries, options.retry_delay
         breaker, budget = options.circuit_breaker, options.budget
         if budget is not None:
             budget.deposit()
@@ -64,7 +66,7 @@ class Attempts:
         while True:
             attempt += 1
             result: Any = None
-            timeout = _attempt_timeout(declared)
+            timeout = declared if _current.get() is None else _attempt_timeout(declared)
             try:
                 if timeout is None:
                     result = (
@@ -86,7 +88,8 @@ class Attempts:
                 if pause is None:
                     raise
             else:
-                if is_coroutine(result):
+                kind = type(result)
+                if kind is CoroutineType or kind is GuardedCoroutine:
                     result.close()
                     raise ReturnedCoroutine
                 if options.is_observed:
@@ -128,7 +131,7 @@ class Attempts:
         while True:
             attempt += 1
             result: Any = None
-            timeout = _attempt_timeout(declared)
+            timeout = declared if _current.get() is None else _attempt_timeout(declared)
             try:
                 if options.awaits_breaker:
                     result = await _through_async_rules(
@@ -219,8 +222,6 @@ def _attempt_timeout(timeout: float | None) -> float | None:
     Raises:
         CallTimeout: the deadline has passed. The callee is not called.
     """
-    if _current.get() is None:
-        return timeout
     deadline = current_deadline()
     if deadline is None:
         return timeout

@@ -118,10 +118,12 @@ class ResilientCaller:
                     return cast(R, self._from_cache(kept, func, options, args, kwargs, trace))
         start = _now() if backends.metrics is not None else 0.0
         try:
-            if key is None:
+            if key is not None:
+                result = self._call_shared(key, func, options, args, kwargs, trace)
+            elif options.is_guarded:
                 result = self._call_guarded(func, options, args, kwargs, trace)
             else:
-                result = self._call_shared(key, func, options, args, kwargs, trace)
+                result = self._attempts.run(func, options, args, kwargs, trace)
             if options.result_fallbacks:
                 result = self._stand_ins.for_result(options, result, args, kwargs, trace)
         except ReturnedCoroutine:

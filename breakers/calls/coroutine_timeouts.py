@@ -95,7 +95,10 @@ class CoroutineTimeout:
             raise RuntimeError("a timeout needs a task to cancel")
         self.task: asyncio.Task[Any] | None = task
         self.expired = False
-        self.deadline = Deadline.after(seconds)
+        outer = _current.get()
+        self.deadline = (
+            Deadline(_now() + seconds, seconds) if outer is None else Deadline.after(seconds)
+        )
         self._cancelled_before = task.cancelling()
         loop = task.get_loop()
         timers = _local.timers

@@ -323,15 +323,24 @@ def call_within(
     if strategy == "auto" and can_interrupt():
         with timeout(seconds):
             return func(*args, **kwargs)
-    deadline = Deadline.after(seconds)
+    outer = _current.get()
+    deadline = Deadline(_now() + seconds, seconds) if outer is None else Deadline.after(seconds)
+    if strategy != "cooperative":
+        return _isolated(deadline, func, args, kwargs)
     token = _current.set(deadline)
     try:
-        if strategy == "cooperative":
-            answer = func(*args, **kwargs)
-            if deadline.remaining() <= 0:
-                raise CallTimeout(deadline.budget)
-            return answer
-        result: Any = isolation.run(lambda: func(*args, **kwargs), deadline)
+        result = func(*args, **kwargs)
+        if _now() >= deadline.at:
+            raise CallTimeout(deadline.budget)
+        return result
+    finally:
+        deadline.is_over = True
+        _current.reset(token)
+
+
+def _isolated(deadline: Deadline, func: Callable[..., R], args: Any, kwargs: Any) -> R:
+    token = _current.set(deadline)
+    try:
+        return isolation.run(lambda: func(*args, **kwargs), deadline)  # type: ignore[no-any-return]
     finally:
         deadline.end(token)
-    return result  # type: ignore[no-any-return]

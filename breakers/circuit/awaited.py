@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from types import CoroutineType
 from typing import Any, TypeVar
 
 R = TypeVar("R")
@@ -51,9 +50,3 @@ async def _guarded(acall: Call, coroutine: Coroutine[Any, Any, R]) -> R:
 
 def _same(awaitable: Awaitable[R]) -> Awaitable[R]:
     return awaitable
-
-
-def is_coroutine(returned: object) -> bool:
-    """Whether a function that was called as a plain one returned a coroutine."""
-    kind = type(returned)
-    return kind is CoroutineType or kind is GuardedCoroutine

@@ -105,12 +105,14 @@ class CircuitBreaker(OverridableBreaker):
         if not is_async(ignore):
             self._ignores = group_rule(ignore)
         self._is_failure = is_failure
-        rules: dict[str, object] = {"record": record, "ignore": ignore, "is_failure": is_failure}
-        self._async_rules = tuple(rule for rule, given in rules.items() if is_async(given))
+        rules = (record, ignore, is_failure, map_errors)
+        self._async_rules = tuple(
+            name for name, given in zip(_RULES, rules, strict=True) if is_async(given)
+        )
         if self._async_rules and self._async_variant is not None:
             self.__class__ = self._async_variant
         self._instead = error_map(map_errors)
-        self._rules = {**rules, "map_errors": map_errors}
+        self._rules = rules
         self.retry_budget = RetryBudget()
         self._policy_limits: PolicyLimits | None = None
         renew_after_fork(self)
@@ -264,9 +266,10 @@ class CircuitBreaker(OverridableBreaker):
         return f"<CircuitBreaker {self.name!r} {self._shown}>"
 
 
-def _unpickled(name: str, fields: dict[str, Any], rules: dict[str, Any]) -> CircuitBreaker:
+def _unpickled(name: str, fields: dict[str, Any], rules: tuple[Any, ...]) -> CircuitBreaker:
     def make() -> CircuitBreaker:
-        return CircuitBreaker(name=name, registry=None, **fields, **rules)
+        given = dict(zip(_RULES, rules, strict=True))
+        return CircuitBreaker(name=name, registry=None, **fields, **given)
 
     return default_registry.get_or_create(name, make)
 
@@ -282,4 +285,5 @@ def _named(name: object) -> str:
 
 _LONGEST_NAME: Final = 120
 _UNNAMED: Final = "unnamed"
+_RULES: Final = ("record", "ignore", "is_failure", "map_errors")
 _entered = ContextStack("breakers_entered")

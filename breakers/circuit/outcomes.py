@@ -53,10 +53,16 @@ def group_rule(rule: ErrorRule) -> Rule:
     >>> group_rule(OSError)(ExceptionGroup("two", [OSError(), OSError()]))
     True
     """
+    if rule == ():
+        return _never
     one = error_rule(rule)
     if not isinstance(rule, type) and callable(rule):
         return lambda error: every(error, one)
     return lambda error: one(error) or (isinstance(error, BaseExceptionGroup) and every(error, one))
+
+
+def _never(error: BaseException) -> bool:
+    return False
 
 
 def classify(error: BaseException, records: Rule, ignores: Rule) -> str | None:
