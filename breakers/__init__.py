@@ -20,12 +20,14 @@ from breakers.circuit.policy import Policy
 from breakers.circuit.records import Snapshot, TransitionRecord
 from breakers.circuit.registry import Registry, registry
 from breakers.circuit.states import State
+from breakers.criticality import Criticality, criticality, current_criticality
 from breakers.deadline import Deadline, current_deadline, no_deadline, remaining
 from breakers.errors import (
     BreakerError,
     BulkheadFull,
     CachedFailure,
     CallInterrupted,
+    CallShed,
     CallTimeout,
     CircuitBreakerOpen,
     CircuitForcedOpen,
@@ -49,10 +51,12 @@ __all__ = [
     "CallInterrupted",
     "CallOptions",
     "CallRecord",
+    "CallShed",
     "CallTimeout",
     "CircuitBreaker",
     "CircuitBreakerOpen",
     "CircuitForcedOpen",
+    "Criticality",
     "Deadline",
     "Fallback",
     "FallbackValue",
@@ -73,6 +77,8 @@ __all__ = [
     "TTLCache",
     "TransitionRecord",
     "agather",
+    "criticality",
+    "current_criticality",
     "current_deadline",
     "gather",
     "hedged",

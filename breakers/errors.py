@@ -67,6 +67,16 @@ class CircuitForcedOpen(CircuitBreakerOpen):
         return f"circuit breaker {self.breaker!r} is {self._how}{until}"
 
 
+class CallShed(CircuitBreakerOpen):
+    """The breaker lets calls pass, but refused this one: by its throttle, or while it recovers.
+
+    >>> str(CallShed("posts"))
+    "circuit breaker 'posts' is refusing a share of its calls"
+    """
+
+    _how = "refusing a share of its calls"
+
+
 class CallTimeout(BreakerError, TimeoutError):
     """The call did not answer within its time.
 

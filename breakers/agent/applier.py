@@ -34,6 +34,7 @@ class WantedOverride:
     id: str
     state: str
     until: float
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def meant_for(desired: wire.Desired, instance: wire.Instance, now: float) -> Wan
         if earlier is not None:
             superseded.append(_refused(each.breaker, earlier.id, f"{each.id} takes its place"))
         until = inf if each.expires_in_s is None else now + each.expires_in_s
-        wanted.overrides[each.breaker] = WantedOverride(each.id, each.state, until)
+        wanted.overrides[each.breaker] = WantedOverride(each.id, each.state, until, each.share)
     for item in desired.policies:
         named = item.instances is None or instance.id in item.instances
         if named and (item.selector is None or item.selector.includes(instance)):
@@ -178,7 +179,11 @@ class Applier:
                 breaker.set_override(None)
             return []
         given = self._given.get(breaker.name)
-        same = given is not None and given.id == want.id and given.state == want.state
+        same = given is not None and (given.id, given.state, given.share) == (
+            want.id,
+            want.state,
+            want.share,
+        )
         until_same = same and given is not None and _about(given.until, want.until)
         if until_same and (_is(in_force, want) or want.until - self._now() <= _SAME_S):
             # In force, or it has expired here a moment before the dashboard noticed.
@@ -190,7 +195,7 @@ class Applier:
         if left <= 0:
             return [_refused(breaker.name, want.id, "it expired before it was applied")]
         try:
-            breaker.set_override(want.state, None if left == inf else left, want.id)
+            breaker.set_override(want.state, None if left == inf else left, want.id, want.share)
         except ValueError as error:
             return [_refused(breaker.name, want.id, str(error))]
         self._given[breaker.name] = want

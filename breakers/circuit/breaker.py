@@ -39,7 +39,7 @@ from breakers.common.forking import renew_after_fork
 from breakers.common.locking import give_way
 from breakers.common.rules import apply, is_async, is_rule_error, mark_rule_error
 from breakers.common.uninterruptible import uninterruptible
-from breakers.errors import CircuitBreakerOpen, CircuitForcedOpen, PolicyError
+from breakers.errors import CallShed, CircuitBreakerOpen, CircuitForcedOpen, PolicyError
 from breakers.limits.policy_limits import PolicyLimits
 from breakers.limits.retry_budget import RetryBudget
 
@@ -192,6 +192,8 @@ class CircuitBreaker(OverridableBreaker):
         if override is not None:
             left = None if override.until == inf else override.until - now
             raise CircuitForcedOpen(self.name, left)
+        if self._state is State.CLOSED:
+            raise CallShed(self.name)
         raise CircuitBreakerOpen(
             self.name, self._open_until - now if self._state is State.OPEN else None
         )

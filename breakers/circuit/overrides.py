@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 
+from breakers.circuit.dimmer import Dimmer, checked_share
 from breakers.circuit.histogram import Histogram, merged
 from breakers.circuit.records import CALL_OUTCOMES, OUTCOMES, Drained, Override, Snapshot
-from breakers.circuit.state_machine import Listener, StateMachine
+from breakers.circuit.state_machine import Listener
 from breakers.circuit.states import State, as_override
 from breakers.common.rules import is_async
 from breakers.common.uninterruptible import uninterruptible
@@ -15,7 +16,7 @@ from breakers.errors import PolicyError
 
 
 @uninterruptible
-class OverridableBreaker(StateMachine):
+class OverridableBreaker(Dimmer):
     """A state machine with a handle."""
 
     @property
@@ -40,19 +41,25 @@ class OverridableBreaker(StateMachine):
             self._deliver()
 
     def set_override(
-        self, state: State | str | None, expires_in_s: float | None = None, id: str = ""
+        self,
+        state: State | str | None,
+        expires_in_s: float | None = None,
+        id: str = "",
+        share: float | None = None,
     ) -> None:
         """Force the breaker to a state on top of the automatic one, or lift that (None).
 
         Lifting `forced_open` goes to half-open, never straight to full traffic; lifting the others
         returns to the automatic state with a fresh window. The expiry counts on this process's
-        monotonic clock.
+        monotonic clock. `share` is what `forced_partial` lets through, from 0 to 1.
 
         Raises:
-            ValueError: no such override, or an expiry that is not above 0.
+            ValueError: no such override, an expiry that is not above 0, or a share that is missing,
+                out of range, or given to another state.
         """
         if state is not None:
             state = as_override(state)
+        share = checked_share(state, share)
         if expires_in_s is not None and not expires_in_s > 0:
             raise ValueError(f"expires_in_s is {expires_in_s!r}; it must be above 0")
         now = self._now()
@@ -61,9 +68,9 @@ class OverridableBreaker(StateMachine):
             if state is not None:
                 until = inf if expires_in_s is None else now + expires_in_s
                 before, figures = self._shown, self._figures()
-                if self._ticket is not None:
-                    self._fold(self._ticket, now)
-                self._override = Override(state, until, id)
+                if self._current is not None:
+                    self._fold(self._current, now)
+                self._override = Override(state, until, id, share)
                 self._new_generation(now)
                 self._announce(before, "forced by an operator", figures, now)
             elif self._override is not None:

@@ -249,6 +249,28 @@ _SPECS: Final = (
         0.0,
         0.9,
     ),
+    FieldSpec(
+        "throttle",
+        float,
+        None,
+        "Adaptive throttling: refuses calls beyond this multiple of those that succeed",
+        "breaker",
+        1.0,
+        10.0,
+        "",
+        True,
+    ),
+    FieldSpec(
+        "recovery_ramp",
+        float,
+        None,
+        "After half-open, the share let through rises over this time: 5, 10, 25, 50, 100 %",
+        "breaker",
+        0.001,
+        _HOUR,
+        "s",
+        True,
+    ),
 )
 
 
@@ -291,6 +313,8 @@ class Policy:
     open_backoff_factor: float = 1.0
     open_duration_max: float = _HOUR
     open_jitter: float = 0.1
+    throttle: float | None = None
+    recovery_ramp: float | None = None
 
     def __post_init__(self) -> None:
         for name, spec in FIELDS.items():

@@ -49,11 +49,14 @@ class TransitionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """An operator's hand: the state it forces and, on the monotonic clock, until when."""
+    """An operator's override: the state it forces and, on the monotonic clock, until when.
+
+    `share` is the share of calls that `forced_partial` lets through; 1 for other states."""
 
     state: State
     until: float
     id: str
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class StateMachine(Admission):
         self._since = now
         self._state = state
         self._window = make_window(self.policy, now)
+        self._current: Ticket | None = None
         self._ticket = None
         self._new_generation(now)
 
@@ -115,7 +116,7 @@ class StateMachine(Admission):
             return
         with self._lock:
             self._settle(now)
-            if ticket is not self._ticket:
+            if ticket is not self._current:
                 self._fold(ticket, now)
         self._deliver()
 
@@ -126,7 +127,7 @@ class StateMachine(Admission):
             self._settle(now)
             self._fold(ticket, now)
             self._in_flight -= 1
-            current = ticket is self._ticket or ticket in self._probes
+            current = ticket is self._current or ticket in self._probes
             is_probe = ticket in self._probes
             self._probes.discard(ticket)
             if outcome is not None:
@@ -151,8 +152,8 @@ class StateMachine(Admission):
             self._window.record(failed * FAILED | slow * SLOW, now)
             if cause := self._reason_to_trip():
                 self._trip(cause, now)
-            elif self._ticket is not None:  # pragma: no branch - it is, where an outcome counts
-                self._ticket.renew(self._ticket.edge, self._batch())
+            elif self._current is not None:  # pragma: no branch - it is, where an outcome counts
+                self._current.renew(self._current.edge, self._batch())
 
     def _judge_probe(self, failed: bool, cause: str, now: float) -> None:
         if failed:
@@ -201,7 +202,7 @@ class StateMachine(Admission):
 
     def _settle(self, now: float) -> None:
         """Bring everything up to date: pending successes, time that has run out."""
-        ticket, override = self._ticket, self._override
+        ticket, override = self._current, self._override
         expired = override is not None and now >= override.until
         if ticket is not None:
             # What an override that is over let pass decides nothing: the window begins afresh.
@@ -210,7 +211,7 @@ class StateMachine(Admission):
             self._lift(f"{override.state} expired", now)
         if self._state is State.OPEN and now >= self._open_until:
             self._go(State.HALF_OPEN, "the open time is over", now)
-        if ticket is not None and ticket is self._ticket:
+        if ticket is not None and ticket is self._current:
             self._window.advance(now)
             # What was folded in brings the end of `minimum_calls` nearer.
             ticket.renew(self._edge(), self._batch())
@@ -222,7 +223,7 @@ class StateMachine(Admission):
             return
         self._in_flight -= n
         self._counts["success"] += n
-        if ticket is not self._ticket:
+        if ticket is not self._current:
             return
         if self._state is State.CLOSED:
             self._consecutive = 0
@@ -269,16 +270,9 @@ class StateMachine(Admission):
             return
         self._since, self._cause = now, cause
         self._entered[self._shown] = self._entered.get(self._shown, 0) + 1
-        record = TransitionRecord(
-            next(self._transition_ids),
-            self.name,
-            now,
-            self._clock.wall(),
-            before,
-            self._shown,
-            cause,
-            figures,
-        )
+        wall, shown = self._clock.wall(), self._shown
+        id = next(self._transition_ids)
+        record = TransitionRecord(id, self.name, now, wall, before, shown, cause, figures)
         if len(self._kept) == _MAX_KEPT_TRANSITIONS:
             # A deque would do this by itself, and weigh more while empty than a window of calls.
             del self._kept[0]
@@ -295,16 +289,21 @@ class StateMachine(Admission):
             passes = self._state is State.CLOSED
         else:
             passes = override.state is not State.FORCED_OPEN
-        ended, ticket = self._ticket, None
+        ended, ticket = self._current, None
         if passes:
             slow = self.policy.slow_call_duration
             plain_below = -1.0 if self._always_look else (inf if slow is None else slow)
             ticket = Ticket(plain_below, self._edge(), self._batch())
-        self._ticket = ticket
+        self._current = ticket
+        self._ticket = None if self._sheds() else ticket
         if ended is not None:
             # A success may have come since the last look, on its way past the lock. Only now can
             # no other: whoever still holds this ticket sees that it has ended, and folds it itself.
             self._fold(ended, now)
+
+    def _sheds(self) -> bool:
+        """Whether a share of the calls is refused although the state lets calls pass."""
+        return False
 
     def _edge(self) -> float:
         """Until when successes may wait to be folded in."""
@@ -348,5 +347,5 @@ class StateMachine(Admission):
         self.policy_version += 1
         if (before.window_type, before.window_size) != (policy.window_type, policy.window_size):
             self._window = make_window(policy, now)
-        if self._ticket is not None:
+        if self._current is not None:
             self._new_generation(now)

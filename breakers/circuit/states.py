@@ -10,7 +10,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """A breaker's state. The last three are an operator's overrides.
+    """A breaker's state. The last four are an operator's overrides.
 
     >>> State("half_open") is State.HALF_OPEN
     True
@@ -22,9 +22,12 @@ class State(StrEnum):
     FORCED_OPEN = "forced_open"
     FORCED_CLOSED = "forced_closed"
     METRICS_ONLY = "metrics_only"
+    FORCED_PARTIAL = "forced_partial"
 
 
-OVERRIDES: Final = frozenset({State.FORCED_OPEN, State.FORCED_CLOSED, State.METRICS_ONLY})
+OVERRIDES: Final = frozenset(
+    {State.FORCED_OPEN, State.FORCED_CLOSED, State.METRICS_ONLY, State.FORCED_PARTIAL}
+)
 
 # From each automatic state, the ones it may change to by itself. Two acts of an operator stand
 # outside the table: a reset closes from anywhere, lifting forced_open goes to half_open.

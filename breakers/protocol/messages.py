@@ -55,7 +55,15 @@ Text = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$")]
 Count = Annotated[int, Meta(ge=0, le=2**40)]
 # The most calls of one breaker in one process that a report may claim for a second.
 MAX_CALLS_PER_S: Final = 1_000_000
-StateName = Literal["closed", "open", "half_open", "forced_open", "forced_closed", "metrics_only"]
+StateName = Literal[
+    "closed",
+    "open",
+    "half_open",
+    "forced_open",
+    "forced_closed",
+    "metrics_only",
+    "forced_partial",
+]
 BucketIndex = Annotated[int, Meta(ge=LOWEST, le=HIGHEST)]
 # Bounded on both sides, so that neither NaN nor infinity passes.
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
@@ -183,6 +191,7 @@ class Override(Struct, frozen=True, omit_defaults=True):
     state: Identifier
     instances: list[str] | None = None
     expires_in_s: Seconds | None = None
+    share: Share | None = None
 
 
 class Selector(Struct, frozen=True, omit_defaults=True):

@@ -35,6 +35,7 @@ GROUPS: Final = (
         "Recovery",
         (
             *("timeout_duration", "open_backoff_factor", "open_duration_max", "open_jitter"),
+            *("throttle", "recovery_ramp"),
             *("success_threshold", "half_open_max_calls", "half_open_lease"),
         ),
     ),

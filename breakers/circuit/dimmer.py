@@ -1,0 +1,151 @@
+"""Refuses a share of the calls where the state lets calls pass: adaptive throttling, the ramp after
+recovery, and an operator's `forced_partial`.
+
+While nothing is refused, calls take the plain path of `breakers.circuit.admission`. While a share
+is, each call takes the slow path, where `_permit` draws.
+"""
+
+from __future__ import annotations
+
+from math import exp, inf
+from typing import Final
+
+from breakers.circuit.admission import Ticket
+from breakers.circuit.state_machine import StateMachine
+from breakers.circuit.states import State
+from breakers.common.uninterruptible import uninterruptible
+from breakers.criticality import refused_share
+
+RAMP: Final = (0.05, 0.10, 0.25, 0.50)
+_MEMORY_S: Final = 2.0
+_QUIET_S: Final = 3 * _MEMORY_S
+_MOST_REFUSED: Final = 0.95
+
+
+def checked_share(state: State | None, share: float | None) -> float:
+    """The share of an override; `ValueError` where it does not fit the state."""
+    if state is not State.FORCED_PARTIAL:
+        if share is not None:
+            raise ValueError(f"share is {share!r}; only forced_partial has one")
+        return 1.0
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise ValueError(f"share is {share!r}; forced_partial needs a number from 0 to 1")
+    return float(share)
+
+
+class Throttle:
+    """Client-side throttling: calls asked and calls that succeeded, in a memory of 2 s that fades.
+
+    A call is refused with the probability (asked - K * succeeded) / (asked + 1), as in "Handling
+    Overload", chapter 21 of Site Reliability Engineering (Beyer et al., 2016). With K = 2 a
+    dependency that fails half of its calls is not throttled; beyond that, refusals follow the
+    failures. At least 5 % pass, to notice recovery.
+
+    >>> throttle = Throttle(2.0, now=0.0, asked=100, succeeded=10)
+    >>> round(throttle.refused(), 2)
+    0.79
+    """
+
+    def __init__(self, k: float, now: float, asked: float = 0.0, succeeded: float = 0.0) -> None:
+        self.k = k
+        self.asked, self.succeeded = asked, succeeded
+        self.failed_at = self._at = now
+
+    def fade(self, now: float) -> None:
+        """Let the counts fade by the time since they were looked at last."""
+        if now > self._at:
+            kept = exp((self._at - now) / _MEMORY_S)
+            self.asked *= kept
+            self.succeeded *= kept
+            self._at = now
+
+    def refused(self) -> float:
+        """The share to refuse at present."""
+        share = (self.asked - self.k * self.succeeded) / (self.asked + 1.0)
+        return min(_MOST_REFUSED, max(0.0, share))
+
+
+@uninterruptible
+class Dimmer(StateMachine):
+    """A state machine that can refuse a share. Methods expect the lock to be held."""
+
+    def _begin_incarnation(self, state: State) -> None:
+        self._throttle: Throttle | None = None
+        self._ramp_began = -inf
+        super()._begin_incarnation(state)
+
+    def _sheds(self) -> bool:
+        override = self._override
+        if override is not None:
+            return override.state is State.FORCED_PARTIAL
+        if self._state is not State.CLOSED:
+            return False
+        return self._throttle is not None or self._ramp_began > -inf
+
+    def _refused_now(self, now: float) -> float:
+        """The share of default calls to refuse."""
+        override = self._override
+        if override is not None:
+            return 1.0 - override.share
+        refused = 0.0
+        length = self.policy.recovery_ramp
+        if length is not None and self._ramp_began > -inf:
+            step = int((now - self._ramp_began) / length * (len(RAMP) + 1))
+            refused = 1.0 - RAMP[step] if step < len(RAMP) else 0.0
+        if (throttle := self._throttle) is not None:
+            refused = max(refused, throttle.refused())
+        return refused
+
+    def _permit(self, now: float) -> Ticket | None:
+        current = self._current
+        if current is None:
+            return super()._permit(now)
+        refused = refused_share(self._refused_now(now))
+        if (throttle := self._throttle) is not None:
+            throttle.asked += 1.0
+        return None if refused and self._random() < refused else current
+
+    def _judge(self, failed: bool, slow: bool, is_probe: bool, now: float) -> None:
+        super()._judge(failed, slow, is_probe, now)
+        k, throttle = self.policy.throttle, self._throttle
+        if is_probe or k is None or self._state is not State.CLOSED or self._override is not None:
+            return
+        if throttle is None:
+            if not failed:
+                return
+            # The window knows the calls of before, which took the plain path.
+            calls, failures = self._window.calls, self._window.failures
+            throttle = self._throttle = Throttle(k, now, calls, calls - failures)
+            self._ticket = None
+        if failed:
+            throttle.failed_at = now
+        else:
+            throttle.succeeded += 1.0
+
+    def _fold(self, ticket: Ticket, now: float, judged: bool = True) -> None:
+        before = self._counts["success"]
+        super()._fold(ticket, now, judged)
+        if (throttle := self._throttle) is not None and ticket is self._current:
+            throttle.succeeded += self._counts["success"] - before
+
+    def _settle(self, now: float) -> None:
+        super()._settle(now)
+        throttle, length = self._throttle, self.policy.recovery_ramp
+        if throttle is not None:
+            throttle.fade(now)
+            k = self.policy.throttle
+            is_quiet = now - throttle.failed_at >= _QUIET_S and not throttle.refused()
+            if k is None or is_quiet:
+                self._throttle = None
+            else:
+                throttle.k = k
+        if self._ramp_began > -inf and (length is None or now >= self._ramp_began + length):
+            self._ramp_began = -inf
+        if self._ticket is None and self._current is not None and not self._sheds():
+            self._ticket = self._current
+
+    def _go(self, after: State, cause: str, now: float, reset: bool = False) -> None:
+        recovers = after is State.CLOSED and not reset and self.policy.recovery_ramp is not None
+        self._ramp_began = now if recovers else -inf
+        self._throttle = None
+        super()._go(after, cause, now, reset)
