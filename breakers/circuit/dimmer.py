@@ -20,6 +20,7 @@ RAMP: Final = (0.05, 0.10, 0.25, 0.50)
 _MEMORY_S: Final = 2.0
 _QUIET_S: Final = 3 * _MEMORY_S
 _MOST_REFUSED: Final = 0.95
+_CAUTION: Final = 3.0  # calls: a few failures alone refuse little
 
 
 def checked_share(state: State | None, share: float | None) -> float:
@@ -34,34 +35,38 @@ def checked_share(state: State | None, share: float | None) -> float:
 
 
 class Throttle:
-    """Client-side throttling: calls asked and calls that succeeded, in a memory of 2 s that fades.
+    """Client-side throttling: calls let through and calls that succeeded, in a memory of 2 s that
+    fades.
 
-    A call is refused with the probability (asked - K * succeeded) / (asked + 1), as in "Handling
-    Overload", chapter 21 of Site Reliability Engineering (Beyer et al., 2016). With K = 2 a
-    dependency that fails half of its calls is not throttled; beyond that, refusals follow the
-    failures. At least 5 % pass, to notice recovery.
+    A call is refused with the probability (passed - K * succeeded) / (passed + 3). With K = 2 a
+    dependency that fails up to half of its calls is not throttled; beyond that, refusals follow
+    the share of failures. At least 5 % pass, to notice recovery.
 
-    >>> throttle = Throttle(2.0, now=0.0, asked=100, succeeded=10)
+    The rule is that of "Handling Overload", chapter 21 of Site Reliability Engineering (Beyer et
+    al., 2016), but for one thing: there, refused calls count as asked, so that a client that
+    refuses much goes on to refuse more; here only what was let through counts.
+
+    >>> throttle = Throttle(2.0, now=0.0, passed=97, succeeded=10)
     >>> round(throttle.refused(), 2)
-    0.79
+    0.77
     """
 
-    def __init__(self, k: float, now: float, asked: float = 0.0, succeeded: float = 0.0) -> None:
+    def __init__(self, k: float, now: float, passed: float = 0.0, succeeded: float = 0.0) -> None:
         self.k = k
-        self.asked, self.succeeded = asked, succeeded
+        self.passed, self.succeeded = passed, succeeded
         self.failed_at = self._at = now
 
     def fade(self, now: float) -> None:
         """Let the counts fade by the time since they were looked at last."""
         if now > self._at:
             kept = exp((self._at - now) / _MEMORY_S)
-            self.asked *= kept
+            self.passed *= kept
             self.succeeded *= kept
             self._at = now
 
     def refused(self) -> float:
         """The share to refuse at present."""
-        share = (self.asked - self.k * self.succeeded) / (self.asked + 1.0)
+        share = (self.passed - self.k * self.succeeded) / (self.passed + _CAUTION)
         return min(_MOST_REFUSED, max(0.0, share))
 
 
@@ -101,8 +106,6 @@ class Dimmer(StateMachine):
         if current is None:
             return super()._permit(now)
         refused = refused_share(self._refused_now(now))
-        if (throttle := self._throttle) is not None:
-            throttle.asked += 1.0
         return None if refused and self._random() < refused else current
 
     def _judge(self, failed: bool, slow: bool, is_probe: bool, now: float) -> None:
@@ -117,6 +120,8 @@ class Dimmer(StateMachine):
             calls, failures = self._window.calls, self._window.failures
             throttle = self._throttle = Throttle(k, now, calls, calls - failures)
             self._ticket = None
+            return
+        throttle.passed += 1.0
         if failed:
             throttle.failed_at = now
         else:
@@ -126,6 +131,7 @@ class Dimmer(StateMachine):
         before = self._counts["success"]
         super()._fold(ticket, now, judged)
         if (throttle := self._throttle) is not None and ticket is self._current:
+            throttle.passed += self._counts["success"] - before
             throttle.succeeded += self._counts["success"] - before
 
     def _settle(self, now: float) -> None:
