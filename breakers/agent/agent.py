@@ -6,8 +6,10 @@ import atexit
 import logging
 import os
 import ssl
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from breakers.agent.config import AgentConfig, AgentConfigError, read_config
 from breakers.agent.runner import Runner
@@ -51,6 +53,18 @@ class Agent:
         self._runner = Runner(config, self.registry, wanted=None, forked=False)
         self._runner.start()
 
+    def _forked(self) -> None:
+        if self._runner is not None:
+            self._runner.conversation.has_children = True
+
+    def _stop_at_exit_of_child(self) -> None:
+        """Say goodbye where a child of multiprocessing or billiard ends without `atexit`."""
+        for name in ("multiprocessing.util", "billiard.util"):
+            util = sys.modules.get(name)
+            if util is not None:
+                # Finalizers of the parent are cleared in the child before these are called.
+                util.register_after_fork(self, _finalize_with(util))
+
     def _begin_in_child(self) -> None:
         parents = self._runner
         if parents is None:
@@ -60,6 +74,7 @@ class Agent:
             parents.config, self.registry, wanted=parents.applier.remaining(), forked=True
         )
         self._runner.start()
+        self._stop_at_exit_of_child()
 
 
 def start(
@@ -73,6 +88,8 @@ def start(
     version: str = "",
     zone: str = "",
     tags: Sequence[str] = (),
+    obey: str | Mapping[str, object] | None = None,
+    allow_plaintext: bool | None = None,
     transport: str = "auto",
     format: str = "msgpack",
     compress: bool = False,
@@ -101,6 +118,12 @@ def start(
         version: the service's version, shown on the page.
         zone: where it runs, shown on the page.
         tags: up to 32 words by which policies can select instances.
+        obey: what this process obeys: floor and ceiling by field of a policy, such as
+            {"timeout": (0.1, 30.0), "retries": (None, 4)}; the key "overrides" lists the states
+            that may be forced. "report-only" obeys nothing. Else SWITCHGEAR_OBEY, else defaults
+            that refuse only what harms. An override never lasts longer than seven days.
+        allow_plaintext: whether the token may travel unencrypted to another host. Else
+            SWITCHGEAR_ALLOW_PLAINTEXT.
         transport: "auto" (a WebSocket, HTTP where none gets through), "websocket" or "http".
         format: "msgpack" or "json".
         compress: whether reports are deflated: less than half the bytes, for more of a core.
@@ -124,6 +147,8 @@ def start(
         version=version,
         zone=zone,
         tags=tuple(tags),
+        obey=obey,
+        allow_plaintext=allow_plaintext,
         transport=transport,
         format=format,
         compress=compress,
@@ -152,6 +177,13 @@ def start(
         return agent
 
 
+def _finalize_with(util: Any) -> Callable[[Agent], None]:
+    def finalize(agent: Agent) -> None:
+        util.Finalize(None, agent.stop, exitpriority=10)
+
+    return finalize
+
+
 # By the registry that they report: two agents on one would each see half of what happens.
 _running: dict[int, Agent] = {}
 _lock = threading.Lock()
@@ -173,5 +205,11 @@ def _after_fork() -> None:
             logger.exception("the agent does not run in this child process")
 
 
+def _after_fork_in_parent() -> None:
+    """A process that has forked and makes no calls itself is not counted in shares."""
+    for agent in list(_running.values()):
+        agent._forked()
+
+
 atexit.register(_stop_all)
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_child=_after_fork, after_in_parent=_after_fork_in_parent)

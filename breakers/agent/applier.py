@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import inf
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
+from breakers.agent.obedience import Obedience
 from breakers.errors import PolicyError
 from breakers.protocol import messages as wire
+from breakers.protocol.ageing import aged, remaining_s
 
 if TYPE_CHECKING:
     from breakers.circuit.breaker import CircuitBreaker
@@ -67,7 +66,7 @@ def meant_for(desired: wire.Desired, instance: wire.Instance, now: float) -> Wan
         earlier = wanted.overrides.get(each.breaker)
         if earlier is not None:
             superseded.append(_refused(each.breaker, earlier.id, f"{each.id} takes its place"))
-        until = inf if each.expires_in_s is None else now + each.expires_in_s
+        until = now + remaining_s(each.expires_in_s)
         wanted.overrides[each.breaker] = WantedOverride(each.id, each.state, until, each.share)
     for item in desired.policies:
         named = item.instances is None or instance.id in item.instances
@@ -93,7 +92,9 @@ class Applier:
         breakers: Callable[[], Iterable[CircuitBreaker]],
         instance: wire.Instance,
         now: Callable[[], float],
+        obedience: Obedience | None = None,
     ) -> None:
+        self._obedience = obedience or Obedience()
         self._breakers = breakers
         self._instance = instance
         self._now = now
@@ -134,15 +135,7 @@ class Applier:
         wanted = self.wanted
         if wanted is None:
             return None
-        gone = self._now() - wanted.received_at
-        overrides = [
-            each
-            if each.expires_in_s is None
-            else msgspec.structs.replace(each, expires_in_s=each.expires_in_s - gone)
-            for each in wanted.desired.overrides
-            if each.expires_in_s is None or each.expires_in_s > gone
-        ]
-        return msgspec.structs.replace(wanted.desired, overrides=overrides)
+        return aged(wanted.desired, self._now() - wanted.received_at)
 
     def take_late(self) -> list[wire.AckItem]:
         """What became of items at breakers made since the last call."""
@@ -161,7 +154,9 @@ class Applier:
     ) -> list[wire.AckItem]:
         status, reason = "applied", ""
         try:
-            if dict(breaker.remote) != fields:
+            if wrong := self._obedience.refused_policy(fields, breaker.declared):
+                status, reason = "refused", wrong[:500]
+            elif dict(breaker.remote) != fields:
                 breaker.apply_policy(fields)
         except PolicyError as error:
             status, reason = "refused", str(error)[:500]
@@ -191,11 +186,17 @@ class Applier:
         return self._force(breaker, want)
 
     def _force(self, breaker: CircuitBreaker, want: WantedOverride) -> list[wire.AckItem]:
+        if wrong := self._obedience.refused_override(want.state):
+            self._given.pop(breaker.name, None)
+            in_force = breaker.snapshot().override
+            if in_force is not None and in_force.id:
+                breaker.set_override(None)
+            return [_refused(breaker.name, want.id, wrong)]
         left = want.until - self._now()
         if left <= 0:
             return [_refused(breaker.name, want.id, "it expired before it was applied")]
         try:
-            breaker.set_override(want.state, None if left == inf else left, want.id, want.share)
+            breaker.set_override(want.state, left, want.id, want.share)
         except ValueError as error:
             return [_refused(breaker.name, want.id, str(error))]
         self._given[breaker.name] = want

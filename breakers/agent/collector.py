@@ -28,6 +28,8 @@ class Collector:
         self._start = now()
         self._seen: dict[str, _Seen] = {}
         self._declared: dict[str, object] = {}
+        # Whether any call was counted since the start of this process.
+        self.has_counted = False
 
     def tell_all_again(self) -> None:
         """Have the next slice name every breaker with its state and policy: for someone new."""
@@ -54,6 +56,7 @@ class Collector:
         happened = drained.counts or drained.transitions or is_new_policy
         if not happened and self._seen.get(name) == seen:
             return None
+        self.has_counted = self.has_counted or bool(drained.counts)
         self._seen[name] = seen
         self._declared[name] = declared
         policy = declared.as_dict() if is_new_policy else None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from breakers.agent.obedience import Obedience, read_obey
 from breakers.errors import BreakerError
 from breakers.protocol import names
 from breakers.protocol.paths import SOCKET
@@ -42,6 +44,7 @@ class AgentConfig:
     version: str = ""
     zone: str = ""
     tags: tuple[str, ...] = ()
+    obedience: Obedience = field(default_factory=Obedience)
     state_dir: Path | None = None
     transport: str = "auto"
     format: str = "msgpack"
@@ -78,6 +81,8 @@ def read_config(
     service: str | None = None,
     instance: str | None = None,
     state_dir: str | os.PathLike[str] | None = None,
+    obey: str | Mapping[str, object] | None = None,
+    allow_plaintext: bool | None = None,
     environ: Mapping[str, str] = os.environ,
     **rest: object,
 ) -> AgentConfig | None:
@@ -93,11 +98,12 @@ def read_config(
         return None
     directory = _given(None if state_dir is None else os.fspath(state_dir), environ, "STATE_DIR")
     config = AgentConfig(
-        base=_base(url),
+        base=_base(url, _allows_plaintext(allow_plaintext, environ)),
         token=_token(token, environ),
         service=_name("service", _given(service, environ, "SERVICE"), required=True) or "",
         instance=_name("instance", _given(instance, environ, "INSTANCE"), required=False),
         state_dir=None if directory is None else _directory(Path(directory)),
+        obedience=_obedience(obey, environ),
         **rest,  # type: ignore[arg-type]  # start() has typed them
     )
     _check(config)
@@ -108,7 +114,36 @@ def _given(value: str | None, environ: Mapping[str, str], name: str) -> str | No
     return value if value is not None else environ.get(f"SWITCHGEAR_{name}", "").strip() or None
 
 
-def _base(url: str) -> str:
+def _obedience(obey: str | Mapping[str, object] | None, environ: Mapping[str, str]) -> Obedience:
+    if obey is None:
+        obey = environ.get("SWITCHGEAR_OBEY", "").strip() or None
+    try:
+        return read_obey(obey)
+    except ValueError as error:
+        raise AgentConfigError(f"SWITCHGEAR_OBEY (obey): {error}") from None
+
+
+def _allows_plaintext(given: bool | None, environ: Mapping[str, str]) -> bool:
+    if given is not None:
+        return given
+    text = environ.get("SWITCHGEAR_ALLOW_PLAINTEXT", "").strip() or "0"
+    if text not in ("0", "1"):
+        raise AgentConfigError(
+            f"SWITCHGEAR_ALLOW_PLAINTEXT (allow_plaintext) is {text[:40]!r}; it must be 0 or 1"
+        )
+    return text == "1"
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _base(url: str, allow_plaintext: bool = False) -> str:
     def wrong(why: str) -> AgentConfigError:
         return AgentConfigError(
             f"SWITCHGEAR_URL (url) is {url!r}: {why}; "
@@ -126,6 +161,11 @@ def _base(url: str) -> str:
         raise wrong("it names no host")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise wrong("it must hold neither user, password, query nor fragment")
+    if _SCHEMES[parts.scheme] == "http" and not (allow_plaintext or _is_local(parts.hostname)):
+        raise wrong(
+            "the token would travel unencrypted to another host; use wss or https, or set "
+            "SWITCHGEAR_ALLOW_PLAINTEXT=1 (allow_plaintext=True) within a trusted network"
+        )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     path = parts.path.rstrip("/").removesuffix(SOCKET).rstrip("/")
     return f"{_SCHEMES[parts.scheme]}://{host}{f':{port}' if port is not None else ''}{path}"

@@ -18,6 +18,7 @@ import msgspec
 
 from breakers.clock import Clock
 from breakers.protocol import messages as wire
+from breakers.protocol.ageing import aged
 
 logger = logging.getLogger("breakers.agent")
 _FORMAT: Final = 1
@@ -60,15 +61,7 @@ class DesiredFile:
         return self._aged(kept)
 
     def _aged(self, kept: _Kept) -> wire.Desired:
-        age = max(0.0, self._clock.wall() - kept.saved_at)
-        overrides = [
-            each
-            if each.expires_in_s is None
-            else msgspec.structs.replace(each, expires_in_s=each.expires_in_s - age)
-            for each in kept.desired.overrides
-            if each.expires_in_s is None or each.expires_in_s > age
-        ]
-        return msgspec.structs.replace(kept.desired, overrides=overrides)
+        return aged(kept.desired, max(0.0, self._clock.wall() - kept.saved_at))
 
     def save(self, desired: wire.Desired) -> None:
         """Replace the file in one step: a reader sees the old one or the new one, whole."""

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from breakers.agent.config import AgentConfig
-from breakers.agent.links import LinkLost
+from breakers.agent.links import LinkLost, cause_of
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import JSON, MSGPACK
 from breakers.protocol.paths import ACKS, REPORTS
@@ -28,6 +28,16 @@ _CODES: Final = {
     413: "too_large",
     429: "busy",
     503: "busy",
+}
+
+
+# Answers that are not the dashboard's own: its refusals have a body that says so.
+_NOT_OURS: Final = {
+    401: "denied",
+    403: "denied",
+    407: "denied",
+    404: "wrong_path",
+    405: "wrong_path",
 }
 
 
@@ -89,7 +99,7 @@ class HttpLink:
                 self._connection.close()
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._connection.close()
-            raise LinkLost(f"posting failed: {error!r}") from None
+            raise LinkLost(f"posting failed: {error!r}", cause_of(error)) from None
         return response, answer
 
 
@@ -104,8 +114,10 @@ def _refusal(
     try:
         said = msgspec.json.decode(body, type=wire.Refused)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        if code is not None and status not in (400, 429, 503):
-            return wire.Refused(code=code, message=f"HTTP {status}", seq=seq)
+        if status == 413:
+            return wire.Refused(code="too_large", message=f"HTTP {status}", seq=seq)
+        if status in _NOT_OURS:
+            raise LinkLost(f"posting was answered with HTTP {status}", _NOT_OURS[status]) from None
     else:
         if code is not None and code != "busy":
             return wire.Refused(code=said.code, message=said.message, field=said.field, seq=seq)

@@ -179,6 +179,10 @@ class Outbox:
         """The oldest number that is not confirmed."""
         return self._sealed[0].seq if self._sealed else None
 
+    def is_last(self, seq: int) -> bool:
+        """Whether nothing is to be sent after this report."""
+        return seq == self._seq and not self._waiting
+
     def under_way(self) -> list[Sealed]:
         """What was sent on this connection and is not confirmed, oldest first."""
         return [each for each in self._sealed if each.sent_at is not None]

@@ -22,7 +22,7 @@ from breakers.agent.collector import Collector
 from breakers.agent.config import AgentConfig
 from breakers.agent.desired_state_file import DesiredFile
 from breakers.agent.http_link import HttpLink
-from breakers.agent.links import Link, LinkLost
+from breakers.agent.links import ADVICE, Link, LinkLost
 from breakers.agent.outbox import Outbox
 from breakers.agent.session import Conversation, Speaker
 from breakers.agent.socket_link import Heard, SocketLink
@@ -38,7 +38,7 @@ logger = logging.getLogger("breakers.agent")
 _HTTP_FOR_FIRST_S: Final = 5.0
 _HTTP_FOR_S: Final = 60.0
 # Waiting will not put these right, a person will; and then the agent should not be long.
-_NEEDS_A_PERSON: Final = frozenset({"unauthenticated", "forbidden", "unknown_version"})
+_NEEDS_A_PERSON: Final = frozenset(ADVICE)
 _PERSON_S: Final = 5.0
 _HEARD_MAX: Final = 64
 # A dashboard that restarts says so: so long its agents take to come back, one by one.
@@ -74,7 +74,7 @@ class Runner:
             config.zone,
             list(config.tags),
         )
-        self.applier = Applier(registry.all, who, time.monotonic)
+        self.applier = Applier(registry.all, who, time.monotonic, config.obedience)
         self.conversation = Conversation(
             Speaker(config.service, who, self.boot),
             Collector(registry.all, time.monotonic),
@@ -233,8 +233,8 @@ class Runner:
         self.counters.problem = str(lost)
         self._http_until = 0.0
         if lost.code in _NEEDS_A_PERSON:
-            self._say(logging.ERROR, f"{lost}; see to SWITCHGEAR_TOKEN and SWITCHGEAR_SERVICE")
-            return self._backoff.next(at_least_s=_PERSON_S)
+            self._say(logging.ERROR, f"{lost}; {ADVICE[lost.code]}")
+            return self._backoff.next(at_least_s=max(_PERSON_S, lost.retry_after_s))
         if lost.code == "going_away":
             self._say(logging.INFO, f"{lost}; connecting again")
             return self._backoff.soon(_BACK_WITHIN_S)

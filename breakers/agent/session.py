@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from breakers.agent.applier import Applier
 from breakers.agent.collector import Collector
 from breakers.agent.config import MAX_INTERVAL_S, MIN_INTERVAL_S
@@ -73,6 +75,8 @@ class Conversation:
         self._link: Link | None = None
         self._heard_desired = False
         self._owed: list[wire.AckItem] | None = None
+        self._is_leaving = False
+        self.has_children = False
         self._due = now() + interval_s
         self._last_collected = now()
 
@@ -117,11 +121,12 @@ class Conversation:
             self._pump()
 
     def flush(self) -> None:
-        """Report at once, whether it is time to or not.
+        """Report a last time, and say that this process ends.
 
         Raises:
             LinkLost: sending failed.
         """
+        self._is_leaving = True
         self._collect()
         self._pump()
 
@@ -164,14 +169,21 @@ class Conversation:
         piece = sealed.slice
         return wire.Report(
             service=self.speaker.service,
-            instance=self.speaker.instance,
+            instance=self._instance(),
             boot=self.speaker.boot,
             seq=sealed.seq,
             interval_s=min(86_400.0, max(0.001, piece.duration)),
             breakers=piece.breakers(),
             age_s=min(1e9, max(0.0, self._now() - piece.end)),
             revision=self.applier.revision,
+            leaving=self._is_leaving and self.outbox.is_last(sealed.seq),
         )
+
+    def _instance(self) -> wire.Instance:
+        """This instance; idle while it has children and no calls, as masters of workers do."""
+        if self.has_children and not self.collector.has_counted:
+            return msgspec.structs.replace(self.speaker.instance, idle=True)
+        return self.speaker.instance
 
     def _acknowledge(self, items: list[wire.AckItem]) -> None:
         """Answer the desired state in force; later, if reports are sent one by one just now."""

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -24,26 +25,17 @@ from websockets.exceptions import (
     NegotiationError,
     WebSocketException,
 )
+from websockets.http11 import Response
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from breakers.agent.config import AgentConfig
-from breakers.agent.links import LinkLost
+from breakers.agent.links import LinkLost, cause_of
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import JSON, MSGPACK, Codec
+from breakers.protocol.codes import CODES, FROM_CLOSE
 
-_CODES: Final = {
-    1001: "going_away",
-    1009: "too_large",
-    1012: "going_away",
-    1013: "busy",
-    4400: "invalid",
-    4401: "unauthenticated",
-    4403: "forbidden",
-    4406: "unknown_version",
-    4429: "busy",
-}
-_STATUSES: Final = {401: "unauthenticated", 403: "forbidden", 429: "busy", 503: "busy"}
+_CODES: Final = FROM_CLOSE | {4400: "invalid", CODES["over_budget"].close: "busy"}
 _OURS: Final = frozenset({"invalid", "malformed", "too_large"})
 
 # websockets tells of each failed handshake; the agent says so itself, once.
@@ -147,16 +139,14 @@ def _open(config: AgentConfig, codec: Codec) -> ClientConnection:
         # As its context manager, but left by `close` alone: it outlives this function.
         connection = context.__enter__()
     except InvalidStatus as error:
-        status = error.response.status_code
-        code = _STATUSES.get(status, "network" if status >= 500 else "no_websocket")
-        raise LinkLost(f"the WebSocket was answered with HTTP {status}", code) from None
+        raise _denied(error.response) from None
     except (InvalidHandshake, NegotiationError) as error:
         raise LinkLost(f"no WebSocket is let through: {error}", "no_websocket") from None
     except TimeoutError:
         # Some proxies let the handshake hang: plain HTTP may still get through.
         raise LinkLost("the WebSocket was not answered in time", "no_websocket") from None
     except (OSError, WebSocketException, ValueError, EOFError) as error:
-        raise LinkLost(f"no connection: {error}") from None
+        raise LinkLost(f"no connection: {error}", cause_of(error)) from None
     if connection.subprotocol != codec.subprotocol:
         connection.close()
         raise LinkLost(f"the server does not speak {codec.subprotocol}", "no_websocket")
@@ -165,6 +155,20 @@ def _open(config: AgentConfig, codec: Codec) -> ClientConnection:
             socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(config.timeout_s)
         )
     return connection
+
+
+def _denied(response: Response) -> LinkLost:
+    """The cause of a handshake that was answered with HTTP. Only the dashboard's own refusal says
+    something about the token; anything else was said in between, and plain HTTP may get through."""
+    status = response.status_code
+    try:
+        refused = msgspec.json.decode(response.body or b"", type=wire.Refused)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = f"the WebSocket was answered with HTTP {status}"
+        return LinkLost(text, "network" if status >= 500 else "no_websocket")
+    code = "busy" if refused.code == "over_budget" else refused.code
+    text = f"the dashboard answered the WebSocket with HTTP {status}: {refused.message[:200]}"
+    return LinkLost(text, code)
 
 
 def _timeval(seconds: float) -> bytes:

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from breakers.protocol import names
 from dashboard.access import audit_chain
 from dashboard.access.models import AuditEntry, Person, SavedView, ServiceToken
 
@@ -54,8 +55,8 @@ def create_token(
     Raises:
         ValidationError: no service name, or `raw` is too short or belongs to another service.
     """
-    if not service or len(service) > 120:
-        raise ValidationError({"service": "A service has a name of 1 to 120 characters."})
+    if wrong := names.problem(service):
+        raise ValidationError({"service": f"{service[:120]!a} cannot be a name: {wrong}."})
     if raw is not None and len(raw) < 32:
         raise ValidationError({"token": "A token has at least 32 characters."})
     raw = raw or _PREFIX + secrets.token_urlsafe(32)

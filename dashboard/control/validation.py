@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from breakers.protocol import names
 from dashboard.control.models import FORCED_STATES
 
 _STATES = dict(FORCED_STATES)
@@ -36,7 +37,7 @@ def check_force(
     if instances is not None and (
         not instances
         or len(instances) > 10_000
-        or not all(isinstance(each, str) and 1 <= len(each) <= 120 for each in instances)
+        or not all(not names.problem(each) for each in instances)
     ):
         errors["instances"] = "Name at least one instance, or leave it empty for all of them."
     if errors:
@@ -67,7 +68,7 @@ def check_reason(reason: str) -> None:
 
 def _wrong_names(service: str, breaker: str) -> dict[str, str]:
     return {
-        field: f"A {field} has a name of 1 to 120 printable characters."
+        field: f"{name[:120]!a} cannot be the name of a {field}: {wrong}."
         for field, name in (("service", service), ("breaker", breaker))
-        if not 1 <= len(name) <= 120 or not name.isprintable()
+        if (wrong := names.problem(name))
     }

@@ -12,22 +12,33 @@ from breakers.protocol import messages as wire
 from dashboard.fleet.aggregation import LIMIT
 from dashboard.fleet.aggregation_queue import Waiting
 from dashboard.fleet.checkpoint_batch import BUCKET_S, Batch
-from dashboard.fleet.membership import breaker_of, change, enter, instance_of
+from dashboard.fleet.membership import breaker_of, change, enter, instance_of, leave
 from dashboard.fleet.model import BreakerModel, Incarnation, InstanceModel, ServiceModel
 from dashboard.fleet.outages import TROUBLE
 from dashboard.fleet.sequence_gaps import take
 
 _LIVE_AGE_S: Final = 10.0
+# Refusals of overrides that are kept for one service.
+MAX_REFUSED: Final = 10_000
 
 
 def apply_ack(service: ServiceModel, ack: wire.Ack) -> None:
-    """Take in what became of a desired state at an instance."""
+    """Apply what an instance answered to a desired state. An instance that has not reported has
+    nothing to answer."""
     instance = service.instances.get(ack.instance)
+    if instance is None:
+        return
     for item in ack.items:
-        if item.kind == "override" and item.status == "refused":
+        if item.breaker not in instance.breakers:
+            continue
+        if (
+            item.kind == "override"
+            and item.status == "refused"
+            and len(service.refused) < MAX_REFUSED
+        ):
             service.refused[item.id, ack.instance] = item.reason
         service.dirty_breakers.add(item.breaker)
-    if instance is not None and instance.revision != ack.revision:
+    if instance.revision != ack.revision:
         instance.revision = ack.revision
         service.dirty_instances.add(ack.instance)
         service.dirty_breakers |= instance.breakers.keys()
@@ -68,6 +79,8 @@ class ReportApplier:
             self._late(service, instance, report, at, batch, is_new)
         else:
             self._live(service, instance, report, at, batch, is_new)
+        if report.leaving:
+            leave(service, report)
 
     def _is_new(
         self, service: ServiceModel, incarnation: Incarnation, seq: int, batch: Batch

@@ -138,6 +138,8 @@ class BreakerView(Figures):
     last: LastTransition | None
     override: OverrideView | None
     outage: OutageView | None
+    # Half-open on some instances, and no instance was called for a minute.
+    idle_half_open: NotRequired[bool]
     spark: NotRequired[list[int]]
     spark_err: NotRequired[list[int]]
     tail: NotRequired[list[int]]

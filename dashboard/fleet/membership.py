@@ -1,5 +1,7 @@
-"""Who is there: instances and breakers come, change, fall silent and go. Plain functions over what
-has been seen; each says of whom the next frame must tell."""
+"""Membership: instances and breakers come, change, fall silent and go.
+
+Plain functions over the model; each marks what the next frame must tell.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,11 @@ from dashboard.fleet.model import BreakerModel, InstanceBreaker, InstanceModel, 
 
 MAX_BREAKERS: Final = 1000
 MAX_INSTANCES: Final = 5000
+# Pairs of an instance and a breaker in one service, each about two kilobytes in memory.
+MAX_PAIRS: Final = 50_000
+# Bytes of causes that a frame carries for each pair once a service has many.
+_MANY_PAIRS: Final = 5000
+_SHORT_CAUSE: Final = 80
 
 
 def instance_of(
@@ -31,7 +38,10 @@ def instance_of(
         service.dirty_breakers |= instance.breakers.keys()
         service.dirty_instances.add(id)
         instance.revision = report.revision
+    if instance.info.idle != report.instance.idle:
+        _set_idle(service, instance, report.instance.idle)
     instance.info = report.instance
+    instance.boot = report.boot
     instance.seen_at = at
     instance.interval_s = max(interval_s, min(report.interval_s, 300.0))
     service.heard_of.add(id)
@@ -54,6 +64,9 @@ def enter(
 ) -> InstanceBreaker | None:
     """A breaker that an instance reports for the first time."""
     breaker = breaker_of(service, name, at)
+    if breaker is not None and service.pairs >= MAX_PAIRS:
+        service.over_capacity.breaker(name, at)
+        breaker = None
     if breaker is None:
         if (
             name not in instance.over_capacity
@@ -65,8 +78,10 @@ def enter(
     if name in instance.over_capacity:
         instance.over_capacity.remove(name)
         service.dirty_instances.add(instance.info.id)
-    seen = instance.breakers[name] = breaker.instances[instance.info.id] = InstanceBreaker(breaker)
-    breaker.count(seen.shown, 1)
+    seen = InstanceBreaker(breaker, instance.info.idle)
+    instance.breakers[name] = breaker.instances[instance.info.id] = seen
+    service.pairs += 1
+    seen.weigh(1)
     service.removed_breakers.discard(name)
     return seen
 
@@ -80,11 +95,14 @@ def change(
 ) -> None:
     """An instance's breaker as the report says; nobody looked whether it is otherwise now."""
     over_all = seen.breaker
-    over_all.count(seen.shown, -1)
-    seen.state, seen.cause = breaker.state, breaker.cause
+    seen.weigh(-1)
+    cause = breaker.cause
+    if service.pairs > _MANY_PAIRS:
+        cause = cause[:_SHORT_CAUSE]
+    seen.state, seen.cause = breaker.state, cause
     seen.would_be_open, seen.in_flight = breaker.would_be_open, breaker.in_flight
     seen.since_at = ended - breaker.since_s
-    over_all.count(seen.shown, 1)
+    seen.weigh(1)
     over_all.changed.add(id)
     service.dirty_breakers.add(over_all.name)
 
@@ -95,21 +113,41 @@ def set_stale(service: ServiceModel, id: str, instance: InstanceModel, is_stale:
     service.dirty_instances.add(id)
     service.dirty_breakers |= instance.breakers.keys()
     for seen in instance.breakers.values():
-        seen.breaker.count(seen.shown, -1)
+        seen.weigh(-1)
         seen.stale = is_stale
-        seen.breaker.count(seen.shown, 1)
+        seen.weigh(1)
         seen.breaker.changed.add(id)
+
+
+def _set_idle(service: ServiceModel, instance: InstanceModel, is_idle: bool) -> None:
+    """An instance makes its first call, or has forked before it made one."""
+    service.dirty_instances.add(instance.info.id)
+    service.dirty_breakers |= instance.breakers.keys()
+    for seen in instance.breakers.values():
+        seen.weigh(-1)
+        seen.idle = is_idle
+        seen.weigh(1)
+
+
+def leave(service: ServiceModel, report: wire.Report) -> None:
+    """The process that sent this report ends: forget its instance, unless another process has its
+    name by now."""
+    instance = service.instances.get(report.instance.id)
+    if instance is not None and instance.boot == report.boot:
+        forget(service, report.instance.id)
 
 
 def forget(service: ServiceModel, id: str) -> None:
     """An instance is gone, and with the last one that has it a breaker."""
+    service.refused = {key: why for key, why in service.refused.items() if key[1] != id}
     gone = service.instances.pop(id)
     service.removed_instances.add(id)
     service.dirty_instances.discard(id)
     for name, seen in gone.breakers.items():
         breaker = seen.breaker
-        breaker.count(seen.shown, -1)
+        seen.weigh(-1)
         del breaker.instances[id]
+        service.pairs -= 1
         if breaker.instances:
             service.dirty_breakers.add(name)
         else:

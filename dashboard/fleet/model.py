@@ -17,16 +17,24 @@ STALE: Final = "stale"
 class InstanceBreaker:
     """A breaker as one instance last reported it."""
 
-    __slots__ = ("breaker", "cause", "in_flight", "since_at", "stale", "state", "would_be_open")
+    __slots__ = (
+        "breaker", "cause", "idle", "in_flight", "since_at", "stale", "state", "would_be_open",
+    )  # fmt: skip
 
-    def __init__(self, breaker: BreakerModel) -> None:
+    def __init__(self, breaker: BreakerModel, idle: bool = False) -> None:
         self.breaker = breaker
+        self.idle = idle
         self.state = ""
         self.since_at = 0.0
         self.cause = ""
         self.in_flight = 0
         self.would_be_open = False
         self.stale = False
+
+    def weigh(self, by: int) -> None:
+        """Add this instance to the shares of the breaker, or take it out, unless it is idle."""
+        if not self.idle:
+            self.breaker.count(self.shown, by)
 
     @property
     def shown(self) -> str:
@@ -69,10 +77,13 @@ class BreakerModel:
 class InstanceModel:
     """An instance as it last reported."""
 
-    __slots__ = ("breakers", "info", "interval_s", "over_capacity", "revision", "seen_at", "stale")
+    __slots__ = (
+        "boot", "breakers", "info", "interval_s", "over_capacity", "revision", "seen_at", "stale",
+    )  # fmt: skip
 
     def __init__(self, report: wire.Report, at: float) -> None:
         self.info = report.instance
+        self.boot = report.boot
         self.seen_at = at
         self.interval_s = report.interval_s
         self.revision = report.revision
@@ -105,6 +116,7 @@ class ServiceModel:
         "name",
         "outages",
         "over_capacity",
+        "pairs",
         "partition",
         "refused",
         "removed_breakers",
@@ -122,6 +134,7 @@ class ServiceModel:
         self.breakers: dict[str, BreakerModel] = {}
         self.last: dict[str, LastTransition] = {}
         self.outages = Outages(name)
+        self.pairs = 0
         self.refused: dict[tuple[str, str], str] = {}
         self.dirty_breakers: set[str] = set()
         self.dirty_instances: set[str] = set()

@@ -152,7 +152,8 @@ class FleetState:
                     breaker.changed |= breaker.moved
                     breaker.moved = set()
                     service.dirty_breakers.add(name)
-                elif not breaker.recent.is_idle(second):
+                elif not breaker.recent.is_idle(second) or "half_open" in breaker.states:
+                    # A half-open one without calls is told each second, to be shown as idle.
                     service.dirty_breakers.add(name)
 
     def flush(self, batch: Batch) -> None:

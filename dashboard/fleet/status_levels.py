@@ -11,6 +11,8 @@ from typing import Any, Final, Protocol, TypedDict
 
 # Probes that go well for a moment do not end a disruption.
 CALM_S: Final = 90.0
+# Services that must agree on another before its status follows them.
+QUORUM: Final = 2
 
 _REFUSING: Final = frozenset({"open", "forced_open"})
 _BAD: Final = _REFUSING | {"half_open"}
@@ -70,18 +72,36 @@ def headline(services: Sequence[Plain]) -> tuple[str, str]:
 
 
 def level(service: Mapping[str, Any], callers: Iterable[Mapping[str, Any]]) -> str:
-    """How a service is. `service` is of the fleet's snapshot; `callers` are the breakers of other
-    services that guard calls to this one."""
+    """The level of a service. `service` is of the fleet's snapshot; `callers` are the breakers of
+    other services that carry its name.
+
+    A service's own instances decide. What others say counts as disrupted only with a quorum: at
+    least `QUORUM` services refuse calls to it and they are at least half of those that call it, or
+    one does and the service's own breakers are in trouble too. One service cannot change the
+    status of another by reporting a breaker of that name.
+    """
     instances = service["instances"]
     if not instances or all(each["stale"] for each in instances):
         return "silent"
-    own = [each["state"] for each in service["breakers"]]
-    theirs = [each["state"] for each in callers]
-    if any(state in _REFUSING for state in theirs):
+    own = [_state(each) for each in service["breakers"]]
+    calling: dict[str, set[str]] = {}
+    for each in callers:
+        calling.setdefault(each["service"], set()).add(_state(each))
+    refusing = sum(not states.isdisjoint(_REFUSING) for states in calling.values())
+    in_trouble = not _BAD.isdisjoint(own)
+    if (refusing >= QUORUM and 2 * refusing >= len(calling)) or (refusing and in_trouble):
         return "disrupted"
-    if any(state in _REFUSING for state in own):
+    if not _REFUSING.isdisjoint(own):
         return "limited"
-    return "recovering" if "half_open" in (*own, *theirs) else "working"
+    recovering = sum("half_open" in states for states in calling.values())
+    if "half_open" in own or recovering >= QUORUM:
+        return "recovering"
+    return "working"
+
+
+def _state(breaker: Mapping[str, Any]) -> str:
+    """The state that counts: half-open without calls is no trouble."""
+    return "closed" if breaker.get("idle_half_open") else str(breaker["state"])
 
 
 def plain(service: str, level: str, since: float | None) -> Plain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -35,10 +36,10 @@ def breaker_view(
 ) -> BreakerView:
     """A breaker over all its instances, with what is known of these at each; `whole` with its last
     minute, else with the tail of it."""
-    states = breaker.states
+    states = breaker.states or shown_by_all(breaker)
     outage = service.outages.current(breaker.name)
     figures, minute = _figures(breaker, int(at))
-    return {
+    view: BreakerView = {
         "service": service.name,
         "name": breaker.name,
         "state": next((state for state in SEVERITY if state in states), STALE),
@@ -52,8 +53,27 @@ def breaker_view(
         "override": override_view(service, breaker.name, override) if override else None,
         "outage": outage.view() if outage else None,
         **figures,
-        **(minute if whole else tail_of(minute)),
+        **(minute if whole else tail_of(minute)),  # type: ignore[typeddict-item]  # mypy has one
     }
+    if is_idle_half_open(breaker, int(at)):
+        view["idle_half_open"] = True
+    return view
+
+
+def shown_by_all(breaker: BreakerModel) -> dict[str, int]:
+    """The instances in each state where all of them are idle: then each one counts."""
+    return dict(Counter(each.shown for each in breaker.instances.values()))
+
+
+def is_idle_half_open(breaker: BreakerModel, second: int) -> bool:
+    """Whether a breaker waits for test calls that nobody makes: half-open, and without a call for a
+    minute. It harms nobody, so it raises no alarm."""
+    states = breaker.states.keys() - {STALE}
+    return (
+        "half_open" in states
+        and states <= {"half_open", "closed"}
+        and breaker.recent.is_idle(second)
+    )
 
 
 def tail_of(minute: Minute) -> Tail:

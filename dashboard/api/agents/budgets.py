@@ -51,8 +51,8 @@ LIMITS: Final = {
     BREAKERS: Limit("$.breakers", "breakers in reports", 50_000, 200_000),
     # A report of a long time becomes a row for each ten seconds of it and each breaker.
     ROWS: Limit("$.interval_s", "rows of history", 2_000, 20_000),
-    # 21,600 a day, after a restart of the largest service.
-    BOOTS: Limit("$.boot", "starts of processes", 0.25, 10_000),
+    # 8,640 a day, and two starts of every process of the largest service at once.
+    BOOTS: Limit("$.boot", "starts of processes", 0.1, 10_000),
     TRANSITIONS: Limit("$.breakers", "changes of state", 500, 20_000),
 }
 

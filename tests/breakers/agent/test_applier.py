@@ -220,4 +220,7 @@ def test_for_a_child_what_is_left_counts_from_now(house: House) -> None:
     house.clock.advance(10.0)
     left = house.applier.remaining()
     assert left is not None
-    assert [(each.id, each.expires_in_s) for each in left.overrides] == [("o1", 50.0), ("o3", None)]
+    assert [(each.id, each.expires_in_s) for each in left.overrides] == [
+        ("o1", 50.0),
+        ("o3", 7 * 86_400 - 10.0),
+    ]

@@ -31,9 +31,9 @@ def test_without_a_url_there_is_nothing_to_do() -> None:
 @pytest.mark.parametrize(
     ("url", "socket"),
     [
-        ("ws://dash", "ws://dash/agent/v1"),
+        ("ws://localhost", "ws://localhost/agent/v1"),
         ("wss://dash:8443/", "wss://dash:8443/agent/v1"),
-        ("http://dash/base", "ws://dash/base/agent/v1"),
+        ("http://127.0.0.1/base", "ws://127.0.0.1/base/agent/v1"),
         ("https://dash/agent/v1", "wss://dash/agent/v1"),
         ("ws://[::1]:8000", "ws://[::1]:8000/agent/v1"),
     ],
@@ -76,7 +76,7 @@ def test_the_environment_speaks_where_arguments_do_not(tmp_path: Path) -> None:
     config = read_config(
         service="given",
         environ={
-            "SWITCHGEAR_URL": "ws://dash",
+            "SWITCHGEAR_URL": "wss://dash",
             "SWITCHGEAR_TOKEN_FILE": str(secret),
             "SWITCHGEAR_SERVICE": "not this one",
             "SWITCHGEAR_INSTANCE": "web-{pid}",

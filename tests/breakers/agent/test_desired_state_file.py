@@ -39,7 +39,7 @@ def test_what_was_saved_is_loaded_with_what_is_left_of_each_expiry(
     loaded = file.load()
     assert loaded is not None
     assert loaded.revision == 7
-    assert [each.expires_in_s for each in loaded.overrides] == [40.0, None]
+    assert [each.expires_in_s for each in loaded.overrides] == [40.0, 7 * 86_400 - 20.0]
 
 
 def test_what_expired_meanwhile_is_gone(file: DesiredFile, clock: FakeClock) -> None:

@@ -47,12 +47,32 @@ def test_a_service_is_as_its_breakers_say(states: list[str], level: str) -> None
     assert status_levels.level(service(*states), []) == level
 
 
-def test_who_is_refused_by_callers_is_disrupted() -> None:
-    assert status_levels.level(service("closed"), [breaker("open", "web", "shop")]) == "disrupted"
-    assert (
-        status_levels.level(service("closed"), [breaker("half_open", "web", "shop")])
-        == "recovering"
-    )
+def test_status_by_hearsay_needs_a_quorum() -> None:
+    """One service that reports a breaker named `shop` as open does not disrupt shop."""
+    web, app = breaker("open", "web", "shop"), breaker("open", "app", "shop")
+    well = [breaker("closed", name, "shop") for name in ("a", "b", "c")]
+    assert status_levels.level(service("closed"), [web]) == "working"
+    assert status_levels.level(service("closed"), [web, web]) == "working"
+    assert status_levels.level(service("closed"), [web, app]) == "disrupted"
+    assert status_levels.level(service("closed"), [web, app, *well]) == "working"
+
+
+def test_what_one_caller_says_counts_where_the_service_is_in_trouble_itself() -> None:
+    assert status_levels.level(service("open"), [breaker("open", "web", "shop")]) == "disrupted"
+    assert status_levels.level(service("half_open"), [breaker("open", "w", "shop")]) == "disrupted"
+
+
+def test_callers_that_test_again_make_it_recovering_with_a_quorum() -> None:
+    callers = [breaker("half_open", name, "shop") for name in ("web", "app")]
+    assert status_levels.level(service("closed"), callers) == "recovering"
+    assert status_levels.level(service("closed"), callers[:1]) == "working"
+
+
+def test_a_breaker_that_is_half_open_because_nobody_calls_is_calm() -> None:
+    idle = breaker("half_open", "shop", "mail") | {"idle_half_open": True}
+    quiet = service("closed")
+    quiet["breakers"] = [idle]
+    assert status_levels.level(quiet, []) == "working"
 
 
 def test_who_reports_nothing_is_silent_whatever_was_said_last() -> None:
