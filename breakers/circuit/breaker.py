@@ -34,6 +34,7 @@ from breakers.circuit.registry import Registry
 from breakers.circuit.registry import registry as default_registry
 from breakers.circuit.states import State
 from breakers.clock import SYSTEM_CLOCK, Clock
+from breakers.common import names
 from breakers.common.context_stack import ContextStack
 from breakers.common.forking import renew_after_fork
 from breakers.common.locking import give_way
@@ -55,7 +56,7 @@ class CircuitBreaker(OverridableBreaker):
         failure_threshold: consecutive failures that open it; None switches the rule off.
         timeout_duration: seconds it stays open before it lets probes pass.
         success_threshold: successful probes that close it.
-        name: how it appears everywhere, up to 120 printable characters. Only named breakers are
+        name: how it appears everywhere, up to 120 visible characters. Only named breakers are
             registered and reported.
         record: which errors are failures: types, or a function of the error.
         ignore: errors that say nothing about the callee; they win over `record`.
@@ -280,12 +281,11 @@ def _named(name: object) -> str:
     """The name, in a form that every wire, log and screen can carry."""
     if name is None or name == "":
         return _UNNAMED
-    if not (isinstance(name, str) and len(name) <= _LONGEST_NAME and name.isprintable()):
-        raise PolicyError("name", name, f"up to {_LONGEST_NAME} printable characters")
+    if not isinstance(name, str) or not names.is_name(name):
+        raise PolicyError("name", name, names.ALLOWED)
     return name
 
 
-_LONGEST_NAME: Final = 120
 _UNNAMED: Final = "unnamed"
 _RULES: Final = ("record", "ignore", "is_failure", "map_errors")
 _entered = ContextStack("breakers_entered")

@@ -499,7 +499,7 @@ def test_where_no_thread_was_free_the_callee_did_not_fail(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", [5, b"posts", ["posts"], "x" * 121, "two\nlines"])
 def test_a_name_that_no_wire_can_carry_is_refused(name: Any) -> None:
-    with pytest.raises(PolicyError, match="up to 120 printable characters"):
+    with pytest.raises(PolicyError, match="1 to 120 visible characters"):
         CircuitBreaker(name=name, registry=None)
 
 

@@ -18,23 +18,10 @@ from breakers.protocol.schema import definitions
 
 BAD = (
     "", ".", "..", " a", "a ", "a\n", "\na", "a\u200db", "a\u200bb", "a\u00a0b", "\u202eab",
-    "a\u2028b",    "a\u2066b", "a\ufeffb", "a\u00adb", "a\u3164b", "\u2800", "a\u2003b", "a\x00", "a\x7f",
-    "a\x85b",    "a\ufe0fb", "\u115f", "a\U000e0041b", "\ue000", "x" * 121,
+    "a\u2028b", "a\u2066b", "a\ufeffb", "a\u00adb", "a\u3164b", "\u2800", "a\u2003b",
+    "a\x00", "a\x7f", "a\x85b", "a\ufe0fb", "\u115f", "a\U000e0041b", "\ue000", "x" * 121,
 )  # fmt: skip
-GOOD = (
-    "a",
-    "...",
-    "a.b",
-    ".a",
-    "profile-api",
-    "größe",
-    "支付",
-    "a/b",
-    "a b",
-    "%2e%2e",
-    "🙂",
-    "<b>",
-)
+GOOD = ("a", "...", "a.b", ".a", "profile-api", "größe", "支付", "a/b", "a b", "%2e%2e", "<b>")
 
 
 def report(name: str) -> dict[str, Any]:
