@@ -240,6 +240,9 @@ STALE_AFTER_INTERVALS = 3
 # So long at most a web process that ends waits for its sockets to have heard so.
 DRAIN_S = env.number("DRAIN", 5.0, 0.0, 300.0, "seconds")
 OVERRIDE_MAX_S = 7 * 86_400.0
+# Above this reach an act needs the approval of a second person; 0 needs none.
+APPROVAL_INSTANCES = env.whole("APPROVAL_INSTANCES", 0, 0, 1_000_000, "instances")
+APPROVAL_SERVICES = env.whole("APPROVAL_SERVICES", 0, 0, 1_000_000, "services")
 
 AUTH_USER_MODEL = "access.Person"
 AUTHENTICATION_BACKENDS = [

@@ -7,6 +7,15 @@ Requires the extra `switchgear[cli]`.
 from breakers.cli.application import main
 
 # Subcommands register on import.
-from breakers.cli import login, policies, status, tokens  # noqa: F401  isort: skip
+from breakers.cli import (  # noqa: F401  isort: skip
+    acts,
+    audit,
+    login,
+    mcp_server,
+    policies,
+    status,
+    tokens,
+    watch,
+)
 
 __all__ = ["main"]

@@ -81,16 +81,9 @@ def act(
         PermissionDenied: the person may not operate.
         ValidationError: by field; then nothing was done.
     """
-    demand(person, OPERATE, sorted({each.service for each in targets}))
+    check(person, targets, state, reason, expires_in_s)
     reason = reason.strip()
-    check_reason(reason)
-    _check_targets(targets)
     forced, seconds = ("forced_closed", RESET_S) if state == RESET else (state, expires_in_s or 0.0)
-    for each in targets:
-        if state == AUTOMATIC:
-            check_names(each.service, each.breaker)
-        else:
-            check_force(each.service, each.breaker, forced, seconds, each.instances)
     row = _begin(person, id, state, reason, _digest(state, reason, targets))
     until = timezone.now() + timedelta(seconds=seconds)
 
@@ -100,6 +93,25 @@ def act(
         return force(step, of, forced, until)
 
     return _each_service(row, person, targets, do)
+
+
+def check(
+    person: Person,
+    targets: Sequence[Target],
+    state: str,
+    reason: str,
+    expires_in_s: float | None = None,
+) -> None:
+    """Check an act without performing it; raises as `act` does."""
+    demand(person, OPERATE, sorted({each.service for each in targets}))
+    check_reason(reason.strip())
+    _check_targets(targets)
+    forced, seconds = ("forced_closed", RESET_S) if state == RESET else (state, expires_in_s or 0.0)
+    for each in targets:
+        if state == AUTOMATIC:
+            check_names(each.service, each.breaker)
+        else:
+            check_force(each.service, each.breaker, forced, seconds, each.instances)
 
 
 def undo(person: Person, id: str, undone: str) -> Outcome:

@@ -108,3 +108,27 @@ class ActPart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.act_id} in {self.service}"
+
+
+class PendingAct(models.Model):
+    """An act that waits for a second person, under the id that its act will have. `targets` are
+    triples of service, breaker and instances; `decision` is empty while it waits."""
+
+    id = models.CharField(primary_key=True, max_length=36, editable=False)
+    person = models.ForeignKey(Person, null=True, on_delete=models.SET_NULL, related_name="+")
+    by = models.CharField(max_length=150)
+    state = models.CharField(max_length=20)
+    reason = models.CharField(max_length=500)
+    targets = models.JSONField()
+    expires_in_s = models.FloatField(null=True)
+    why = models.CharField(max_length=200)
+    created = models.DateTimeField(auto_now_add=True, db_index=True)
+    decision = models.CharField(max_length=20, blank=True)
+    decided = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.state}, {self.decision or 'pending'}"

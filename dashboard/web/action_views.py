@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access.models import Person
 from dashboard.access.roles import OPERATE
-from dashboard.control import actions
+from dashboard.control import actions, approvals
 from dashboard.control import queries as control
 from dashboard.control.override_writes import Target
 from dashboard.fleet.snapshot.reads import breaker_view, snapshot
@@ -115,7 +117,11 @@ def _answer(
     scopes = _scopes(chosen, targets)
     if form.is_bound and form.is_valid():
         _check_confirmation(form, scopes)
-    if form.is_bound and form.is_valid() and (outcome := _act(form, person, chosen, targets)):
+    if (
+        form.is_bound
+        and form.is_valid()
+        and (outcome := _act(request, form, person, chosen, targets))
+    ):
         if in_dialog:
             return _done(outcome)
         if len(targets) == 1:
@@ -168,17 +174,20 @@ def _check_confirmation(form: ReleaseForm, scopes: list[Scope]) -> None:
 
 
 def _act(
-    form: ReleaseForm, person: Person, chosen: Act, targets: list[Target]
+    request: HttpRequest, form: ReleaseForm, person: Person, chosen: Act, targets: list[Target]
 ) -> actions.Outcome | None:
     """Perform the act. Errors of the service layer are shown at the form's field."""
     data = form.cleaned_data
+    if data["scope"] == FLEET and not did_recently_reauthenticate(request):
+        form.add_error(None, f"Confirm who you are first: {reverse('account_reauthenticate')}")
+        return None
     if data["scope"] == FLEET:
         targets = everywhere(snapshot(), targets)
     elif data["scope"] == INSTANCES:
         names = tuple(data["instances"])
         targets = [Target(each.service, each.breaker, names) for each in targets]
     try:
-        return actions.act(
+        return approvals.perform(
             person,
             data["act_id"] or str(uuid.uuid4()),
             targets,
@@ -186,6 +195,9 @@ def _act(
             data["reason"],
             data.get("seconds"),
         )
+    except approvals.ApprovalNeeded as needed:
+        form.add_error(None, f"{needed} See {reverse('approvals')}")
+        return None
     except ValidationError as error:
         for field, messages in error.message_dict.items():
             if field == "expires_in" and data.get("expires_in") == "until":

@@ -8,7 +8,9 @@ from dashboard.web import (
     account,
     action_views,
     alert_rules,
+    audit,
     breaker,
+    in_force,
     incidents,
     installable_app,
     login,
@@ -48,6 +50,13 @@ urlpatterns = [
     path(
         "services/<name:service>/breakers/<name:breaker>/<slug:slug>", action_views.one, name="act"
     ),
+    path("in-force", in_force.in_force, name="in_force"),
+    path("in-force/release", in_force.release_mine, name="release_mine"),
+    path("in-force/<str:id>", in_force.change, name="change_override"),
+    path("approvals", in_force.approvals_page, name="approvals"),
+    path("approvals/<str:id>", in_force.decide, name="decide"),
+    path("audit", audit.audit_page, name="audit"),
+    path("audit.json", audit.audit_export, name="audit_export"),
     path("acts/<slug:slug>", action_views.many, name="acts"),
     path("acts/<str:act_id>/undo", action_views.undo, name="undo"),
     path("incidents", incidents.incidents, name="incidents"),

@@ -4,12 +4,26 @@ from typing import Final
 
 from ninja import Router
 
-from dashboard.api.operators.routers import markers, people, policies, services, teams, tokens
+from dashboard.api.operators.routers import (
+    acts,
+    audit,
+    markers,
+    overrides,
+    people,
+    policies,
+    services,
+    teams,
+    tokens,
+)
 
 ROUTERS: Final[dict[str, Router]] = {
+    "/acts": acts.router,
+    "/approvals": acts.approvals_router,
+    "/audit": audit.router,
     "/markers": markers.router,
     "/me": people.me_router,
     "/policies": policies.router,
+    "/overrides": overrides.router,
     "/services": services.router,
     "/teams": teams.router,
     "/tokens": tokens.router,

@@ -1,0 +1,5 @@
+"""`python -m breakers.cli`: the command line, where the script `switchgear` is not installed."""
+
+from breakers.cli import main
+
+main(prog_name="switchgear")
