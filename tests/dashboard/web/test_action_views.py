@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -194,13 +193,12 @@ class TestMany:
         assert [part["service"] for part in answer.json()["parts"]] == ["bank", "shop"]
         assert Override.objects.filter(ended=None).count() == 3
 
-    def test_fleet_wide_takes_the_namesakes_too(self, client: Client) -> None:
+    def test_fleet_wide_takes_the_namesakes_too_after_a_step_up(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         refused = self.post(client, ("shop", "posts"), scope="fleet", **GOOD)
         assert b"/account/reauthenticate/" in refused.content
-        session = client.session
-        record = {"method": "password", "at": time.time(), "reauthenticated": True}
-        session["account_authentication_methods"] = [record]
-        session.save()
+        monkeypatch.setattr(action_views, "did_recently_reauthenticate", lambda request: True)
         self.post(client, ("shop", "posts"), scope="fleet", **GOOD)
         forced = Override.objects.values_list("service", "breaker")
         assert set(forced) == {("shop", "posts"), ("bank", "posts")}
