@@ -15,6 +15,7 @@ from dashboard.web import (
     installable_app,
     login,
     map,
+    policy,
     service,
     status,
     styleguide,
@@ -47,6 +48,22 @@ urlpatterns = [
     path("status/<str:token>/now", status.status_now, name="status-now"),
     path("services/<name:service>", service.service, name="service"),
     path("services/<name:service>/breakers/<name:breaker>", breaker.breaker, name="breaker"),
+    path("policies", policy.policy, name="fleet_policy"),
+    path("policies/replays/<int:pk>", policy.replay, name="replay"),
+    path("policies/versions/<int:pk>/restore", policy.restore, name="restore_policy"),
+    path("policies/rollouts/<int:pk>/<slug:decision>", policy.decide, name="decide_rollout"),
+    path("services/<name:service>/policy", policy.policy, name="service_policy"),
+    path("services/<name:service>/breakers/<name:breaker>/policy", policy.policy, name="policy"),
+    path(
+        "services/<name:service>/breakers/<name:breaker>/policy/latency",
+        policy.latency,
+        name="policy_latency",
+    ),
+    path(
+        "services/<name:service>/breakers/<name:breaker>/policy/what-if",
+        policy.what_if,
+        name="what_if",
+    ),
     path(
         "services/<name:service>/breakers/<name:breaker>/<slug:slug>", action_views.one, name="act"
     ),

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 
 from django import template
 
+from breakers.circuit.policy import FIELDS
 from dashboard.common.display_names import STATE_WORDS, field_value, field_words, state_word
 from dashboard.history.models import Outage
+from dashboard.policies.models import PolicyVersion
 from dashboard.policies.quantities import show
 from dashboard.policies.queries import Effective
 from dashboard.timeline.event_text import span_words
@@ -29,6 +31,21 @@ def lasted(outage: Outage) -> str:
 def unix(at: float) -> datetime:
     """Unix time as a datetime."""
     return datetime.fromtimestamp(at, UTC)
+
+
+@register.filter
+def version_changes(version: PolicyVersion) -> str:
+    """What a version of a policy changed."""
+
+    def side(name: str, change: dict[str, object], which: str) -> str:
+        if which not in change:
+            return "inherited"
+        return show(FIELDS[name], change[which]) if name in FIELDS else str(change[which])
+
+    return "; ".join(
+        f"{field_words(name)} {side(name, each, 'before')} → {side(name, each, 'after')}"
+        for name, each in version.diff.items()
+    )
 
 
 @register.filter

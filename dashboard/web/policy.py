@@ -1,0 +1,290 @@
+"""The editor of a policy: of a breaker, of all breakers of a service, of the whole fleet."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Final
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from breakers.circuit.histogram import bucket_bounds
+from dashboard.access.authority import may, services_with, visible_services
+from dashboard.access.models import Person
+from dashboard.access.roles import CHANGE_POLICIES
+from dashboard.fleet.snapshot.reads import breaker_view, snapshot
+from dashboard.history import queries as history
+from dashboard.policies import lint, queries, rollouts, services
+from dashboard.policies.forms import GROUPS, PolicyForm
+from dashboard.policies.models import BreakerPolicy, PolicyVersion, Replay, Rollout
+from dashboard.policies.whatif import runs
+from dashboard.policies.worst_case import worst_case
+
+RANGES: Final = {"900": "15 min", "3600": "1 h", "21600": "6 h", "86400": "24 h"}
+_SELECTORS: Final = ("instances", "zones", "versions", "tags")
+
+
+@require_http_methods(["GET", "POST"])
+def policy(request: HttpRequest, service: str = "", breaker: str = "") -> HttpResponse:
+    """Show the editor; save a version, or start a rollout."""
+    _check_scope(request, service, breaker)
+    head = queries.head(service, breaker) or BreakerPolicy(service=service, breaker=breaker)
+    form = PolicyForm(instance=head)
+    if request.method == "POST":
+        person = _editor(request, service)
+        data = request.POST.copy()
+        data["service"], data["breaker"] = service, breaker
+        form = PolicyForm(data, instance=head)
+        if form.is_valid():
+            form, done = _perform(request, person, form, service, breaker)
+            if done:
+                return redirect(_address(service, breaker))
+    return _page(request, form, service, breaker)
+
+
+def _perform(
+    request: HttpRequest, person: Person, form: PolicyForm, service: str, breaker: str
+) -> tuple[PolicyForm, bool]:
+    data = form.cleaned_data
+    try:
+        if request.POST.get("action") == "rollout":
+            rollouts.start(
+                person,
+                service,
+                breaker,
+                data["policy_fields"],
+                _selector(request),
+                data["reason"],
+                promotes="promotes" in request.POST,
+            )
+        else:
+            services.save(
+                person, service, breaker, data["policy_fields"], data["reason"], data["base"] or 0
+            )
+    except services.PolicyConflict as conflict:
+        again = form.rebased()
+        again.is_valid()
+        again.add_error(None, conflict.messages[0])
+        return again, False
+    except ValidationError as error:
+        _add(form, error)
+        return form, False
+    return form, True
+
+
+def _add(form: PolicyForm, error: ValidationError) -> None:
+    if not hasattr(error, "error_dict"):
+        form.add_error(None, error.messages[0])
+        return
+    for field, messages in error.message_dict.items():
+        form.add_error(field if field in form.fields else None, messages[0])
+
+
+def _page(request: HttpRequest, form: PolicyForm, service: str, breaker: str) -> HttpResponse:
+    effective = queries.effective(service, breaker) if breaker else None
+    findings = lint.breaker(service, breaker) if breaker else []
+    view = breaker_view(service, breaker) if breaker else None
+    rows = {row.spec.name: row for row in queries.explained(service, breaker)}
+    context = {
+        "service": service,
+        "breaker": breaker,
+        "form": form,
+        "groups": [
+            (title, [_row(form, name, rows[name], findings) for name in names])
+            for title, names in GROUPS
+        ],
+        "versions": queries.versions(service, breaker),
+        "rollouts": queries.rollouts(service, breaker) if breaker else [],
+        "running": queries.running_rollout(service, breaker) if breaker else None,
+        "findings": findings,
+        "refusals": queries.refusals(service, breaker) if service else [],
+        "instances": _instances(service, view),
+        "worst": worst_case(effective) if effective else None,
+        "ranges": RANGES,
+        "may_edit": _may_edit(request, service),
+        "histogram": _histogram(service, breaker, 86_400.0) if breaker else None,
+        "replays": Replay.objects.filter(service=service, breaker=breaker)[:5] if breaker else [],
+    }
+    status = 422 if form.is_bound and form.errors else 200
+    return render(request, "pages/policy.html", context, status=status)
+
+
+def _row(
+    form: PolicyForm, name: str, row: queries.Effective, findings: list[lint.Finding]
+) -> dict[str, Any]:
+    return {
+        "field": form[name],
+        "spec": form.fields[name],
+        "row": row,
+        "findings": [each for each in findings if each.field == name],
+    }
+
+
+def _instances(service: str, view: Any) -> list[dict[str, Any]]:
+    """The instances of a breaker, with version, zone and the revision that they have applied."""
+    if view is None:
+        return []
+    shot = snapshot(service)["services"]
+    known = {each["id"]: each for found in shot for each in found["instances"]}
+    return [{**known.get(at["id"], {}), **at} for at in view["instances"]]
+
+
+@require_GET
+def latency(request: HttpRequest, service: str, breaker: str) -> JsonResponse:
+    """The latency histogram of a range, as JSON."""
+    _check_scope(request, service, breaker)
+    try:
+        seconds = float(request.GET.get("seconds", "86400"))
+    except ValueError:
+        seconds = math.nan
+    if not 10 <= seconds <= 31 * 86_400:
+        return JsonResponse({"errors": {"seconds": ["It must be from 10 to 2678400."]}}, status=400)
+    return JsonResponse(_histogram(service, breaker, seconds))
+
+
+def _histogram(service: str, breaker: str, seconds: float) -> dict[str, Any]:
+    now = time.time()
+    _, rows = history.rollups(service, breaker, now - seconds + 20, now)
+    buckets: dict[int, int] = {}
+    for row in rows:
+        for index, n in row["buckets"].items():
+            buckets[index] = buckets.get(index, 0) + n
+    calls = sum(row["success"] + row["failure"] + row["timeout"] for row in rows)
+    retries = sum(row["retry"] for row in rows)
+    return {
+        "edges_ms": [bucket_bounds(index)[0] * 1000 for index in sorted(buckets)],
+        "upper_ms": [bucket_bounds(index)[1] * 1000 for index in sorted(buckets)],
+        "counts": [buckets[index] for index in sorted(buckets)],
+        "success": sum(row["success"] for row in rows),
+        "timeout": sum(row["timeout"] for row in rows),
+        "attempts_a_call": round(calls / max(1, calls - retries), 2) if calls else None,
+        "fallbacks": sum(row["fallback"] for row in rows),
+    }
+
+
+@require_POST
+def what_if(request: HttpRequest, service: str, breaker: str) -> JsonResponse:
+    """Queue a what-if of the typed policy over the last `seconds`; save an incident by name."""
+    _check_scope(request, service, breaker)
+    person = _editor(request, service)
+    head = queries.head(service, breaker) or BreakerPolicy(service=service, breaker=breaker)
+    data = request.POST.copy()
+    data["service"], data["breaker"] = service, breaker
+    form = PolicyForm(data, instance=head)
+    if not form.is_valid():
+        return JsonResponse({"errors": form.errors}, status=422)
+    try:
+        seconds = float(request.POST.get("seconds", "3600"))
+        now = time.time()
+        if name := request.POST.get("incident", "").strip():
+            runs.save_incident(person, name, service, breaker, now - seconds, now)
+            return JsonResponse({"saved": name})
+        asked = runs.ask(
+            person, service, breaker, form.cleaned_data["policy_fields"], now - seconds, now
+        )
+    except ValueError:
+        return JsonResponse({"errors": {"seconds": ["It must be a number."]}}, status=422)
+    except ValidationError as error:
+        errors = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+        return JsonResponse({"errors": errors}, status=422)
+    return JsonResponse({"url": reverse("replay", args=[asked.pk])}, status=202)
+
+
+@require_http_methods(["GET", "POST"])
+def replay(request: HttpRequest, pk: int) -> JsonResponse:
+    """How a what-if goes; POST cancels it."""
+    asked = get_object_or_404(Replay, pk=pk)
+    if asked.service not in visible_services(request.user):
+        raise Http404
+    if request.method == "POST":
+        runs.cancel(_editor(request, asked.service), pk)
+        asked.refresh_from_db()
+    return JsonResponse(
+        {
+            "state": asked.state,
+            "progress": asked.progress,
+            "result": asked.result,
+            "error": asked.error,
+            "begins": asked.begins,
+            "ends": asked.ends,
+        }
+    )
+
+
+@require_POST
+def restore(request: HttpRequest, pk: int) -> HttpResponse:
+    """Roll back to a version."""
+    version = get_object_or_404(PolicyVersion.objects.select_related("policy"), pk=pk)
+    scope = version.policy
+    person = _editor(request, scope.service)
+    try:
+        services.roll_back(person, version)
+    except ValidationError as error:
+        head = queries.head(scope.service, scope.breaker)
+        form = PolicyForm(instance=head)
+        context = {"messages_here": error.messages}
+        return render(request, "pages/policy_refused.html", {**context, "form": form}, status=422)
+    return redirect(_address(scope.service, scope.breaker))
+
+
+@require_POST
+def decide(request: HttpRequest, pk: int, decision: str) -> HttpResponse:
+    """Promote a rollout, or take it back."""
+    row = get_object_or_404(Rollout.objects.select_related("policy"), pk=pk)
+    person = _editor(request, row.policy.service)
+    act = {"promote": rollouts.promote, "stop": rollouts.stop}.get(decision)
+    if act is None:
+        raise Http404
+    try:
+        act(person, pk)
+    except ValidationError as error:
+        return render(
+            request, "pages/policy_refused.html", {"messages_here": error.messages}, status=422
+        )
+    return redirect(_address(row.policy.service, row.policy.breaker))
+
+
+def _selector(request: HttpRequest) -> dict[str, list[str]]:
+    chosen = {}
+    for name in _SELECTORS:
+        typed = request.POST.getlist(name)
+        chosen[name] = [
+            part.strip()
+            for each in typed
+            for part in (each.split(",") if name != "instances" else [each])
+            if part.strip()
+        ]
+    return chosen
+
+
+def _check_scope(request: HttpRequest, service: str, breaker: str) -> None:
+    visible = visible_services(request.user)
+    if service and service not in visible:
+        raise Http404(f"No service is named {service}.")
+    if not service and not visible:
+        raise PermissionDenied("You may not see policies.")
+    known = breaker_view(service, breaker) is not None if breaker else True
+    if breaker and not known and queries.head(service, breaker) is None:
+        raise Http404(f"No instance of {service} has reported a breaker named {breaker}.")
+
+
+def _may_edit(request: HttpRequest, service: str) -> bool:
+    if not service:
+        return services_with(request.user, CHANGE_POLICIES).is_all
+    return may(request.user, CHANGE_POLICIES, service)
+
+
+def _editor(request: HttpRequest, service: str) -> Person:
+    if not (isinstance(request.user, Person) and _may_edit(request, service)):
+        raise PermissionDenied("You may not change this policy.")
+    return request.user
+
+
+def _address(service: str, breaker: str) -> str:
+    if breaker:
+        return reverse("policy", args=[service, breaker])
+    return reverse("service_policy", args=[service]) if service else reverse("fleet_policy")

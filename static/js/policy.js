@@ -1,0 +1,239 @@
+/** The policy editor: the timeout on the histogram, what-ifs, and the evidence about a canary. */
+
+import { colour } from "./colours.js";
+import { byId, make, svg } from "./dom.js";
+
+/**
+ * @typedef {{edges_ms: number[], upper_ms: number[], counts: number[], success: number,
+ *   timeout: number}} Latencies
+ * @typedef {[number, number, string]} Piece
+ * @typedef {{state: string, progress: number, error: string, begins: number, ends: number,
+ *   result: {sentence: string, assumptions: string[], in_force: {strips: Piece[][]},
+ *   candidate: {strips: Piece[][]}}}} Replay
+ */
+
+const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, scrollZoom: false };
+const POLL_MS = 300;
+const THRESHOLD = Math.log(100);
+const root = byId("policy-page");
+const form = /** @type {HTMLFormElement} */ (byId("policy-form"));
+const timeoutInput = /** @type {HTMLInputElement} */ (form.elements.namedItem("timeout"));
+/** @type {any} */
+const plotly = Reflect.get(window, "Plotly");
+
+/** @param {string} text @returns {number | null} milliseconds */
+export function milliseconds(text) {
+  const match = /^\s*([0-9.]+)\s*(ms|s|min)?\s*$/.exec(text);
+  if (!match) return null;
+  const factor = { ms: 1, s: 1000, min: 60_000 }[match[2] ?? "s"] ?? 1000;
+  return Number(match[1]) * factor;
+}
+
+/** The share of successes that a timeout cuts. @param {Latencies} latencies @param {number} ms */
+export function shareCut(latencies, ms) {
+  let above = 0;
+  latencies.counts.forEach((count, i) => {
+    const [low, high] = [latencies.edges_ms[i], latencies.upper_ms[i]];
+    if (low >= ms) above += count;
+    else if (high > ms) above += (count * (high - ms)) / (high - low);
+  });
+  const cut = Math.max(0, Math.min(latencies.success, above - latencies.timeout));
+  return latencies.success ? cut / latencies.success : 0;
+}
+
+/** @param {string} id */
+function embedded(id) {
+  const found = document.getElementById(id);
+  return found ? JSON.parse(found.textContent ?? "null") : null;
+}
+
+function drawHistogram() {
+  /** @type {Latencies} */
+  const latencies = embedded("histogram");
+  if (!latencies?.counts.length) return;
+  const plot = byId("chart-timeout");
+  const middles = latencies.edges_ms.map((low, i) => Math.log10((low + latencies.upper_ms[i]) / 2));
+  const ticks = [0.1, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000];
+  let ms = milliseconds(timeoutInput.value) ?? milliseconds(timeoutInput.placeholder);
+  const shapes = () =>
+    ms
+      ? [{ type: "line", x0: Math.log10(ms), x1: Math.log10(ms), y0: 0, y1: 1, yref: "paper",
+           line: { color: colour("--state-open"), width: 3 } }]
+      : [];
+  const layout = {
+    height: 240,
+    margin: { l: 50, r: 12, t: 8, b: 36 },
+    dragmode: false,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: colour("--muted") },
+    xaxis: {
+      tickvals: ticks.map(Math.log10),
+      ticktext: ticks.map((each) => (each < 1000 ? `${each} ms` : `${each / 1000} s`)),
+      range: [Math.min(...middles) - 0.2, Math.max(...middles, ms ? Math.log10(ms) : 0) + 0.2],
+    },
+    yaxis: { title: { text: "calls" } },
+    shapes: shapes(),
+  };
+  const bars = { type: "bar", x: middles, y: latencies.counts, width: 0.036,
+                 marker: { color: colour("--outcome-success") }, hoverinfo: "skip" };
+  // Without Plotly's own handlers, which would take the pointer.
+  plotly.newPlot(plot, [bars], layout, { ...CONFIG, staticPlot: true });
+  const show = () => {
+    if (!ms) return;
+    const share = shareCut(latencies, ms);
+    byId("cut").textContent =
+      `A timeout of ${words(ms)} would have cut ${(100 * share).toFixed(2)} % of ` +
+      `${latencies.success.toLocaleString("en")} successes.`;
+    plotly.relayout(plot, { shapes: shapes() });
+  };
+  /** @param {PointerEvent} event */
+  const move = (event) => {
+    const axis = Reflect.get(plot, "_fullLayout").xaxis;
+    const left = plot.getBoundingClientRect().left + axis._offset;
+    ms = Math.min(3_600_000, Math.max(1, 10 ** axis.p2l(event.clientX - left)));
+    timeoutInput.value = words(ms);
+    show();
+  };
+  if (!timeoutInput.disabled && !form.querySelector("fieldset[disabled]")) {
+    let held = false;
+    plot.addEventListener("pointerdown", (event) => {
+      held = true;
+      move(event);
+    });
+    addEventListener("pointermove", (event) => held && move(event));
+    addEventListener("pointerup", () => (held = false));
+  }
+  timeoutInput.addEventListener("input", () => {
+    ms = milliseconds(timeoutInput.value) ?? ms;
+    show();
+  });
+  show();
+}
+
+/** @param {number} ms */
+function words(ms) {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
+}
+
+function drawRollout() {
+  /** @type {[number, number, number][]} */
+  const looks = embedded("looks");
+  const plot = document.getElementById("chart-rollout");
+  if (!looks?.length || !plot) return;
+  const first = looks[0][0];
+  const x = looks.map(([at]) => at - first);
+  plotly.newPlot(
+    plot,
+    [
+      { x, y: looks.map((each) => each[1]), name: "evidence of harm", mode: "lines" },
+      { x, y: looks.map((each) => each[2]), name: "evidence of safety", mode: "lines" },
+    ],
+    {
+      height: 180,
+      margin: { l: 40, r: 12, t: 8, b: 30 },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: colour("--muted") },
+      xaxis: { title: { text: "seconds" } },
+      shapes: [{ type: "line", x0: 0, x1: 1, xref: "paper", y0: THRESHOLD, y1: THRESHOLD,
+                 line: { dash: "dash", color: colour("--state-open") } }],
+    },
+    CONFIG,
+  );
+}
+
+/** @param {HTMLElement} into @param {string} title @param {Piece[][]} strips
+ *  @param {number} begins @param {number} ends */
+function drawStrips(into, title, strips, begins, ends) {
+  into.append(make("h3", title));
+  for (const pieces of strips) {
+    const bars = pieces.map(([from, to, state]) =>
+      svg("rect", {
+        class: state,
+        x: String((1000 * (from - begins)) / (ends - begins)),
+        width: String(Math.max(1, (1000 * (to - from)) / (ends - begins))),
+        height: "14",
+      }),
+    );
+    into.append(
+      svg("svg", { class: "what-if-strip", viewBox: "0 0 1000 14", preserveAspectRatio: "none" }, ...bars),
+    );
+  }
+}
+
+let url = "";
+const run = /** @type {HTMLButtonElement | null} */ (document.getElementById("run-what-if"));
+const status = document.getElementById("what-if-result");
+
+/** @param {string} address @param {boolean} withIncident */
+async function post(address, withIncident) {
+  const body = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) {
+    if (typeof value === "string" && (withIncident || name !== "incident")) body.append(name, value);
+  }
+  const answer = await fetch(address, { method: "POST", body, headers: { "X-Requested-With": "fetch" } });
+  return { answer, body: await answer.json() };
+}
+
+/** @param {Record<string, string[]>} errors */
+function refused(errors) {
+  const said = Object.entries(errors).map(([name, each]) => `${name} ${each.join(" ")}`.trim());
+  if (status) status.textContent = said.join("; ");
+}
+
+async function replay() {
+  if (!status || !run) return;
+  const progress = /** @type {HTMLProgressElement} */ (byId("what-if-progress"));
+  const cancel = byId("cancel-what-if");
+  const strips = byId("what-if-strips");
+  strips.replaceChildren();
+  const { answer, body } = await post(root.dataset.whatIf ?? "", false);
+  if (!answer.ok) return refused(body.errors);
+  url = body.url;
+  run.disabled = true;
+  progress.hidden = cancel.hidden = false;
+  status.textContent = "Replaying…";
+  try {
+    for (;;) {
+      const response = await fetch(url);
+      /** @type {Replay} */
+      const found = await response.json();
+      progress.value = found.progress;
+      if (found.state === "done") {
+        status.textContent = found.result.sentence;
+        drawStrips(strips, "Policy in force", found.result.in_force.strips, found.begins, found.ends);
+        drawStrips(strips, "Candidate", found.result.candidate.strips, found.begins, found.ends);
+        strips.append(make("p", `Assumed: ${found.result.assumptions.join(" ")}`, "was"));
+        return;
+      }
+      if (found.state !== "queued" && found.state !== "running") {
+        status.textContent = found.state === "failed" ? `It failed: ${found.error}` : "Cancelled.";
+        return;
+      }
+      await new Promise((resume) => setTimeout(resume, POLL_MS));
+    }
+  } finally {
+    run.disabled = false;
+    progress.hidden = cancel.hidden = true;
+  }
+}
+
+if (plotly) {
+  drawHistogram();
+  drawRollout();
+}
+run?.addEventListener("click", () => void replay());
+document.getElementById("cancel-what-if")?.addEventListener("click", () => void post(url, false));
+document.getElementById("save-incident")?.addEventListener("click", async () => {
+  const { answer, body } = await post(root.dataset.whatIf ?? "", true);
+  if (!answer.ok) refused(body.errors);
+  else if (status) status.textContent = body.saved ? `Saved as ${body.saved}.` : "Name the incident first.";
+});
+if (document.querySelector('.rollout[data-state="running"]')) {
+  setInterval(async () => {
+    const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+    const [fresh, shown] = [page, document].map((each) => each.querySelector("[data-rollout-sentence]"));
+    if (fresh && shown && fresh.textContent !== shown.textContent) shown.textContent = fresh.textContent;
+  }, 2000);
+}
