@@ -101,7 +101,7 @@ def timeout_in(page: Page) -> str:
 def test_an_operator_tunes_a_policy_with_evidence(
     site: Site, browser: Browser, fleet: Fleet
 ) -> None:
-    page = site.page(browser)
+    page = site.page(browser, "admin")
     time.sleep(3)
     fleet.failing = True
     until(lambda: fleet.breakers["one"].state == "open")
