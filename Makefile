@@ -42,6 +42,11 @@ check: venv ## Lint, types and architecture
 	@SWITCHGEAR_DEBUG=1 $(BIN)/mypy breakers dashboard examples tests/typed
 	@$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory check-js
+	@$(MAKE) --no-print-directory audit
+
+audit: ## Known vulnerabilities of the locked packages; skipped without network
+	@timeout 120 $(BIN)/pip-audit --disable-pip --no-deps --require-hashes -r requirements/requirements.lock --progress-spinner off \
+	|| echo "pip-audit found something, or had no network: see above"
 
 NODE_STAMP := node_modules/.locked
 

@@ -30,6 +30,8 @@ __all__ = ["ResilientTask"]
 _PAUSE_MIN_S: Final = 1.0
 # Relative jitter, so that tasks refused together do not return together.
 _JITTER: Final = 0.1
+# The longest pause: an override may be lifted long before its end, and tasks look again.
+_PAUSE_MAX_S: Final = 120.0
 
 
 class ResilientTask(Task):
@@ -37,8 +39,9 @@ class ResilientTask(Task):
     subclass.
 
     A retry after a refusal by an open breaker (by `retries_when_open`, `autoretry_for` or
-    `self.retry`) waits at least until the breaker allows a probe, plus up to 10 % jitter. It counts
-    against `max_retries`.
+    `self.retry`) waits until the breaker allows a probe, but no longer than two minutes (or
+    `open_retry_delay`, if that is longer), plus up to 10 % jitter: an override may be lifted
+    early. It counts against `max_retries`.
 
     The breaker records errors, timeouts and `retry` with a cause as failures. It does not record
     `Ignore`, `Reject`, refusals by other breakers and the exceptions named by `throws`.
@@ -118,4 +121,5 @@ class ResilientTask(Task):
     def _pause_after(self, error: CircuitBreakerOpen) -> float:
         said = error.retry_after_s
         pause = max(_PAUSE_MIN_S, self.open_retry_delay if said is None else said)
+        pause = min(pause, max(_PAUSE_MAX_S, self.open_retry_delay))
         return pause * (1.0 + _JITTER * random.random())

@@ -11,6 +11,8 @@ from breakers.errors import BulkheadFull, CallTimeout, CircuitBreakerOpen, RateL
 REFUSALS: Final = (CircuitBreakerOpen, BulkheadFull, RateLimited, CallTimeout)
 # For refusals without a known end: forced open, all probes in use, a full bulkhead.
 _DEFAULT_RETRY_AFTER_S: Final = 5
+# An override may be lifted long before its end: clients look again after this at the latest.
+_MAX_RETRY_AFTER_S: Final = 60
 
 
 def refusal_in(error: BaseException) -> Exception | None:
@@ -56,7 +58,9 @@ def refusal(error: Exception) -> Refusal:
         return Refusal(504, "No answer in time.", headers)
     after = getattr(error, "retry_after_s", None)
     seconds = (
-        max(1, ceil(after)) if after is not None and isfinite(after) else _DEFAULT_RETRY_AFTER_S
+        min(_MAX_RETRY_AFTER_S, max(1, ceil(after)))
+        if after is not None and isfinite(after)
+        else _DEFAULT_RETRY_AFTER_S
     )
     headers["Retry-After"] = str(seconds)
     return Refusal(503, "Not available at present; try again later.", headers)

@@ -3,6 +3,7 @@
 import { heatTable, latencyTable, rateTable, stateTable } from "./chart-tables.js";
 import { severity } from "./condition.js";
 import { setText } from "./dom.js";
+import { escaped } from "./markup.js";
 import { CONFIG, heatAxis, heatTraces, latencyTraces, layout, rateTraces, stateTraces } from "./plots.js";
 import { fromWall, moment, utc, wall } from "./times.js";
 
@@ -102,7 +103,7 @@ export class Charts {
     const more = {
       barmode: "overlay",
       height: Math.max(240, 64 + 25 * ids.length),
-      yaxis: { categoryorder: "array", categoryarray: ids, showgrid: false, automargin: true, type: "category" },
+      yaxis: { categoryorder: "array", categoryarray: ids.map(escaped), showgrid: false, automargin: true, type: "category" },
     };
     react(IDS.states, stateTraces(pieces), layout(this.#span(), more));
     this.#hearZoom();

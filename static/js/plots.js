@@ -2,6 +2,7 @@
 
 import { colour as ink } from "./colours.js";
 import { word } from "./format.js";
+import { escaped } from "./markup.js";
 import { wall } from "./times.js";
 
 /**
@@ -164,8 +165,8 @@ export function stateTraces(pieces) {
     name: word(state),
     base: those.map((each) => wall(each.from)),
     x: those.map((each) => (each.to - each.from) * 1000),
-    y: those.map((each) => each.id),
-    customdata: those.map((each) => each.cause),
+    y: those.map((each) => escaped(each.id)),
+    customdata: those.map((each) => escaped(each.cause)),
     width: 0.62,
     marker: {
       color: ink(`--state-${state}`),
