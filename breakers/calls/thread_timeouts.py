@@ -152,6 +152,7 @@ class _SignalAlarm:
         "_greenlet",
         "_handler",
         "_interval",
+        "_is_deaf",
         "_next",
         "_others_next",
         "_raised",
@@ -164,7 +165,8 @@ class _SignalAlarm:
         self._next = deadline.at
         self._grace = _GRACE_S
         self._task, self._greenlet = _running_task(), current_greenlet()
-        self._raised = False
+        self._others_next, self._interval = inf, 0.0
+        self._is_deaf = self._raised = False
         self.rang = False
         """Whether the time was up during the block."""
 
@@ -176,6 +178,8 @@ class _SignalAlarm:
 
     def disarm(self) -> None:
         """Restore the handler and the timer that were set before."""
+        # A ring that is on its way must not set the timer again.
+        self._is_deaf = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._handler)
         if self._others_next < inf:
@@ -195,12 +199,19 @@ class _SignalAlarm:
         signal.setitimer(signal.ITIMER_REAL, delay)
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
+        if self._is_deaf:
+            return
         now = _now()
         if now < self._next:
             self._others_next = self._others_next + self._interval if self._interval else inf
-            self._set()
             if callable(self._handler):
-                self._handler(number, frame)
+                # It is not interrupted itself.
+                self._is_deaf = True
+                try:
+                    self._handler(number, frame)
+                finally:
+                    self._is_deaf = False
+            self._set()
             return
         self.rang = True
         if frame is not None and frame.f_code in _OWN:
