@@ -16,6 +16,7 @@ from dashboard.access.models import AuditEntry, Person, ServiceToken, StatusLink
 admin.site.site_header = "Switchgear"
 admin.site.site_title = "Switchgear"
 admin.site.index_title = "Policies, people and tokens"
+admin.site.enable_nav_sidebar = False
 admin.site.register(Person, UserAdmin)
 
 

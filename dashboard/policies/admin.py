@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from breakers.circuit.policy import FIELDS
 from dashboard.access.models import Person
 from dashboard.policies import services
+from dashboard.policies.admin_history import PolicyHistory
 from dashboard.policies.forms import GROUPS, PolicyForm
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
 from dashboard.policies.quantities import show
@@ -39,7 +40,7 @@ def _shown(name: str, change: dict[str, Any], side: str) -> str:
 
 
 @admin.register(BreakerPolicy)
-class PolicyAdmin(admin.ModelAdmin):
+class PolicyAdmin(PolicyHistory):
     form = PolicyForm
     list_display = ("breaker", "service", "timeout", "retries", "failure_threshold", "in_force")
     list_filter = ("service",)

@@ -24,9 +24,9 @@ def database(state: State) -> None:
     """Bring the tables, the people and the services' tokens up to date."""
     call_command("migrate", interactive=False, verbosity=0)
     for person in PEOPLE:
-        call_command(
-            "create_person", person, role=ROLES[person], password_file=state.password(person)
-        )
+        # Options that may be repeated are passed as on a command line: call_command joins a list.
+        roles = [f"--role={role}" for role in ROLES[person]]
+        call_command("create_person", person, *roles, password_file=state.password(person))
     for service in SERVICES:
         call_command("create_token", service, name="demo", value_file=state.token(service))
 

@@ -3,7 +3,7 @@
 /** @type {Map<string, string>} */
 const known = new Map();
 /** @type {HTMLElement | null} */
-let probe = null;
+let sample = null;
 
 const forget = () => known.clear();
 document.addEventListener("themechange", forget);
@@ -14,13 +14,13 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", forget);
 export function colour(name) {
   const found = known.get(name);
   if (found) return found;
-  if (!probe) {
-    probe = document.createElement("i");
-    probe.hidden = true;
-    document.body.append(probe);
+  if (!sample) {
+    sample = document.createElement("i");
+    sample.hidden = true;
+    document.body.append(sample);
   }
-  probe.style.color = `var(${name})`;
-  const resolved = getComputedStyle(probe).color;
+  sample.style.color = `var(${name})`;
+  const resolved = getComputedStyle(sample).color;
   known.set(name, resolved);
   return resolved;
 }

@@ -149,7 +149,7 @@ def everything(site: Site) -> None:
 
 
 @contextmanager
-def running_site(directory: Path) -> Iterator[Site]:
+def running_site(directory: Path, *, filled: bool = True) -> Iterator[Site]:
     """One process on SQLite with debug on, so that the styleguide is served."""
     settings = {"SWITCHGEAR_DEBUG": "1", "SWITCHGEAR_CHECKPOINT": "0.1"}
     with embedded_dashboard(directory, **settings) as dashboard:
@@ -157,7 +157,8 @@ def running_site(directory: Path) -> Iterator[Site]:
         for person in ("operator", "viewer", "admin"):
             said = dashboard.manage("create_person", person, "--role", person)
             site.passwords[person] = said.partition("password: ")[2].strip()
-        everything(site)
+        if filled:
+            everything(site)
         over = threading.Event()
 
         def beat() -> None:

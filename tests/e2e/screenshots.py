@@ -16,7 +16,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.e2e import large_fleet
 from tests.e2e.conftest import CHROMIUM_ARGS, chromium
+from tests.e2e.dashboard_server import running_site
 from tests.e2e.demo.conftest import Demo, visit
 from tests.examples.running import ROOT, running
 
@@ -126,6 +128,33 @@ def every_page(browser: Browser, demo: Demo) -> None:
                 sys.exit("\n".join(opened.complaints))
 
 
+FLEET_SHOTS = (
+    ("fleet-wall", "/", ".row.group[data-kind=dependency]", "desktop"),
+    ("fleet-map", "/map", ".edge", "desktop"),
+    ("fleet-timeline", "/timeline?range=1h", "#events tr", "desktop"),
+    ("fleet-tv", "/tv", ".tv-row", "desktop"),
+    ("fleet-phone", "/", ".row.group[data-kind=dependency]", "phone"),
+)
+
+
+def large_incident(browser: Browser, home: Path) -> None:
+    """250 breakers of 30 services while their database is down."""
+    with running_site(home, filled=False) as site:
+        large_fleet.report(site, incident=False)
+        large_fleet.report(site, incident=True, tripped=True)
+        for name, path, ready, size in FLEET_SHOTS:
+            width, height = SIZES[size]
+            page = site.page(browser, viewport={"width": width, "height": height})
+            large_fleet.report(site, incident=True)
+            page.goto(site.url + path)
+            page.wait_for_selector(ready)
+            page.wait_for_timeout(1500)
+            large_fleet.report(site, incident=True)
+            page.wait_for_timeout(1200)
+            keep(page, name)
+            page.context.close()
+
+
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="switchgear-shots-"))
@@ -146,6 +175,7 @@ def main() -> None:
         demo.incident("start")
         first.wait_for_timeout(INCIDENT_MS)
         every_page(browser, demo)
+        large_incident(browser, home / "large")
         browser.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -43,6 +44,33 @@ def judged(page: Page) -> list[str]:
         for each in found
         for node in each["nodes"]
     ]
+
+
+ADMIN_PAGES = {
+    "index": "/admin/",
+    "policies": "/admin/policies/breakerpolicy/",
+    "policy": "/admin/policies/breakerpolicy/1/change/",
+    "history": "/admin/policies/breakerpolicy/1/history/",
+    "people": "/admin/access/person/",
+    "audit": "/admin/access/auditentry/",
+    "token": "/admin/access/servicetoken/add/",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_admin_has_no_violation_and_the_same_shell(
+    browser: Browser, site: Site, scheme: Any
+) -> None:
+    page = site.page(browser, "admin", color_scheme=scheme)
+    found = {}
+    for name, path in ADMIN_PAGES.items():
+        answer = page.goto(site.url + path)
+        assert answer is not None, path
+        assert answer.status == 200, path
+        assert page.locator("header.bar nav a").first.inner_text() == "Wall"
+        found[name] = judged(page)
+    page.context.close()
+    assert {name: each for name, each in found.items() if each} == {}
 
 
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
