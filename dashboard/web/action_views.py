@@ -23,10 +23,7 @@ from dashboard.access.models import Person
 from dashboard.access.roles import OPERATE
 from dashboard.control import actions, approvals
 from dashboard.control import queries as control
-from dashboard.control.override_writes import Target
-from dashboard.fleet.snapshot.reads import breaker_view, snapshot
-from dashboard.policies import queries as policies
-from dashboard.web.action_catalogue import (
+from dashboard.control.action_catalogue import (
     ACTS,
     FLEET,
     INSTANCES,
@@ -36,6 +33,9 @@ from dashboard.web.action_catalogue import (
     everywhere,
     reach,
 )
+from dashboard.control.override_writes import Target
+from dashboard.fleet.snapshot.reads import breaker_view, snapshot
+from dashboard.policies import queries as policies
 from dashboard.web.forms import ForceForm, ReleaseForm, TargetsField
 
 

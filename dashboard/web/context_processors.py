@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from dashboard.access.roles import CHANGE_POLICIES, OPERATE
-from dashboard.web.action_catalogue import ACTS
+from dashboard.control.action_catalogue import ACTS
 from dashboard.web.viewer_zone import zone_label, zone_name
 
 

@@ -7,8 +7,8 @@ import msgspec
 from django import forms
 from django.utils import timezone
 
+from dashboard.control.action_catalogue import FLEET, INSTANCES, SELECTED
 from dashboard.control.override_writes import Target
-from dashboard.web.action_catalogue import FLEET, INSTANCES, SELECTED
 
 EXPIRIES = [("900", "15 min"), ("3600", "1 hour"), ("14400", "4 hours"), ("86400", "1 day")]
 UNTIL = "until"

@@ -102,6 +102,7 @@ def test_an_operator_tunes_a_policy_with_evidence(
     site: Site, browser: Browser, fleet: Fleet
 ) -> None:
     page = site.page(browser, "admin")
+    page.set_default_timeout(60_000)
     time.sleep(3)
     fleet.failing = True
     until(lambda: fleet.breakers["one"].state == "open")

@@ -11,9 +11,9 @@ import pytest
 from dashboard.access.models import AuditEntry, Person
 from dashboard.access.people import grant_role, keep_person, keep_team
 from dashboard.control import preview
+from dashboard.control.action_catalogue import ACTS
 from dashboard.control.models import Override, PendingAct
 from dashboard.fleet.snapshot import reads
-from dashboard.web.action_catalogue import ACTS
 from tests.dashboard.api.operators.conftest import Api
 
 ApiOf = Callable[..., Api]

@@ -1,4 +1,4 @@
-"""The acts that pages offer, and the reach of each."""
+"""The acts that an operator can perform, and the reach of each."""
 
 from __future__ import annotations
 
