@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from typing import Any, Final, Protocol
 
 from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.common.forking import renew_after_fork
+from breakers.common.guard import Guard, Nested
 from breakers.common.validation import whole
 
 MISS: Final = object()
@@ -60,32 +60,37 @@ class TTLCache:
     def __init__(self, max_entries: int = 10_000, clock: Clock = SYSTEM_CLOCK) -> None:
         self.max_entries = whole("max_entries", max_entries)
         self._clock = clock
-        self._tickets: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[float, Any]] = OrderedDict()
         self._after_fork()
         renew_after_fork(self)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._guard = Guard()
 
     def get(self, key: str) -> Any:
         """The value, or None if it is missing or expired."""
-        with self._lock:
-            ticket = self._tickets.get(key)
-            if ticket is None:
-                return None
-            if ticket[0] <= self._clock.monotonic():
-                del self._tickets[key]
-                return None
-            self._tickets.move_to_end(key)
-            return ticket[1]
+        found = self._guard.run_now(self._get, key)
+        return None if isinstance(found, Nested) else found
+
+    def _get(self, key: str) -> Any:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if entry[0] <= self._clock.monotonic():
+            self._entries.pop(key, None)
+            return None
+        self._entries.move_to_end(key)
+        return entry[1]
 
     def set(self, key: str, value: Any, ttl: float) -> None:
         """Store `value` for `ttl` seconds."""
-        with self._lock:
-            self._tickets[key] = (self._clock.monotonic() + ttl, value)
-            self._tickets.move_to_end(key)
-            while len(self._tickets) > self.max_entries:
-                self._tickets.popitem(last=False)
+        self._guard.run(self._set, key, value, ttl)
+
+    def _set(self, key: str, value: Any, ttl: float) -> None:
+        self._entries[key] = (self._clock.monotonic() + ttl, value)
+        self._entries.move_to_end(key)
+        while len(self._entries) > self.max_entries:
+            self._entries.popitem(last=False)
 
     def __len__(self) -> int:
-        return len(self._tickets)
+        return len(self._entries)

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from breakers.common.forking import renew_after_fork
+from breakers.common.guard import Guard, Nested
 from breakers.common.uninterruptible import uninterruptible
 from breakers.common.validation import whole
 from breakers.deadline import Deadline, _current
@@ -73,7 +74,7 @@ class IsolationPool:
         renew_after_fork(self)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._guard = Guard()
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._threads = 0
         self._busy = 0
@@ -125,9 +126,7 @@ class IsolationPool:
             try:
                 worker.start()
             except RuntimeError as error:
-                with self._lock:
-                    self._busy -= 1
-                    self._threads -= 1
+                self._guard.run(self._thread_not_started)
                 raise IsolationExhausted(f"no isolation thread could be started: {error}") from None
         self._jobs.put(job)
         return job
@@ -135,35 +134,47 @@ class IsolationPool:
     @uninterruptible
     def _take_thread(self) -> bool:
         """Reserve a thread. Returns whether a new one must be started."""
-        with self._lock:
-            if self._busy >= self.max_threads:
-                raise IsolationExhausted(
-                    f"all {self.max_threads} isolation threads are busy, {self.stranded} of them "
-                    "with calls that outlived their timeout"
-                )
-            self._busy += 1
-            starts = self._busy > self._threads
-            self._threads += starts
-            return starts
+        starts = self._guard.run_now(self._reserve)
+        if starts is None or isinstance(starts, Nested):
+            raise IsolationExhausted(
+                f"all {self.max_threads} isolation threads are busy, {self.stranded} of them "
+                "with calls that outlived their timeout"
+            )
+        return starts
+
+    def _reserve(self) -> bool | None:
+        if self._busy >= self.max_threads:
+            return None
+        self._busy += 1
+        starts = self._busy > self._threads
+        self._threads += starts
+        return starts
+
+    def _thread_not_started(self) -> None:
+        self._busy -= 1
+        self._threads -= 1
 
     @uninterruptible
     def _abandon(self, job: Job) -> None:
-        with self._lock:
-            if job.finished:
-                return
+        self._guard.run(self._strand, job)
+
+    def _strand(self, job: Job) -> None:
+        if not job.finished:
             job.abandoned = True
             self.stranded += 1
+
+    def _finish(self, job: Job) -> None:
+        job.finished = True
+        self._busy -= 1
+        self.stranded -= job.abandoned
+        if job.abandoned:
+            job.result = job.error = None
 
     def _work(self) -> None:
         while True:
             job = self._jobs.get()
             job.run()
-            with self._lock:
-                job.finished = True
-                self._busy -= 1
-                self.stranded -= job.abandoned
-                if job.abandoned:
-                    job.result = job.error = None
+            self._guard.run(self._finish, job)
             # Only now, so that a caller that comes straight back finds this thread free.
             job.done.set()
             # An idle thread keeps no result alive.

@@ -1,12 +1,14 @@
-/* What every call runs through, compiled: the same as breakers/circuit/admission_plain.py, which says what it means.
+/* Admission of calls, compiled: the same as breakers/circuit/admission_plain.py, which documents it.
 
-   All counters rely on the interpreter lock, which is why breakers.circuit.admission never loads this module on
-   free-threaded Python. */
+   All counters rely on the interpreter lock, so breakers.circuit.admission never loads this module
+   on free-threaded Python. Its types and exceptions belong to one interpreter, so it refuses to load
+   in any but the main one. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
 #include <math.h>
+#include <stdint.h>
 #include <time.h>
 
 /* The layout of breakers.circuit.histogram. */
@@ -14,20 +16,22 @@
 #define LOWEST (-160)
 #define HIGHEST 136
 
-/* Which text this was built from, so that breakers.circuit.admission can tell an old build: set by setup.py. */
+/* A checksum of the source, by which breakers.circuit.admission recognises an old build: set by
+   setup.py. */
 #ifndef SOURCE
 #define SOURCE 0UL
 #endif
 
 #define BUCKETS (HIGHEST - LOWEST + 1)
 
-/* At most this many successes wait in an ticket, so that no bucket overflows. */
+/* At most this many successes wait in a ticket, so that no bucket overflows. */
 #define MOST (1LL << 31)
 
 static PyObject *circuit_breaker_open;
 static PyObject *time_monotonic;
-static PyObject *name_admit, *name_flush, *name_returned, *name_failed, *name_merge;
-static PyObject *name_returned_awaitable;
+static PyObject *context_marker;
+static PyObject *name_admit, *name_abandon, *name_mark_probe, *name_flush, *name_returned;
+static PyObject *name_returned_awaitable, *name_failed, *name_merge;
 
 /* -- Latencies ------------------------------------------------------------------------------- */
 
@@ -76,20 +80,22 @@ count_latencies(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n
     unsigned long long *counts = view.buf;
     Py_ssize_t size = view.len / view.itemsize;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[2]); i++) {
-        PyObject *item = PyList_GET_ITEM(args[2], i);
+        /* A reference of its own: __float__ is Python, and may change the list. */
+        PyObject *item = Py_NewRef(PyList_GET_ITEM(args[2], i));
         double seconds = PyFloat_AsDouble(item);
-        if (seconds == -1.0 && PyErr_Occurred()) {
-            goto failed;
-        }
+        int is_bad = seconds == -1.0 && PyErr_Occurred();
         Py_ssize_t at = (Py_ssize_t)bucket_of(seconds) - first;
-        if (at >= 0 && at < size) {
+        if (!is_bad && at >= 0 && at < size) {
             counts[at]++;
-            continue;
         }
-        if (beyond == NULL && (beyond = PyList_New(0)) == NULL) {
-            goto failed;
+        else if (!is_bad) {
+            if (beyond == NULL) {
+                beyond = PyList_New(0);
+            }
+            is_bad = beyond == NULL || PyList_Append(beyond, item) < 0;
         }
-        if (PyList_Append(beyond, item) < 0) {
+        Py_DECREF(item);
+        if (is_bad) {
             goto failed;
         }
     }
@@ -110,9 +116,10 @@ failed:
    many, and they take the same room. */
 typedef struct {
     PyObject_HEAD
-    double plain_below, edge, lease, sum;
+    double plain_below, edge, lease, sum, last;
     long long n, due;
     int batch, lowest, highest;
+    char is_ended;
     unsigned int waiting[BUCKETS];
 } Ticket;
 
@@ -133,9 +140,10 @@ ticket_empty(Ticket *ticket)
 }
 
 static void
-ticket_add(Ticket *ticket, double elapsed)
+ticket_add(Ticket *ticket, double now, double elapsed)
 {
     int at = bucket_of(elapsed) - LOWEST;
+    ticket->last = now;
     ticket->waiting[at]++;
     ticket->sum += elapsed;
     ticket->n++;
@@ -153,6 +161,7 @@ ticket_init(PyObject *self, PyObject *args, PyObject *kwargs)
     static char *names[] = {"plain_below", "edge", "batch", "lease", NULL};
     Ticket *ticket = (Ticket *)self;
     ticket->lease = 0.0;
+    ticket->last = -Py_HUGE_VAL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ddi|d", names, &ticket->plain_below,
                                      &ticket->edge, &ticket->batch, &ticket->lease)) {
         return -1;
@@ -188,6 +197,23 @@ ticket_renew(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_RETURN_NONE;
 }
 
+/* What could not be counted waits again, beside what came meanwhile. */
+static void
+ticket_put_back(Ticket *ticket, const Ticket *taken)
+{
+    for (int at = taken->lowest; at <= taken->highest; at++) {
+        ticket->waiting[at] += taken->waiting[at];
+    }
+    ticket->n += taken->n;
+    ticket->sum += taken->sum;
+    if (taken->lowest < ticket->lowest) {
+        ticket->lowest = taken->lowest;
+    }
+    if (taken->highest > ticket->highest) {
+        ticket->highest = taken->highest;
+    }
+}
+
 static PyObject *
 ticket_pour(PyObject *self, PyObject *sketch)
 {
@@ -217,6 +243,7 @@ ticket_pour(PyObject *self, PyObject *sketch)
     Py_XDECREF(sum);
     Py_XDECREF(buckets);
     if (done == NULL) {
+        ticket_put_back((Ticket *)self, &taken);
         return NULL;
     }
     Py_DECREF(done);
@@ -233,6 +260,8 @@ static PyMemberDef ticket_members[] = {
     {"plain_below", T_DOUBLE, offsetof(Ticket, plain_below), READONLY, NULL},
     {"edge", T_DOUBLE, offsetof(Ticket, edge), READONLY, NULL},
     {"lease", T_DOUBLE, offsetof(Ticket, lease), READONLY, NULL},
+    {"last", T_DOUBLE, offsetof(Ticket, last), READONLY, NULL},
+    {"is_ended", T_BOOL, offsetof(Ticket, is_ended), 0, NULL},
     {"batch", T_INT, offsetof(Ticket, batch), READONLY, NULL},
     {NULL}};
 
@@ -274,7 +303,11 @@ typedef struct {
     int is_system_clock;
     double refusing_until;
     unsigned long long starts, refusals;
+    PyObject **active; /* the contexts that are inside a call: an open-addressing hash set */
+    size_t active_mask, active_used;
 } Admission;
+
+static void active_clear(Admission *admission);
 
 static PyObject *
 admission_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
@@ -308,6 +341,9 @@ admission_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(admission->ticket);
     Py_VISIT(admission->name);
     Py_VISIT(admission->now);
+    for (size_t at = 0; admission->active != NULL && at <= admission->active_mask; at++) {
+        Py_VISIT(admission->active[at]);
+    }
     return 0;
 }
 
@@ -330,8 +366,147 @@ admission_dealloc(PyObject *self)
     Py_CLEAR(((Admission *)self)->ticket);
     Py_CLEAR(((Admission *)self)->name);
     Py_CLEAR(((Admission *)self)->now);
+    active_clear((Admission *)self);
     type->tp_free(self);
     Py_DECREF(type);
+}
+
+/* -- Contexts inside a call ------------------------------------------------------------------ */
+
+/* A call that is made inside another one of the same breaker, in the same context, is part of it. The
+   set holds strong references, so that no other context gets the address of one that is inside. */
+
+static size_t
+slot_of(PyObject *context, size_t mask)
+{
+    return (size_t)(((uintptr_t)context >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 20) & mask;
+}
+
+/* The context of the caller, borrowed; NULL with an error set. */
+static PyObject *
+current_context(void)
+{
+    PyThreadState *state = PyThreadState_Get();
+    if (state->context == NULL) {
+        /* A thread gets its context with the first variable that is set. */
+        PyObject *token = PyContextVar_Set(context_marker, Py_None);
+        if (token == NULL) {
+            return NULL;
+        }
+        Py_DECREF(token);
+    }
+    return state->context;
+}
+
+static int
+is_active(Admission *admission, PyObject *context)
+{
+    if (admission->active_used == 0) {
+        return 0;
+    }
+    size_t mask = admission->active_mask;
+    for (size_t at = slot_of(context, mask);; at = (at + 1) & mask) {
+        if (admission->active[at] == context) {
+            return 1;
+        }
+        if (admission->active[at] == NULL) {
+            return 0;
+        }
+    }
+}
+
+/* Note that this context, and what it starts, is inside a probe. */
+static int
+mark_probe(Admission *admission, Ticket *ticket)
+{
+    if (ticket->lease <= 0) {
+        return 0;
+    }
+    PyObject *done =
+        PyObject_CallMethodOneArg((PyObject *)admission, name_mark_probe, (PyObject *)ticket);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static int
+grow_active(Admission *admission)
+{
+    size_t size = admission->active == NULL ? 8 : 2 * (admission->active_mask + 1);
+    PyObject **grown = PyMem_Calloc(size, sizeof(*grown));
+    if (grown == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; admission->active != NULL && i <= admission->active_mask; i++) {
+        PyObject *each = admission->active[i];
+        if (each != NULL) {
+            size_t at = slot_of(each, size - 1);
+            while (grown[at] != NULL) {
+                at = (at + 1) & (size - 1);
+            }
+            grown[at] = each;
+        }
+    }
+    PyMem_Free(admission->active);
+    admission->active = grown;
+    admission->active_mask = size - 1;
+    return 0;
+}
+
+static int
+activate(Admission *admission, PyObject *context)
+{
+    if (admission->active == NULL || 2 * (admission->active_used + 1) > admission->active_mask) {
+        if (grow_active(admission) < 0) {
+            return -1;
+        }
+    }
+    size_t at = slot_of(context, admission->active_mask);
+    while (admission->active[at] != NULL) {
+        at = (at + 1) & admission->active_mask;
+    }
+    admission->active[at] = Py_NewRef(context);
+    admission->active_used++;
+    return 0;
+}
+
+static void
+deactivate(Admission *admission, PyObject *context)
+{
+    if (admission->active_used == 0) {
+        return;
+    }
+    size_t mask = admission->active_mask, hole = slot_of(context, mask);
+    while (admission->active[hole] != context) {
+        if (admission->active[hole] == NULL) {
+            return;
+        }
+        hole = (hole + 1) & mask;
+    }
+    /* Those behind it move up, so that no search ends early. */
+    for (size_t at = (hole + 1) & mask; admission->active[at] != NULL; at = (at + 1) & mask) {
+        size_t home = slot_of(admission->active[at], mask);
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            admission->active[hole] = admission->active[at];
+            hole = at;
+        }
+    }
+    admission->active[hole] = NULL;
+    admission->active_used--;
+    Py_DECREF(context);
+}
+
+static void
+active_clear(Admission *admission)
+{
+    PyObject **active = admission->active;
+    size_t mask = admission->active_mask;
+    admission->active = NULL;
+    admission->active_mask = admission->active_used = 0;
+    for (size_t at = 0; active != NULL && at <= mask; at++) {
+        Py_XDECREF(active[at]);
+    }
+    PyMem_Free(active);
 }
 
 /* The breaker's clock, into `*at`. On Linux the system's clock is read without a detour, by the
@@ -347,7 +522,10 @@ read_clock(Admission *admission, double *at)
         return 0;
     }
 #endif
-    PyObject *reading = PyObject_CallNoArgs(admission->now);
+    /* A reference of its own: the clock may put another in its place while it runs. */
+    PyObject *clock = Py_NewRef(admission->now);
+    PyObject *reading = PyObject_CallNoArgs(clock);
+    Py_DECREF(clock);
     if (reading == NULL) {
         return -1;
     }
@@ -356,14 +534,20 @@ read_clock(Admission *admission, double *at)
     return *at == -1.0 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* Let a call in, as a new reference to its ticket; NULL where it is refused. */
+/* Admit a call, as a new reference to its ticket, and read the clock into `*start`; NULL where it is
+   refused. It counts as started once nothing can fail any more. */
 static Ticket *
-admit(Admission *admission)
+admit(Admission *admission, double *start)
 {
     PyObject *ticket = admission->ticket;
     if (ticket != Py_None) {
+        Py_INCREF(ticket);
+        if (read_clock(admission, start) < 0) {
+            Py_DECREF(ticket);
+            return NULL;
+        }
         admission->starts++;
-        return (Ticket *)Py_NewRef(ticket);
+        return (Ticket *)ticket;
     }
     double now;
     if (read_clock(admission, &now) < 0) {
@@ -391,21 +575,29 @@ admit(Admission *admission)
     }
     if (!Py_IS_TYPE(ticket, ticket_type)) {
         Py_DECREF(ticket);
-        PyErr_SetString(PyExc_TypeError, "_admit must return an Ticket");
+        PyErr_SetString(PyExc_TypeError, "_admit must return a Ticket");
         return NULL;
     }
-    admission->starts++;
+    if (read_clock(admission, start) < 0) {
+        PyObject *kind, *error, *trace;
+        PyErr_Fetch(&kind, &error, &trace);
+        PyObject *done = PyObject_CallMethodOneArg((PyObject *)admission, name_abandon, ticket);
+        Py_XDECREF(done);
+        Py_DECREF(ticket);
+        PyErr_Clear();
+        PyErr_Restore(kind, error, trace);
+        return NULL;
+    }
+    if (((Ticket *)ticket)->lease >= 0) {
+        admission->starts++;
+    }
     return (Ticket *)ticket;
 }
 
 /* Let a plain success wait to be counted. -1 with an error set where counting fails. */
 static int
-passed(Admission *admission, Ticket *ticket, double now, double elapsed)
+flush(Admission *admission, Ticket *ticket, double now)
 {
-    ticket_add(ticket, elapsed);
-    if (ticket->n < ticket->due && now < ticket->edge && (PyObject *)ticket == admission->ticket) {
-        return 0;
-    }
     ticket->due = ticket->n + ticket->batch;
     PyObject *at = PyFloat_FromDouble(now);
     if (at == NULL) {
@@ -416,6 +608,19 @@ passed(Admission *admission, Ticket *ticket, double now, double elapsed)
     Py_DECREF(at);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+static int
+passed(Admission *admission, Ticket *ticket, double now, double elapsed)
+{
+    if (ticket->n > 0 && now >= ticket->edge && flush(admission, ticket, now) < 0) {
+        return -1; /* what waits is of an earlier time */
+    }
+    ticket_add(ticket, now, elapsed);
+    if (ticket->n < ticket->due && now < ticket->edge && (PyObject *)ticket == admission->ticket) {
+        return 0;
+    }
+    return flush(admission, ticket, now);
 }
 
 /* Count a call that returned. -1 with an error set where that fails. */
@@ -486,6 +691,34 @@ PyDoc_STRVAR(call_doc,
              "    CircuitBreakerOpen: the breaker refused, `CircuitForcedOpen` if an operator did.\n"
              "    Exception: whatever `func` raises, or what `map_errors` puts in its place.");
 
+/* Count a call that raised, while its exception is the one that is being handled: what is raised in
+   its place has it as context, as in an `except` block. 0 and the exception set again, or -1. */
+static int
+failed_in_call(Admission *admission, Ticket *ticket, double start)
+{
+    PyObject *kind, *error, *trace, *kind_before, *error_before, *trace_before;
+    PyErr_Fetch(&kind, &error, &trace);
+    PyErr_NormalizeException(&kind, &error, &trace);
+    if (trace != NULL) {
+        PyException_SetTraceback(error, trace);
+    }
+    PyErr_GetExcInfo(&kind_before, &error_before, &trace_before);
+    PyErr_SetExcInfo(Py_NewRef(kind), Py_NewRef(error), Py_XNewRef(trace));
+    int done = failed(admission, ticket, start, error);
+    PyObject *kind_after, *error_after, *trace_after;
+    PyErr_Fetch(&kind_after, &error_after, &trace_after);
+    PyErr_SetExcInfo(kind_before, error_before, trace_before);
+    if (done < 0) {
+        PyErr_Restore(kind_after, error_after, trace_after);
+        Py_XDECREF(kind);
+        Py_XDECREF(error);
+        Py_XDECREF(trace);
+        return -1;
+    }
+    PyErr_Restore(kind, error, trace);
+    return 0;
+}
+
 static PyObject *
 admission_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
@@ -494,54 +727,41 @@ admission_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
         PyErr_SetString(PyExc_TypeError, "call needs the function to call");
         return NULL;
     }
-    Ticket *ticket = admit(admission);
-    if (ticket == NULL) {
+    PyObject *context = current_context();
+    if (context == NULL) {
         return NULL;
     }
+    if (is_active(admission, context)) {
+        return PyObject_Vectorcall(args[0], args + 1, nargs - 1, names);
+    }
+    Py_INCREF(context);
     double start;
-    if (read_clock(admission, &start) < 0) {
+    Ticket *ticket = admit(admission, &start);
+    if (ticket == NULL) {
+        Py_DECREF(context);
+        return NULL;
+    }
+    if (mark_probe(admission, ticket) < 0 || activate(admission, context) < 0) {
+        failed_in_call(admission, ticket, start);
         Py_DECREF(ticket);
+        Py_DECREF(context);
         return NULL;
     }
     PyObject *result = PyObject_Vectorcall(args[0], args + 1, nargs - 1, names);
-    if (result != NULL) {
-        PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
-        if (async != NULL && async->am_await != NULL) {
-            PyObject *replaced = returned_awaitable(admission, ticket, start, result);
-            Py_DECREF(result);
-            Py_DECREF(ticket);
-            return replaced;
-        }
-        if (returned(admission, ticket, start, result) < 0) {
-            Py_CLEAR(result);
-        }
-        Py_DECREF(ticket);
-        return result;
+    deactivate(admission, context);
+    Py_DECREF(context);
+    PyAsyncMethods *async = result == NULL ? NULL : Py_TYPE(result)->tp_as_async;
+    if (result == NULL) {
+        failed_in_call(admission, ticket, start);
     }
-    PyObject *kind, *error, *trace;
-    PyErr_Fetch(&kind, &error, &trace);
-    PyErr_NormalizeException(&kind, &error, &trace);
-    if (trace != NULL) {
-        PyException_SetTraceback(error, trace);
+    else if (async != NULL && async->am_await != NULL) {
+        Py_SETREF(result, returned_awaitable(admission, ticket, start, result));
     }
-    if (failed(admission, ticket, start, error) < 0) {
-        /* What takes its place, or went wrong in counting, has the callee's own as its context. */
-        PyObject *kind2, *error2, *trace2;
-        PyErr_Fetch(&kind2, &error2, &trace2);
-        PyErr_NormalizeException(&kind2, &error2, &trace2);
-        if (error2 != error) {
-            PyException_SetContext(error2, Py_NewRef(error));
-        }
-        PyErr_Restore(kind2, error2, trace2);
-        Py_XDECREF(kind);
-        Py_XDECREF(error);
-        Py_XDECREF(trace);
-    }
-    else {
-        PyErr_Restore(kind, error, trace);
+    else if (returned(admission, ticket, start, result) < 0) {
+        Py_CLEAR(result);
     }
     Py_DECREF(ticket);
-    return NULL;
+    return result;
 }
 
 PyDoc_STRVAR(enter_doc,
@@ -554,21 +774,83 @@ static PyObject *
 admission_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Admission *admission = (Admission *)self;
-    Ticket *ticket = admit(admission);
+    double start;
+    Ticket *ticket = admit(admission, &start);
     if (ticket == NULL) {
         return NULL;
     }
-    double start;
-    PyObject *seconds = read_clock(admission, &start) < 0 ? NULL : PyFloat_FromDouble(start);
+    PyObject *seconds = PyFloat_FromDouble(start);
     PyObject *pair = seconds == NULL ? NULL : PyTuple_New(2);
     if (pair == NULL) {
         Py_XDECREF(seconds);
+        failed_in_call(admission, ticket, start);
         Py_DECREF(ticket);
         return NULL;
     }
     PyTuple_SET_ITEM(pair, 0, (PyObject *)ticket);
     PyTuple_SET_ITEM(pair, 1, seconds);
     return pair;
+}
+
+/* `enter` for a call that begins and ends in coroutines or blocks: (ticket, start, context), or None
+   for a nested call. */
+static PyObject *
+admission_begin(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Admission *admission = (Admission *)self;
+    PyObject *context = current_context();
+    if (context == NULL) {
+        return NULL;
+    }
+    if (is_active(admission, context)) {
+        Py_RETURN_NONE;
+    }
+    Py_INCREF(context);
+    double start;
+    Ticket *ticket = admit(admission, &start);
+    if (ticket == NULL) {
+        Py_DECREF(context);
+        return NULL;
+    }
+    PyObject *seconds = PyFloat_FromDouble(start);
+    PyObject *triple = seconds == NULL ? NULL : PyTuple_New(3);
+    if (triple == NULL || mark_probe(admission, ticket) < 0 || activate(admission, context) < 0) {
+        Py_XDECREF(seconds);
+        Py_XDECREF(triple);
+        failed_in_call(admission, ticket, start);
+        Py_DECREF(ticket);
+        Py_DECREF(context);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(triple, 0, (PyObject *)ticket);
+    PyTuple_SET_ITEM(triple, 1, seconds);
+    PyTuple_SET_ITEM(triple, 2, context);
+    return triple;
+}
+
+/* The end of what `_begin` began: _end(begun, error=None, result=None). */
+static PyObject *
+admission_end(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    Admission *admission = (Admission *)self;
+    if (nargs < 1 || nargs > 3 || !PyTuple_CheckExact(args[0]) || PyTuple_GET_SIZE(args[0]) != 3 ||
+        !Py_IS_TYPE(PyTuple_GET_ITEM(args[0], 0), ticket_type)) {
+        PyErr_SetString(PyExc_TypeError, "_end takes what _begin returned, an error and a result");
+        return NULL;
+    }
+    Ticket *ticket = (Ticket *)PyTuple_GET_ITEM(args[0], 0);
+    double start = PyFloat_AsDouble(PyTuple_GET_ITEM(args[0], 1));
+    if (start == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *error = nargs > 1 ? args[1] : Py_None, *result = nargs > 2 ? args[2] : Py_None;
+    deactivate(admission, PyTuple_GET_ITEM(args[0], 2));
+    int done = error != Py_None ? failed(admission, ticket, start, error)
+                                : returned(admission, ticket, start, result);
+    if (done < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(leave_doc,
@@ -717,6 +999,8 @@ static PyMethodDef admission_methods[] = {
     {"call", (PyCFunction)(void (*)(void))admission_call, METH_FASTCALL | METH_KEYWORDS, call_doc},
     {"enter", admission_enter, METH_NOARGS, enter_doc},
     {"leave", (PyCFunction)(void (*)(void))admission_leave, METH_FASTCALL | METH_KEYWORDS, leave_doc},
+    {"_begin", admission_begin, METH_NOARGS, NULL},
+    {"_end", (PyCFunction)(void (*)(void))admission_end, METH_FASTCALL, NULL},
     {"_passed", (PyCFunction)(void (*)(void))admission_passed, METH_FASTCALL, NULL},
     {"_refused", admission_refused, METH_NOARGS, NULL},
     {"_reset_counters", admission_reset_tallies, METH_NOARGS, NULL},
@@ -771,13 +1055,20 @@ attribute_of(const char *module, const char *name)
 PyMODINIT_FUNC
 PyInit__admission(void)
 {
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError, "the compiled admission works in the main interpreter only");
+        return NULL;
+    }
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL) {
         return NULL;
     }
+    context_marker = PyContextVar_New("breakers_context", NULL);
     circuit_breaker_open = attribute_of("breakers.errors", "CircuitBreakerOpen");
     time_monotonic = attribute_of("time", "monotonic");
     name_admit = PyUnicode_InternFromString("_admit");
+    name_abandon = PyUnicode_InternFromString("_abandon");
+    name_mark_probe = PyUnicode_InternFromString("_mark_probe");
     name_flush = PyUnicode_InternFromString("_flush");
     name_returned = PyUnicode_InternFromString("_returned");
     name_failed = PyUnicode_InternFromString("_failed");
@@ -785,7 +1076,7 @@ PyInit__admission(void)
     name_merge = PyUnicode_InternFromString("merge");
     ticket_type = (PyTypeObject *)PyType_FromSpec(&ticket_spec);
     PyObject *admission_type = PyType_FromSpec(&admission_spec);
-    if (circuit_breaker_open == NULL || time_monotonic == NULL || name_admit == NULL ||
+    if (context_marker == NULL || name_abandon == NULL || name_mark_probe == NULL || circuit_breaker_open == NULL || time_monotonic == NULL || name_admit == NULL ||
         name_flush == NULL || name_returned == NULL || name_failed == NULL || name_merge == NULL ||
         name_returned_awaitable == NULL ||
         ticket_type == NULL || admission_type == NULL ||

@@ -1,4 +1,4 @@
-"""The compiled gate, and the one thing that is not worth writing in C: awaiting."""
+"""The compiled admission, and the one part that is not worth writing in C: awaiting."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ __all__ = ["Admission", "Ticket"]
 
 
 class Admission(_admission.Admission):
-    """`breakers.circuit.admission_plain.Gate`, compiled."""
+    """`breakers.circuit.admission_plain.Admission`, compiled."""
 
     async def acall(
         self, func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """`call` for a coroutine function. A cancelled call is neither success nor failure."""
-        ticket, start = self.enter()
+        begun = self._begin()
+        if begun is None:
+            return await func(*args, **kwargs)
         try:
             result = await func(*args, **kwargs)
         except BaseException as error:
             mark_misuse(error)
-            self.leave(ticket, start, error)
+            self._end(begun, error)
             raise
-        self.leave(ticket, start, None, result)
+        self._end(begun, None, result)
         return result

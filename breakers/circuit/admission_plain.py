@@ -14,6 +14,7 @@ from math import ceil, inf, log2
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from breakers.common.awaiting import mark_misuse
+from breakers.common.running import Where, where
 from breakers.errors import CircuitBreakerOpen
 
 if TYPE_CHECKING:
@@ -58,15 +59,18 @@ class Ticket:
 
     `plain_below` is the latency under which a success needs no closer look; -1 where all do.
     Successes wait in it to be counted, until there are `batch` of them or the clock is at `edge`.
-    Where nobody could count them then, the next try is made once there are `due`.
+    Where nobody could count them then, the next try is made once there are `due`. `last` is when
+    the last of them ended. `is_ended` is set when a probe has ended.
     """
 
-    __slots__ = ("batch", "due", "edge", "lease", "pending", "plain_below")
+    __slots__ = ("batch", "due", "edge", "is_ended", "last", "lease", "pending", "plain_below")
 
     def __init__(self, plain_below: float, edge: float, batch: int, lease: float = 0.0) -> None:
         self.pending: list[float] = []
         self.plain_below = plain_below
         self.lease = lease
+        self.last = -inf
+        self.is_ended = False
         self.renew(edge, batch)
 
     @property
@@ -90,8 +94,12 @@ class Ticket:
         return n
 
 
+Begun = tuple[Ticket, float, Any]
+
+
 class Admission:
-    """The ways in and out. What stands on it says what happens beside the plain path."""
+    """Admits calls and records how they end. Subclasses implement the slow path: probes, refusals,
+    failures."""
 
     name: str
     _ticket: Ticket | None
@@ -101,67 +109,47 @@ class Admission:
     def __init__(self) -> None:
         self._ticket = None
         self._refusing_until = -inf
+        # The threads and tasks that are inside a call.
+        self._active: dict[Where, None] = {}
         self._reset_counters()
 
     def call(self, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call `func` if the breaker lets it.
+        """Call `func` if the breaker lets it. A call inside another one of the same breaker, in the
+        same context, is part of it: it is neither refused nor counted.
 
         Raises:
             CircuitBreakerOpen: the breaker refused, `CircuitForcedOpen` if an operator did.
             Exception: whatever `func` raises, or what `map_errors` puts in its place.
         """
-        now = self._now
-        ticket = self._ticket
-        if ticket is None:
-            # A refusal is the hot path of an outage: no further frame, no lock.
-            left = self._refusing_until - now()
-            if left > 0:
-                self._refused()
-                raise CircuitBreakerOpen(self.name, left)
-            ticket = self._admit()
-        start = now()
+        begun = self._begin()
+        if begun is None:
+            return func(*args, **kwargs)
         try:
-            # In here, so that an alarm which rings right behind it is this call's end.
-            self._started()
             result = func(*args, **kwargs)
         except BaseException as error:
-            self._failed(ticket, now(), start, error)
+            self._end(begun, error)
             raise
         if hasattr(type(result), "__await__"):
+            ticket, start, here = begun
+            self._active.pop(here, None)
             return self._returned_awaitable(ticket, start, result)  # type: ignore[no-any-return]
-        end = now()
-        elapsed = end - start
-        if elapsed < ticket.plain_below:
-            pending = ticket.pending
-            pending.append(elapsed)
-            if len(pending) >= ticket.due or end >= ticket.edge or ticket is not self._ticket:
-                ticket.due = len(pending) + ticket.batch
-                self._flush(ticket, end)
-        else:
-            self._returned(ticket, end, elapsed, result)
+        self._end(begun, None, result)
         return result
 
     async def acall(
         self, func: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """`call` for a coroutine function. A cancelled call is neither success nor failure."""
-        now = self._now
-        ticket = self._ticket
-        if ticket is None:
-            left = self._refusing_until - now()
-            if left > 0:
-                self._refused()
-                raise CircuitBreakerOpen(self.name, left)
-            ticket = self._admit()
-        self._started()
-        start = now()
+        begun = self._begin()
+        if begun is None:
+            return await func(*args, **kwargs)
         try:
             result = await func(*args, **kwargs)
         except BaseException as error:
             mark_misuse(error)
-            self._failed(ticket, now(), start, error)
+            self._end(begun, error)
             raise
-        self.leave(ticket, start, None, result)
+        self._end(begun, None, result)
         return result
 
     def enter(self) -> tuple[Ticket, float]:
@@ -170,14 +158,27 @@ class Admission:
         Raises:
             CircuitBreakerOpen: the breaker refused.
         """
-        ticket = self._ticket or self._admit()
-        self._started()
-        return ticket, self._now()
+        ticket = self._ticket
+        if ticket is None:
+            # A refusal is the hot path of an outage: no further frame, no lock.
+            left = self._refusing_until - self._now()
+            if left > 0:
+                self._refused()
+                raise CircuitBreakerOpen(self.name, left)
+            ticket = self._admit()
+        try:
+            start = self._now()
+        except BaseException:
+            self._abandon(ticket)
+            raise
+        if ticket.lease >= 0:
+            self._started()
+        return ticket, start
 
     def leave(
         self, ticket: Ticket, start: float, error: BaseException | None = None, result: Any = None
     ) -> None:
-        """Say how the call that `enter` let in went.
+        """Record how the call that `enter` admitted went.
 
         Raises:
             Exception: what the breaker's `map_errors` puts in the place of `error`.
@@ -192,9 +193,31 @@ class Admission:
         else:
             self._returned(ticket, end, elapsed, result)
 
+    def _begin(self) -> Begun | None:
+        """`enter` for coroutines and blocks; None for a nested call."""
+        here = where()
+        if here in self._active:
+            return None
+        ticket, start = self.enter()
+        if ticket.lease > 0:
+            self._mark_probe(ticket)
+        self._active[here] = None
+        return ticket, start, here
+
+    def _end(self, begun: Begun, error: BaseException | None = None, result: Any = None, /) -> None:
+        """The end of what `_begin` began."""
+        ticket, start, here = begun
+        self._active.pop(here, None)
+        self.leave(ticket, start, error, result)
+
     def _passed(self, ticket: Ticket, now: float, elapsed: float) -> None:
         """Let a plain success wait to be counted."""
         pending = ticket.pending
+        if pending and now >= ticket.edge:
+            # What waits is of an earlier time.
+            ticket.due = len(pending) + ticket.batch
+            self._flush(ticket, now)
+        ticket.last = now
         pending.append(elapsed)
         if len(pending) >= ticket.due or now >= ticket.edge or ticket is not self._ticket:
             ticket.due = len(pending) + ticket.batch
@@ -224,6 +247,14 @@ class Admission:
 
     def _admit(self) -> Ticket:
         """Where calls do not pass freely: a probe's permit, or a refusal."""
+        raise NotImplementedError
+
+    def _abandon(self, ticket: Ticket) -> None:
+        """Take back the permit of a call that did not begin."""
+        raise NotImplementedError
+
+    def _mark_probe(self, ticket: Ticket) -> None:
+        """Note that this context, and what it starts, is inside a probe."""
         raise NotImplementedError
 
     def _flush(self, ticket: Ticket, now: float) -> None:

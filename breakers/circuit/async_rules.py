@@ -7,23 +7,19 @@ await a rule, so it refuses the others before they are made.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from breakers.circuit.admission import Ticket
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.common.awaiting import mark_misuse
+from breakers.common.context_stack import ContextStack
 from breakers.common.exception_groups import leaves
 from breakers.common.rules import aapply, is_rule_error
 from breakers.errors import CallInterrupted, CallTimeout, IsolationExhausted
 
 P = ParamSpec("P")
 R = TypeVar("R")
-# The blocks that this task has entered and not left.
-_entered: ContextVar[tuple[tuple[CircuitBreaker, tuple[Ticket, float]], ...]] = ContextVar(
-    "breakers_entered_async", default=()
-)
 
 
 class AsyncRulesBreaker(CircuitBreaker):
@@ -58,7 +54,7 @@ class AsyncRulesBreaker(CircuitBreaker):
         return result
 
     async def __aenter__(self) -> CircuitBreaker:
-        _entered.set((*_entered.get(), (self, super().enter())))
+        _blocks.push(self, super().enter())
         return self
 
     async def __aexit__(
@@ -67,10 +63,7 @@ class AsyncRulesBreaker(CircuitBreaker):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        entered = _entered.get()
-        at = max(at for at, (breaker, _) in enumerate(entered) if breaker is self)
-        _entered.set(entered[:at] + entered[at + 1 :])
-        ticket, start = entered[at][1]
+        ticket, start = _blocks.pop(self)
         await self._aleave(ticket, start, error)
 
     async def _aleave(
@@ -80,6 +73,8 @@ class AsyncRulesBreaker(CircuitBreaker):
         error: BaseException | None,
         result: Any = None,
     ) -> None:
+        if ticket.lease < 0:
+            return  # nested: the outer call is counted
         now = self._now()
         outcome: str | None = None
         try:
@@ -116,4 +111,5 @@ class AsyncRulesBreaker(CircuitBreaker):
         return "failure" if await aapply(self._records, error) else "ignored"
 
 
+_blocks = ContextStack()
 CircuitBreaker._async_variant = AsyncRulesBreaker

@@ -15,11 +15,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from math import inf
 from types import CoroutineType, TracebackType
-from typing import Any, ClassVar, Final, ParamSpec, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, ParamSpec, TypeVar
 
 from breakers.circuit import decorators
 from breakers.circuit.admission import Ticket
 from breakers.circuit.awaited import GuardedCoroutine
+from breakers.circuit.nesting import is_nested, mark_probe, nested_ticket
 from breakers.circuit.outcomes import (
     ErrorMap,
     ErrorRule,
@@ -37,8 +38,9 @@ from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.common import names
 from breakers.common.context_stack import ContextStack
 from breakers.common.forking import renew_after_fork
-from breakers.common.locking import give_way
+from breakers.common.guard import Nested, give_way
 from breakers.common.rules import apply, is_async, is_rule_error, mark_rule_error
+from breakers.common.running import is_in_generator
 from breakers.common.uninterruptible import uninterruptible
 from breakers.errors import CallShed, CircuitBreakerOpen, CircuitForcedOpen, PolicyError
 from breakers.limits.policy_limits import PolicyLimits
@@ -46,6 +48,13 @@ from breakers.limits.retry_budget import RetryBudget
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Block(NamedTuple):
+    """A `with` block that is open: whether `_begin` began it, and what that or `enter` returned."""
+
+    is_begun: bool
+    begun: tuple[Ticket, float, Any] | None
 
 
 @uninterruptible
@@ -146,7 +155,7 @@ class CircuitBreaker(OverridableBreaker):
         return decorators.wrap(self, func)
 
     def __enter__(self) -> CircuitBreaker:
-        _entered.push(self, self.enter())
+        _blocks.push(self, self._enter_block())
         return self
 
     def __exit__(
@@ -155,11 +164,11 @@ class CircuitBreaker(OverridableBreaker):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        ticket, start = _entered.pop(self)
-        self.leave(ticket, start, error)
+        self._leave_block(_blocks.pop(self), error)
 
     async def __aenter__(self) -> CircuitBreaker:
-        return self.__enter__()
+        _blocks.push(self, self._enter_block())
+        return self
 
     async def __aexit__(
         self,
@@ -167,29 +176,53 @@ class CircuitBreaker(OverridableBreaker):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.__exit__(kind, error, trace)
+        self._leave_block(_blocks.pop(self), error)
+
+    def _enter_block(self) -> Block:
+        """Enter a `with` block. Calls inside it are part of it, unless it stands in a generator:
+        while that is suspended, its reader's calls are none of the block's."""
+        if not is_in_generator(depth=2):
+            begun = self._begin()
+            return Block(True, begun)
+        ticket, start = self.enter()
+        if ticket.lease > 0:
+            self._mark_probe(ticket)
+        return Block(False, (ticket, start, None))
+
+    def _leave_block(self, block: Block, error: BaseException | None) -> None:
+        if block.begun is None:
+            return
+        if block.is_begun:
+            self._end(block.begun, error)
+        else:
+            self.leave(block.begun[0], block.begun[1], error)
 
     @property
     def policy_limits(self) -> PolicyLimits:
         """The limits that an operator's policy sets for calls through this breaker."""
         found = self._policy_limits
         if found is None:
-            with self._lock:
-                found = self._policy_limits = self._policy_limits or PolicyLimits()
+            # Atomic: of two threads that ask at once, both get the same.
+            vars(self).setdefault("_made_limits", PolicyLimits())
+            found = self._policy_limits = vars(self)["_made_limits"]
         return found
 
     def _admit(self) -> Ticket:
-        """Where calls do not pass freely: a probe's permit, or a refusal."""
+        """Admit a call where calls do not pass freely: a nested call, a probe, or a refusal."""
+        if is_nested(self):
+            return nested_ticket()
         now = self._now()
-        give_way(self._lock)
-        with self._lock:
-            self._settle(now)
-            ticket = self._ticket or self._permit(now)
-            override = self._override
-        self._deliver()
+        give_way(self._guard)
+        ticket = self._guard.run_now(self._admit_guarded, now)
+        if isinstance(ticket, Nested):
+            # This thread is in the middle of an update; a finaliser or a handler asks.
+            ticket = self._ticket
+        else:
+            self._deliver()
         if ticket is not None:
             return ticket
         self._refused()
+        override = self._override
         if override is not None:
             left = None if override.until == inf else override.until - now
             raise CircuitForcedOpen(self.name, left)
@@ -199,7 +232,16 @@ class CircuitBreaker(OverridableBreaker):
             self.name, self._open_until - now if self._state is State.OPEN else None
         )
 
+    def _mark_probe(self, ticket: Ticket) -> None:
+        mark_probe(self, ticket)
+
+    def _admit_guarded(self, now: float) -> Ticket | None:
+        self._settle(now)
+        return self._ticket or self._permit(now)
+
     def _returned(self, ticket: Ticket, now: float, elapsed: float, result: Any) -> None:
+        if ticket.lease < 0:
+            return  # nested: the outer call is counted
         try:
             failed = self._is_failure is not None and self._is_failure(result)
         except BaseException as error:
@@ -213,6 +255,8 @@ class CircuitBreaker(OverridableBreaker):
             self._passed(ticket, now, elapsed)
 
     def _failed(self, ticket: Ticket, now: float, start: float, error: BaseException) -> None:
+        if ticket.lease < 0:
+            return
         try:
             # A rule that raised, or a misused function, says nothing about the callee.
             is_ours = is_rule_error(error)
@@ -258,8 +302,17 @@ class CircuitBreaker(OverridableBreaker):
             with suppress(Exception):
                 self.leave(ticket, start, error)
 
+    def record_failure(self, error: Exception) -> None:
+        """Count a failure of the callee that was noticed outside a call, such as a stream that
+        broke after its call was a success. It needs no permit and may open the breaker."""
+        outcome = classify(error, self._records, self._ignores)
+        self._guard.run(self._record_unasked, self._now(), outcome)
+        self._deliver()
+
     def _after_fork(self) -> None:
         """The child is its own instance: it starts with its parent's state and nobody's counts."""
+        for probe in self._probes:
+            probe.is_ended = True
         until = self._open_until
         self._begin_incarnation(self._state)
         self._open_until = until
@@ -270,11 +323,8 @@ class CircuitBreaker(OverridableBreaker):
 
 
 def _unpickled(name: str, fields: dict[str, Any], rules: tuple[Any, ...]) -> CircuitBreaker:
-    def make() -> CircuitBreaker:
-        given = dict(zip(_RULES, rules, strict=True))
-        return CircuitBreaker(name=name, registry=None, **fields, **given)
-
-    return default_registry.get_or_create(name, make)
+    given = dict(zip(_RULES, rules, strict=True))
+    return default_registry.get_or_create(name, **fields, **given)
 
 
 def _named(name: object) -> str:
@@ -288,4 +338,5 @@ def _named(name: object) -> str:
 
 _UNNAMED: Final = "unnamed"
 _RULES: Final = ("record", "ignore", "is_failure", "map_errors")
-_entered = ContextStack("breakers_entered")
+_blocks = ContextStack()
+Registry.breaker_type = CircuitBreaker

@@ -64,7 +64,8 @@ class Snapshot:
     """A breaker at one moment. `state` is the one in force.
 
     `counts`, `buckets` (latencies, see `breakers.circuit.histogram`), `sum_s` and `entered` (how
-    often each state came into force) are totals since the start.
+    often each state came into force) are totals since the start. `probe_successes` are those of the
+    present half-open time. `window` has the outcomes of recent calls in every state.
 
     >>> from breakers import CircuitBreaker
     >>> breaker = CircuitBreaker()
@@ -84,6 +85,7 @@ class Snapshot:
     cause: str
     retry_after_s: float | None
     in_flight: int
+    probe_successes: int
     window: WindowFigures
     counts: dict[str, int]
     buckets: dict[int, int]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from breakers.common.forking import renew_after_fork
+from breakers.common.guard import Guard, Nested
 from breakers.common.validation import whole
 from breakers.errors import RegistryFull
 
@@ -26,11 +26,14 @@ class Registry:
     True
     """
 
+    # Set by breakers.circuit.breaker, which builds on this module.
+    breaker_type: ClassVar[type[CircuitBreaker]]
+
     def __init__(self, max_breakers: int = 1000) -> None:
         self.max_breakers = whole("max_breakers", max_breakers)
         self._breakers: dict[str, CircuitBreaker] = {}
         self._listeners: list[OnCreate] = []
-        self._lock = threading.Lock()
+        self._guard = Guard()
         renew_after_fork(self)
 
     def add(self, breaker: CircuitBreaker) -> None:
@@ -40,30 +43,44 @@ class Registry:
             RegistryFull: at `max_breakers`.
             ValueError: another breaker has the name.
         """
-        with self._lock:
-            if self._breakers.get(breaker.name, breaker) is not breaker:
-                raise ValueError(
-                    f"there is a breaker named {breaker.name!r} already; "
-                    "share it, use registry.get_or_create, or pass registry=None"
-                )
-            if len(self._breakers) >= self.max_breakers:
-                raise RegistryFull(
-                    f"{self.max_breakers} breakers already; {breaker.name!r} is refused"
-                )
-            self._breakers[breaker.name] = breaker
-            listeners = tuple(self._listeners)
+        if isinstance(self._guard.run_now(self._add, breaker), Nested):
+            # A finaliser or a handler in the middle of another addition: each step is atomic.
+            self._add(breaker)
+        listeners = tuple(self._listeners)
         for listener in listeners:
             listener(breaker)
 
-    def get_or_create(self, name: str, make: Callable[[], CircuitBreaker]) -> CircuitBreaker:
-        """The breaker of that name; the first to ask makes it with `make()`.
+    def _add(self, breaker: CircuitBreaker) -> None:
+        known = breaker.name in self._breakers
+        if not known and len(self._breakers) >= self.max_breakers:
+            raise RegistryFull(f"{self.max_breakers} breakers already; {breaker.name!r} is refused")
+        if self._breakers.setdefault(breaker.name, breaker) is not breaker:
+            raise ValueError(
+                f"there is a breaker named {breaker.name!r} already; "
+                "share it, use registry.get_or_create, or pass registry=None"
+            )
 
-        `make` builds it with `registry=None`; of two that race, one is kept and returned to both.
+    def get_or_create(
+        self, name: str, make: Callable[[], CircuitBreaker] | None = None, **fields: Any
+    ) -> CircuitBreaker:
+        """The breaker of that name; the first to ask makes it, with these fields of
+        `CircuitBreaker`. Of two that race, one is kept and returned to both.
+
+        `make` builds it instead, with `registry=None`.
+
+        >>> from breakers import Registry
+        >>> mine = Registry()
+        >>> posts = mine.get_or_create("posts", failure_threshold=3)
+        >>> mine.get_or_create("posts") is posts
+        True
         """
         found = self._breakers.get(name)
         if found is not None:
             return found
-        made = make()
+        if make is None:  # noqa: SIM108
+            made = self.breaker_type(name=name, registry=None, **fields)
+        else:
+            made = make()
         if made.name != name:
             raise ValueError(f"make() built {made.name!r}, not {name!r}")
         try:
@@ -78,26 +95,22 @@ class Registry:
 
     def remove(self, name: str) -> None:
         """Forget a breaker; whoever holds it may go on using it."""
-        with self._lock:
-            self._breakers.pop(name, None)
+        self._breakers.pop(name, None)
 
     def all(self) -> list[CircuitBreaker]:
         """Every breaker, in the order of creation."""
-        with self._lock:
-            return list(self._breakers.values())
+        return list(self._breakers.values())
 
     def on_create(self, listener: OnCreate) -> None:
         """Call `listener` with each breaker that is taken in from now on."""
-        with self._lock:
-            self._listeners.append(listener)
+        self._listeners.append(listener)
 
     def off_create(self, listener: OnCreate) -> None:
         """Stop calling `listener`."""
-        with self._lock:
-            self._listeners.remove(listener)
+        self._listeners.remove(listener)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._guard = Guard()
 
 
 registry = Registry()

@@ -23,7 +23,7 @@ from breakers.circuit.records import OUTCOMES, Override, TransitionRecord
 from breakers.circuit.states import State, check_transition
 from breakers.circuit.windows import FAILED, SLOW, WindowFigures, make_window
 from breakers.clock import Clock
-from breakers.common.locking import give_way
+from breakers.common.guard import Guard, give_way
 from breakers.common.uninterruptible import uninterruptible
 
 Listener = Callable[[TransitionRecord], None]
@@ -34,8 +34,8 @@ _MAX_KEPT_TRANSITIONS: Final = 64
 
 @uninterruptible
 class StateMachine(Admission):
-    """What `CircuitBreaker` stands on. Methods with an underscore expect the lock to be held,
-    but for `_flush`, `_record` and `_deliver`, which take it or must not have it."""
+    """What `CircuitBreaker` stands on. Methods with an underscore expect to run inside the guard,
+    but for `_flush`, `_record` and `_deliver`, which enter it or must be outside."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class StateMachine(Admission):
 
     def _begin_incarnation(self, state: State) -> None:
         """Fresh locks and counters: at construction, and in a child after fork."""
-        self._lock = threading.Lock()
+        self._guard = Guard()
         self._delivery = threading.Lock()
         self._undelivered: list[TransitionRecord] = []
         self._kept: list[TransitionRecord] = []
@@ -111,45 +111,65 @@ class StateMachine(Admission):
         # hand would never dissolve.
         matters = ticket is not self._ticket or now >= ticket.edge or ticket.batch < _BATCH
         if matters or ticket.is_full:
-            give_way(self._lock)
-        elif self._lock.locked():
+            give_way(self._guard)
+        elif self._guard.is_busy:
             return
-        with self._lock:
-            self._settle(now)
-            if ticket is not self._current:
-                self._fold(ticket, now)
+        self._guard.run(self._flush_guarded, ticket, now)
         self._deliver()
+
+    def _flush_guarded(self, ticket: Ticket, now: float) -> None:
+        self._settle(now)
+        if ticket is not self._current:
+            self._fold(ticket, now)
+
+    def _abandon(self, ticket: Ticket) -> None:
+        ticket.is_ended = True
+        self._guard.run(self._probes.discard, ticket)
 
     def _record(self, ticket: Ticket, now: float, elapsed: float, outcome: str | None) -> None:
         """Count one outcome; None is a cancelled call, which says nothing and frees its permit."""
-        give_way(self._lock)
-        with self._lock:
-            self._settle(now)
-            self._fold(ticket, now)
-            self._in_flight -= 1
-            current = ticket is self._current or ticket in self._probes
-            is_probe = ticket in self._probes
-            self._probes.discard(ticket)
-            if outcome is not None:
-                slow_from = self.policy.slow_call_duration
-                slow = slow_from is not None and elapsed >= slow_from and outcome != "ignored"
-                self._counts[outcome] += 1
-                self._counts["slow"] += slow
-                self._latencies.record(elapsed)
-                if current and outcome != "ignored":
-                    self._judge(outcome != "success", slow, is_probe, now)
+        if ticket.lease:
+            ticket.is_ended = True
+        give_way(self._guard)
+        self._guard.run(self._record_guarded, ticket, now, elapsed, outcome)
         self._deliver()
+
+    def _record_guarded(
+        self, ticket: Ticket, now: float, elapsed: float, outcome: str | None
+    ) -> None:
+        self._settle(now)
+        self._fold(ticket, now)
+        self._in_flight -= 1
+        is_probe = ticket in self._probes
+        current = is_probe or ticket is self._current
+        self._probes.discard(ticket)
+        if outcome is None:
+            return
+        slow_from = self.policy.slow_call_duration
+        slow = slow_from is not None and elapsed >= slow_from and outcome != "ignored"
+        self._counts[outcome] += 1
+        self._counts["slow"] += slow
+        self._latencies.record(elapsed)
+        if current and outcome != "ignored":
+            self._judge(outcome != "success", slow, is_probe, now)
+
+    def _record_unasked(self, now: float, outcome: str | None) -> None:
+        self._settle(now)
+        if outcome is not None:
+            self._counts[outcome] += 1
+            if outcome != "ignored" and self._state is State.CLOSED:
+                self._judge(outcome != "success", False, False, now)
 
     def _judge(self, failed: bool, slow: bool, is_probe: bool, now: float) -> None:
         """Let an outcome of the present generation move the automatic state."""
+        self._consecutive = self._consecutive + 1 if failed else 0
+        self._window.record(failed * FAILED | slow * SLOW, now)
         if is_probe or self._state is State.HALF_OPEN:
             bad_slow = slow and self.policy.slow_call_rate_threshold is not None
             self._judge_probe(
                 failed or bad_slow, "probe failed" if failed else "probe was slow", now
             )
         elif self._state is State.CLOSED:
-            self._consecutive = self._consecutive + 1 if failed else 0
-            self._window.record(failed * FAILED | slow * SLOW, now)
             if cause := self._reason_to_trip():
                 self._trip(cause, now)
             elif self._current is not None:  # pragma: no branch - it is, where an outcome counts
@@ -198,7 +218,7 @@ class StateMachine(Admission):
             return min(_BATCH, enough - window.calls)
         return _BATCH
 
-    # -- Folding, under the lock -----------------------------------------------------------------
+    # -- Folding, inside the guard -----------------------------------------------------------------
 
     def _settle(self, now: float) -> None:
         """Bring everything up to date: pending successes, time that has run out."""
@@ -225,9 +245,10 @@ class StateMachine(Admission):
         self._counts["success"] += n
         if ticket is not self._current:
             return
+        # They happened before this moment, perhaps long before: none came since the last one.
+        self._consecutive = 0
+        self._window.record_successes(n, min(now, ticket.last))
         if self._state is State.CLOSED:
-            self._consecutive = 0
-            self._window.record_successes(n, now)
             if judged and (cause := self._reason_to_trip()):
                 self._trip(cause, now)
         elif judged and self._state is State.HALF_OPEN:
@@ -239,16 +260,16 @@ class StateMachine(Admission):
         self._in_flight += self._take_starts()
         self._counts["rejected"] += self._take_refusals()
 
-    # -- Changing state, under the lock ----------------------------------------------------------
+    # -- Changing state, inside the guard ----------------------------------------------------------
 
-    def _trip(self, cause: str, now: float) -> None:
+    def _trip(self, cause: str, now: float, by_hand: bool = False) -> None:
         policy = self.policy
         grown = policy.timeout_duration * policy.open_backoff_factor ** min(self._trips, 64)
         longest = max(policy.timeout_duration, policy.open_duration_max)
         duration = min(grown, longest) * (1.0 - policy.open_jitter * self._random())
         self._trips += 1
         self._open_until = now + duration
-        self._go(State.OPEN, cause, now)
+        self._go(State.OPEN, cause, now, reset=by_hand)
 
     def _go(self, after: State, cause: str, now: float, reset: bool = False) -> None:
         if not reset:
@@ -257,10 +278,12 @@ class StateMachine(Admission):
         self._state = after
         self._probes = set()
         self._probe_successes = 0
-        self._consecutive = 0
         if after is not State.OPEN:
             self._open_until = inf
-        self._window = make_window(self.policy, now)
+        if after is State.CLOSED:
+            # Until then the window shows what is true: what tripped it, and how probes went.
+            self._consecutive = 0
+            self._window = make_window(self.policy, now)
         self._new_generation(now)
         self._announce(shown, cause, figures, now)
 
@@ -317,7 +340,9 @@ class StateMachine(Admission):
         return WindowFigures(window.calls, window.failures, window.slow, self._consecutive)
 
     def _deliver(self) -> None:
-        """Hand transitions to the listeners: in order, outside the lock, one thread at a time."""
+        """Hand transitions to the listeners: in order, outside the guard, one thread at a time."""
+        if self._guard.is_mine:
+            return  # the outer act delivers when it has left the guard
         while self._undelivered and self._delivery.acquire(blocking=False):
             try:
                 while self._undelivered:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from breakers.circuit.policy import Policy
 from breakers.circuit.registry import Registry
 from breakers.circuit.registry import registry as default_registry
 from breakers.common.forking import renew_after_fork
+from breakers.common.guard import Guard, Nested
 from breakers.errors import RegistryFull
 
 BreakerFor = CircuitBreaker | Callable[[str], CircuitBreaker | None] | None
@@ -57,7 +57,7 @@ class PerHost:
         renew_after_fork(self)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._guard = Guard()
 
     def __call__(self, host: str) -> CircuitBreaker | None:
         """The breaker of `host`, or None above `max_hosts`."""
@@ -65,13 +65,17 @@ class PerHost:
         found = self._registry.get(name)
         if found is not None:
             return found
-        with swallow_errors("breaker per host"), self._lock:
-            if name not in self._made and len(self._made) >= self.max_hosts:
-                raise RegistryFull(f"{self.max_hosts} hosts already; {name!r} has no breaker")
-            made = get_or_create_breaker(name, self._registry, self._fields)
-            self._made.add(name)
-            return made
+        with swallow_errors("breaker per host"):
+            made = self._guard.run_now(self._make, name)
+            return None if isinstance(made, Nested) else made
         return None
+
+    def _make(self, name: str) -> CircuitBreaker:
+        if name not in self._made and len(self._made) >= self.max_hosts:
+            raise RegistryFull(f"{self.max_hosts} hosts already; {name!r} has no breaker")
+        made = get_or_create_breaker(name, self._registry, self._fields)
+        self._made.add(name)
+        return made
 
 
 # Shared by all clients: a host has one breaker, whichever client calls it.
@@ -119,4 +123,4 @@ def get_or_create_breaker(
         RegistryFull: the registry is at `max_breakers`.
     """
     name, own = fit_name(name), dict[str, Any](fields)
-    return registry.get_or_create(name, lambda: CircuitBreaker(name=name, registry=None, **own))
+    return registry.get_or_create(name, **own)

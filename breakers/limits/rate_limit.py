@@ -1,9 +1,8 @@
-"""So many calls in so much time, for those who ask a dependency that counts."""
+"""A bound on calls in a span of time, for dependencies that enforce a quota."""
 
 from __future__ import annotations
 
 import functools
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -11,6 +10,7 @@ from typing import Any, Final
 from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.common import async_library
 from breakers.common.forking import renew_after_fork
+from breakers.common.guard import Guard, Nested
 from breakers.common.validation import number, whole
 from breakers.deadline import remaining
 from breakers.errors import RateLimited
@@ -60,7 +60,7 @@ class RateLimiter:
         self._interval = per / calls
         self._now, self._sleep, self._asleep = clock.monotonic, sleep, asleep
         self._conforms_at = self._now()
-        self._lock = threading.Lock()
+        self._guard = Guard()
         self.rejected = 0
         """Callers turned away since the start."""
         renew_after_fork(self)
@@ -95,23 +95,33 @@ class RateLimiter:
         """Seconds until this caller's turn, which is taken, and what to give back of it."""
         left = remaining()
         patience = self.max_wait if left is None else min(self.max_wait, left)
-        with self._lock:
-            now = self._now()
-            conforms_at = max(self._conforms_at, now)
-            wait = max(0.0, conforms_at - (self.burst - 1) * self._interval - now)
-            if wait < _ROUNDING_S:
-                wait = 0.0
-            if wait > patience:
-                self.rejected += 1
-                raise RateLimited(self.calls, self.per, wait)
-            self._conforms_at = conforms_at + self._interval
-            return wait, self._conforms_at
+        reserved = self._guard.run_now(self._try_to_reserve, patience)
+        if isinstance(reserved, tuple):
+            return reserved
+        self.rejected += 1
+        raise RateLimited(
+            self.calls, self.per, self._interval if isinstance(reserved, Nested) else reserved
+        )
+
+    def _try_to_reserve(self, patience: float) -> tuple[float, float] | float:
+        """The wait and the turn, or the wait alone where it is too long."""
+        now = self._now()
+        conforms_at = max(self._conforms_at, now)
+        wait = max(0.0, conforms_at - (self.burst - 1) * self._interval - now)
+        if wait < _ROUNDING_S:
+            wait = 0.0
+        if wait > patience:
+            return wait
+        self._conforms_at = conforms_at + self._interval
+        return wait, self._conforms_at
 
     def _give_back(self, turn: float) -> None:
-        """Of a caller that waits no longer; its turn is lost where another stands behind it."""
-        with self._lock:
-            if self._conforms_at == turn:
-                self._conforms_at -= self._interval
+        """Give up a turn; it is lost where another caller stands behind it."""
+        self._guard.run(self._take_back, turn)
+
+    def _take_back(self, turn: float) -> None:
+        if self._conforms_at == turn:
+            self._conforms_at -= self._interval
 
     def __enter__(self) -> float:
         """Wait for a turn; the seconds it took. Leaving the block gives nothing back."""
@@ -132,4 +142,4 @@ class RateLimiter:
         return made, (self.calls, self.per)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._guard = Guard()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from breakers.common.counter import Counter
 from breakers.common.forking import renew_after_fork
+from breakers.common.guard import Guard
 from breakers.common.validation import number
 
 
@@ -18,7 +17,7 @@ class RetryBudget:
     (True, False)
     """
 
-    __slots__ = ("__weakref__", "_calls", "_lock", "_tokens", "burst", "deposit", "ratio")
+    __slots__ = ("__weakref__", "_calls", "_guard", "_tokens", "burst", "deposit", "ratio")
 
     def __init__(self, ratio: float = 0.2, burst: float = 10.0) -> None:
         self.ratio = number("ratio", ratio, 0, 1)
@@ -32,17 +31,19 @@ class RetryBudget:
 
     def _after_fork(self) -> None:
         self._tokens = self.burst
-        self._lock = threading.Lock()
+        self._guard = Guard()
         self._calls = Counter()
         self.deposit = self._calls.add
         """A call has begun."""
 
     def withdraw(self) -> bool:
         """Whether one retry may be made."""
-        with self._lock:
-            earned = self.ratio * self._calls.take()
-            self._tokens = min(self.burst, self._tokens + earned)
-            if self._tokens < 1:
-                return False
-            self._tokens -= 1
-            return True
+        return bool(self._guard.run_now(self._withdraw))
+
+    def _withdraw(self) -> bool:
+        earned = self.ratio * self._calls.take()
+        self._tokens = min(self.burst, self._tokens + earned)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

@@ -1,4 +1,4 @@
-"""A line of callers, threads and coroutines alike, for something of which there is only so much."""
+"""Slots that threads and coroutines share, and the bounded queue of those who wait for one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import asyncio
 import threading
 from collections import deque
 from types import TracebackType
+from typing import Final
 
 from breakers.common.forking import renew_after_fork
+from breakers.common.guard import Guard, Nested
 from breakers.common.uninterruptible import uninterruptible
 from breakers.common.validation import number, whole
 from breakers.deadline import remaining
 from breakers.errors import BulkheadFull
+
+# Waiting callers of one object, where it is not said otherwise.
+MAX_WAITING: Final = 1000
 
 
 class _Waiter:
@@ -52,14 +57,15 @@ class Slots:
     the line, so that nobody who comes later overtakes.
     """
 
-    def __init__(self, limit: int, max_wait: float) -> None:
+    def __init__(self, limit: int, max_wait: float, max_waiting: int = MAX_WAITING) -> None:
         self._limit = whole("max_concurrent", limit)
+        self.max_waiting = whole("max_waiting", max_waiting, 0)
         self.max_wait = number("max_wait", max_wait, 0, 3600, "s")
         self._after_fork()
         renew_after_fork(self)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._guard = Guard()
         self._line: deque[_Waiter] = deque()
         self._held = 0
         self.rejected = 0
@@ -117,13 +123,15 @@ class Slots:
 
     def release(self) -> None:
         """Give a slot back."""
-        with self._lock:
-            # A child leaves blocks that its parent entered; its own count began at none.
-            self._held = max(0, self._held - 1)
-            self._serve()
+        self._guard.run(self._release)
+
+    def _release(self) -> None:
+        # A child leaves blocks that its parent entered; its own count began at none.
+        self._held = max(0, self._held - 1)
+        self._serve()
 
     def _serve(self) -> None:
-        """Hand free slots to the line. The lock is held."""
+        """Hand free slots to the line. Runs inside the guard."""
         while self._line and self._held < self._limit:
             first = self._line.popleft()
             first.granted = True
@@ -135,23 +143,35 @@ class Slots:
         return self.max_wait if left is None else min(self.max_wait, left)
 
     def _take_or_queue(self, make: type[_Waiter], patience: float) -> _Waiter | None:
-        """None with a slot taken, or a place in the line."""
-        with self._lock:
-            if self._held < self._limit and not self._line:
-                self._held += 1
-                return None
-            if patience > 0:
-                waiter = make()
-                self._line.append(waiter)
-                return waiter
+        """None with a slot taken, or a place in the queue."""
+        found = self._guard.run_now(self._try_to_take, make, patience)
+        if isinstance(found, str | Nested):
             self.rejected += 1
-        raise BulkheadFull(self._why())
+            raise BulkheadFull(found or self._why())
+        return found
+
+    def _try_to_take(self, make: type[_Waiter], patience: float) -> _Waiter | str | None:
+        if self._held < self._limit and not self._line:
+            self._held += 1
+            return None
+        if patience <= 0:
+            return self._why()
+        if len(self._line) >= self.max_waiting:
+            return (
+                f"all {self._limit} slots are taken, and {len(self._line)} callers wait already "
+                f"(max_waiting is {self.max_waiting})"
+            )
+        waiter = make()
+        self._line.append(waiter)
+        return waiter
 
     def _settle(self, waiter: _Waiter) -> None:
         if self._leave(waiter):
-            with self._lock:
-                self.rejected += 1
+            self._guard.run(self._count_rejected)
             raise BulkheadFull(self._why())
+
+    def _count_rejected(self) -> None:
+        self.rejected += 1
 
     def _quit(self, waiter: _Waiter) -> None:
         """Leave the line, and give on a slot that came at the last moment."""
@@ -160,12 +180,14 @@ class Slots:
 
     def _leave(self, waiter: _Waiter) -> bool:
         """Whether the waiter goes without a slot; it is out of the line then."""
-        with self._lock:
-            if waiter.granted:
-                return False
-            if waiter in self._line:
-                self._line.remove(waiter)
-            return True
+        return bool(self._guard.run_now(self._try_to_leave, waiter))
+
+    def _try_to_leave(self, waiter: _Waiter) -> bool:
+        if waiter.granted:
+            return False
+        if waiter in self._line:
+            self._line.remove(waiter)
+        return True
 
     def _why(self) -> str:
         return f"all {self._limit} slots are taken, and none came free within {self.max_wait:g} s"

@@ -105,6 +105,18 @@ count_packed(uint64_t *sums, Reader reader, int must_ascend)
     return reader.at == reader.end ? 0 : -1;
 }
 
+/* After an error: -1 where it says that the content is wrong, -2 where anything else went wrong. */
+static int
+unsound_or_failed(PyObject *of_the_content)
+{
+    if (PyErr_ExceptionMatches(of_the_content) || PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_Clear();
+        return -1;
+    }
+    return -2;
+}
+
+/* -1 where a count or bucket is out of bounds, -2 with an error set. */
 static int
 count_dict(uint64_t *sums, PyObject *dict)
 {
@@ -113,8 +125,10 @@ count_dict(uint64_t *sums, PyObject *dict)
     while (PyDict_Next(dict, &position, &key, &value)) {
         int64_t index = PyLong_AsLongLong(key);
         int64_t count = index == -1 && PyErr_Occurred() ? -1 : PyLong_AsLongLong(value);
+        if (PyErr_Occurred()) {
+            return unsound_or_failed(PyExc_OverflowError);
+        }
         if (count_one(sums, index, count) < 0) {
-            PyErr_Clear();
             return -1;
         }
     }
@@ -129,8 +143,7 @@ count_any(uint64_t *sums, PyObject *sketch, int must_ascend)
         return count_dict(sums, sketch);
     }
     if (PyObject_GetBuffer(sketch, &view, PyBUF_SIMPLE) < 0) {
-        PyErr_Clear();
-        return -1;
+        return unsound_or_failed(PyExc_BufferError);
     }
     Reader reader = {view.buf, (const uint8_t *)view.buf + view.len};
     int found = count_packed(sums, reader, must_ascend);
@@ -141,7 +154,8 @@ count_any(uint64_t *sums, PyObject *sketch, int must_ascend)
 static PyObject *
 is_sound(PyObject *module, PyObject *packed)
 {
-    return PyBool_FromLong(count_any(NULL, packed, 1) == 0);
+    int found = count_any(NULL, packed, 1);
+    return found == -2 ? NULL : PyBool_FromLong(found == 0);
 }
 
 static PyObject *
@@ -173,7 +187,14 @@ merged(PyObject *module, PyObject *sketches)
         return NULL;
     }
     for (Py_ssize_t at = 0; at < PyList_GET_SIZE(sketches); at++) {
-        if (count_any(sums, PyList_GET_ITEM(sketches, at), 0) < 0) {
+        /* A reference of its own: reading it may run Python, which may change the list. */
+        PyObject *sketch = Py_NewRef(PyList_GET_ITEM(sketches, at));
+        int found = count_any(sums, sketch, 0);
+        Py_DECREF(sketch);
+        if (found == -2) {
+            return NULL;
+        }
+        if (found < 0) {
             PyErr_Format(PyExc_ValueError, "sketch %zd is not a map of buckets to counts", at);
             return NULL;
         }
@@ -206,6 +227,10 @@ bound(PyObject *histogram, const char *name)
 PyMODINIT_FUNC
 PyInit__sketches(void)
 {
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError, "the compiled sketches work in the main interpreter only");
+        return NULL;
+    }
     PyObject *histogram = PyImport_ImportModule("breakers.circuit.histogram");
     if (histogram == NULL) {
         return NULL;

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from breakers import CircuitBreaker, CircuitBreakerOpen, State
-from breakers.common.locking import give_way
+from breakers.common.guard import Guard, give_way
 from breakers.testing import FakeClock
 
 THREADS = 8
@@ -168,9 +168,7 @@ def test_who_succeeds_never_waits_for_the_lock() -> None:
     held, go = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with breaker._lock:
-            held.set()
-            go.wait(10)
+        breaker._guard.run(lambda: (held.set(), go.wait(10)))
 
     holder = threading.Thread(target=hold)
     holder.start()
@@ -187,16 +185,19 @@ def test_who_succeeds_never_waits_for_the_lock() -> None:
 
 
 class TestGivingWay:
-    def test_nobody_does_for_a_lock_that_is_free(self) -> None:
-        lock = threading.Lock()
-        give_way(lock)
-        assert not lock.locked()
+    def test_nobody_does_for_a_guard_that_is_free(self) -> None:
+        guard = Guard()
+        give_way(guard)
+        assert not guard.is_busy
 
-    def test_whoever_has_it_runs_until_it_is_free(self) -> None:
+    def test_the_thread_inside_runs_until_it_has_left(self) -> None:
         asked: list[int] = []
 
         class Busy:
-            def locked(self) -> bool:
+            is_mine = False
+
+            @property
+            def is_busy(self) -> bool:
                 asked.append(1)
                 return len(asked) < 3
 
@@ -204,9 +205,17 @@ class TestGivingWay:
         assert len(asked) == 3
 
     def test_patience_has_an_end(self) -> None:
-        lock = threading.Lock()
-        with lock:
-            give_way(lock)
+        guard, inside, go = Guard(), threading.Event(), threading.Event()
+        other = threading.Thread(target=guard.run, args=(lambda: (inside.set(), go.wait(10)),))
+        other.start()
+        assert inside.wait(5)
+        give_way(guard)
+        go.set()
+        other.join(5)
+
+    def test_nobody_waits_for_itself(self) -> None:
+        guard = Guard()
+        guard.run(give_way, guard)
 
 
 def test_a_success_in_the_middle_of_a_trip_is_counted() -> None:

@@ -86,7 +86,7 @@ class ReplayBreaker(CircuitBreaker):
         # An open time that ended between two calls ended then, not at the next call.
         if self._state is State.OPEN:
             self.replay_clock.at, now = self._open_until, self.replay_clock.at
-            self._look()
+            self._catch_up()
             self.replay_clock.at = now
         return at
 
@@ -110,10 +110,12 @@ class ReplayBreaker(CircuitBreaker):
         """Replay n successes, none of them slow, at one time, while it is closed."""
         self.replay_clock.at = max(self.replay_clock.at, at)
         now = self.replay_clock.at
-        with self._lock:
-            self._settle(now)
-            self._consecutive = 0
-            self._window.record_successes(n, now)
-            if cause := self._reason_to_trip():
-                self._trip(cause, now)
+        self._guard.run(self._add_successes, n, now)
         self._deliver()
+
+    def _add_successes(self, n: int, now: float) -> None:
+        self._settle(now)
+        self._consecutive = 0
+        self._window.record_successes(n, now)
+        if cause := self._reason_to_trip():
+            self._trip(cause, now)

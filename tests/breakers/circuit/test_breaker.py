@@ -426,7 +426,7 @@ class TestEntrances:
         assert list(numbers()) == [1, 2]
         assert breaker.snapshot().counts["success"] == 1
 
-    def test_a_generator_left_early_is_neither_success_nor_failure(self, clock: FakeClock) -> None:
+    def test_a_generator_left_early_after_an_item_is_a_success(self, clock: FakeClock) -> None:
         breaker = make(clock)
 
         @breaker
@@ -438,7 +438,7 @@ class TestEntrances:
         next(each)
         each.close()  # type: ignore[attr-defined]
         shot = breaker.snapshot()
-        assert (shot.counts["success"], shot.counts["failure"], shot.in_flight) == (0, 0, 0)
+        assert (shot.counts["success"], shot.counts["failure"], shot.in_flight) == (1, 0, 0)
 
     async def test_a_decorated_async_generator(self, clock: FakeClock) -> None:
         breaker = make(clock)

@@ -214,11 +214,11 @@ class TestAdaptiveLimit:
         settled = self.run(limit, lambda size: 0.01 * max(1.0, size / 40))
         assert 40 <= settled <= 120
 
-    def test_failures_shrink_it_to_its_minimum_and_no_further(self) -> None:
+    def test_overload_shrinks_it_to_its_minimum_and_no_further(self) -> None:
         limit = AdaptiveLimit(20, minimum=3)
         for _ in range(100):
-            with pytest.raises(KeyError), limit:
-                raise KeyError
+            with pytest.raises(TimeoutError), limit:
+                raise TimeoutError
         assert limit.max_concurrent == 3
 
     def test_an_idle_limit_learns_nothing(self) -> None:

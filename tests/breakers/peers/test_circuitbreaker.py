@@ -27,7 +27,7 @@ from breakers import (
     Registry,
     resilient,
 )
-from tests.breakers.peers.side_by_side import Boom, Odd, Time, adrive, drive, ours
+from tests.breakers.peers.side_by_side import Boom, Odd, Time, adrive, drive, in_a_thread, ours
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_a_crowd_makes_no_more_trials_than_allowed(clock: Time) -> None:
         inside: list[str] = []
 
         def trial() -> str:
-            inside.append(drive(call, "."))
+            inside.append(in_a_thread(lambda: drive(call, ".")))
             return "answer"
 
         call(trial)

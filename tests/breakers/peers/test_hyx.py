@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -141,7 +142,9 @@ async def test_a_crowd_makes_no_more_trials_than_allowed(clock: Time) -> None:
         seen: list[str] = []
 
         async def trial() -> str:
-            seen.append(await adrive(call, "."))
+            # Another caller: a task with a context of its own, no part of the trial.
+            other = asyncio.create_task(adrive(call, "."), context=contextvars.Context())
+            seen.append(await other)
             return "answer"
 
         await call(trial)

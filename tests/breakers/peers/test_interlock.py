@@ -20,7 +20,7 @@ import interlock
 import pytest
 
 from breakers import CallOptions, CircuitBreaker, FallbackValue, PolicyError, ResilientCaller, State
-from tests.breakers.peers.side_by_side import Boom, Time, boom, drive, ours
+from tests.breakers.peers.side_by_side import Boom, Time, boom, drive, in_a_thread, ours
 
 
 def theirs(clock: Time, **config: Any) -> interlock.CircuitBreaker:
@@ -75,7 +75,7 @@ def test_so_many_probes_at_once_and_so_many_to_close_it(clock: Time) -> None:
         seen: list[str] = []
 
         def probe() -> str:
-            seen.append(drive(call, "."))
+            seen.append(in_a_thread(lambda: drive(call, ".")))
             return "answer"
 
         call(probe)

@@ -1,0 +1,1 @@
+"""What must never hurt the service: one file for each kind of fault."""
