@@ -40,7 +40,11 @@ _ADMIN_PAGES: Final = {
         "policies.view_breakerpolicy",
         "policies.view_policyversion",
     ),
-    ADMIN: (),
+    ADMIN: tuple(
+        f"alerts.{act}_{model}"
+        for model in ("channel", "route", "silence")
+        for act in ("add", "change", "delete", "view")
+    ),
 }
 ROLES: Final = tuple(PERMISSIONS)
 

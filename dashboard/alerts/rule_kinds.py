@@ -112,7 +112,7 @@ KINDS: Final[dict[str, Kind]] = {
             Param("share_pct", "Share of instances, %", 25, 0, 100),
             Param("instances", "Instances at least", 1, 1, 5000),
         ),
-        for_s=5.0,
+        for_s=3.0,
         state=_open_share,
     ),
     "flapping": Kind(

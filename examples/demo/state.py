@@ -79,6 +79,7 @@ class State:
             "SWITCHGEAR_STATIC_ROOT": str(self.directory / "static"),
             "SWITCHGEAR_ALLOWED_HOSTS": "localhost,127.0.0.1",
             "SWITCHGEAR_DEMO_URL": demo_url,
+            "SWITCHGEAR_PUBLIC_URL": os.environ.get("SWITCHGEAR_PUBLIC_URL", self.url),
             # On this machine only; a look at them is part of the demo.
             "SWITCHGEAR_METRICS": os.environ.get("SWITCHGEAR_METRICS", "open"),
         }

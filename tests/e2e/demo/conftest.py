@@ -16,6 +16,8 @@ from tests.e2e.dashboard_server import session
 from tests.examples.running import Running, http, running
 
 _unseen = count(10_000_000)
+# The receivers of messages in these tests are on this machine.
+_ENV = {"SWITCHGEAR_ALERTS_ALLOW_PRIVATE": "1"}
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Ends with the last test of this folder: its load takes half a core."""
     home = tmp_path_factory.mktemp("demo")
-    with running("examples.demo", "--port", "8600", DEMO_DIR=str(home)) as process:
+    with running("examples.demo", "--port", "8600", DEMO_DIR=str(home), **_ENV) as process:
         url = process.line(r"Dashboard\s+(http://\S+)", within_s=60)[1]
         port = url.rpartition(":")[2]
         demo = Demo(process, url, home / port)
