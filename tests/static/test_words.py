@@ -31,7 +31,7 @@ RETIRED = {
 SOURCES = [
     *sorted((ROOT / "templates").rglob("*.html")),
     *sorted((ROOT / "static/js").glob("*.js")),
-    ROOT / "dashboard/web/action_catalogue.py",
+    ROOT / "dashboard/control/action_catalogue.py",
     ROOT / "dashboard/web/forms.py",
     ROOT / "dashboard/timeline/event_text.py",
 ]
