@@ -114,27 +114,32 @@ class Evaluator:
             facts = self._facts.get(key)
             rules = self._rules_of(key)
             holding = self._of_key.get(key)
+            waits = False
             for flag in flags if facts is not None else ():
                 for rule in rules.get(flag, ()):
-                    self._judge_state(rule, key, facts, now, changes)
+                    waits |= self._judge_state(rule, key, facts, now, changes)
             if holding:
                 self._end_unflagged(key, flags, holding, now, changes)
-            if not flags:
+            if not waits:
                 quiet.append(key)
         self._interesting.difference_update(quiet)
         return changes
 
     def _judge_state(
         self, rule: ActiveRule, key: Key, facts: BreakerFacts | None, now: float, out: list[Change]
-    ) -> None:
+    ) -> bool:
+        """Judge a rule. Returns whether time alone could change the result."""
         state = KINDS[rule.kind].state
         assert state is not None
         assert facts is not None
         began = state(_tagged(facts, rule.tag) if rule.tag else facts, rule.params, now)
         # A clock that steps back ends nothing that fires already.
-        if began is not None and now - began < rule.for_s and (rule.id, key) not in self.firing:
-            began = None
+        pending = began is not None and now - began < rule.for_s
+        if pending and (rule.id, key) not in self.firing:
+            self._settle(rule, key, None, now, out)
+            return True
         self._settle(rule, key, began, now, out)
+        return rule.kind == "override_ends" or (rule.kind == "flapping" and began is not None)
 
     def _settle(
         self, rule: ActiveRule, key: Key, began: float | None, now: float, out: list[Change]

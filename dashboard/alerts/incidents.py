@@ -23,6 +23,8 @@ JOINS_S: Final = 6 * 3600.0
 FLOOD_GROUPS: Final = 4
 FLOOD_S: Final = 30.0
 MAX_EVENTS: Final = 2000
+# The first cause is sought among the breakers that tripped first; the work grows with the square.
+CONSIDERED: Final = 200
 _NAMED: Final = 6
 
 
@@ -188,7 +190,8 @@ def describe(
     for each in firings:
         node = (each.service, each.breaker)
         first_at[node] = min(each.began, first_at.get(node, each.began))
-    tripped = [Tripped(node, at, only_on=impact(node).only_on) for node, at in first_at.items()]
+    earliest = sorted(first_at.items(), key=lambda each: (each[1], each[0]))[:CONSIDERED]
+    tripped = [Tripped(node, at, only_on=impact(node).only_on) for node, at in earliest]
     cause = first_cause(tripped, graph, events)
     before = (incident.service, incident.breaker)
     incident.service, incident.breaker = cause.first.node

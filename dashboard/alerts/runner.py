@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -41,9 +41,16 @@ _OLD_S: Final = 15.0
 class Runner:
     """Collects what has changed in the snapshot, and evaluates it while it holds the lease."""
 
-    def __init__(self, fleet: FleetSnapshot, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        fleet: FleetSnapshot,
+        wall: Callable[[], float] = time.time,
+        own_thread: bool = True,
+    ) -> None:
         self._fleet = fleet
         self._wall = wall
+        # Pages share a thread; a long evaluation must not delay them.
+        self._shares_thread = not own_thread
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{id(self)}"
         self.evaluator: Evaluator | None = None
         self._seen: dict[Key, tuple[Any, ...]] = {}
@@ -64,30 +71,34 @@ class Runner:
             with suppress(asyncio.CancelledError):
                 await self._task
             with suppress(Exception):
-                await sync_to_async(release)(self._holder)
+                await self._in_thread(release, self._holder)
 
     async def _run(self) -> None:
         while True:
             began = time.monotonic()
             try:
-                await self._round()
+                await self.round()
             except Exception:
                 logger.exception("the evaluation of alert rules failed; it is tried again")
                 self.forget()
             await asyncio.sleep(max(0.05, TICK_S - (time.monotonic() - began)))
 
-    async def _round(self) -> None:
+    async def round(self) -> None:
+        """One tick: take the lease, collect, evaluate."""
         now = self._wall()
-        if not await sync_to_async(take)(self._holder, now):
+        if not await self._in_thread(take, self._holder, now):
             self.forget()
             return
         if now - self._fleet.at > _OLD_S:
             return
         if self.evaluator is None:
-            await sync_to_async(self._resume)(now)
+            await self._in_thread(self._resume, now)
         changed = self.collect()
         found = self._new_versions()
-        await sync_to_async(self._evaluate)(changed, found, now)
+        await self._in_thread(self._evaluate, changed, found, now)
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await sync_to_async(work, thread_sensitive=self._shares_thread)(*arguments)
 
     def forget(self) -> None:
         """Drop everything: another process evaluates, or a round failed half-way."""
@@ -131,6 +142,10 @@ class Runner:
                     del seen[key]
                     changed[key] = None
         return changed
+
+    def known(self) -> Collection[Key]:
+        """The breakers that have been collected."""
+        return self._seen.keys()
 
     def impact(self, node: Key) -> Impact:
         """What a message says of a breaker: figures of this moment."""
@@ -190,7 +205,7 @@ class Runner:
         changes += evaluator.tick(now)
         with transaction.atomic():
             _mark_versions(versions, now)
-            outcome = apply(changes, self._seen.keys(), self.impact, now)
+            outcome = apply(changes, self.known(), self.impact, now)
             for incident in outcome.opened:
                 outbox.announce(incident, "opened", now)
             for incident in outcome.worsened:

@@ -1,0 +1,28 @@
+"""Fixtures for alerts."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.alerts.models import Rule
+from dashboard.alerts.rule_kinds import DEFAULT_RULES, KINDS, params_of
+
+
+@pytest.fixture(autouse=True)
+def default_rules(request: pytest.FixtureRequest) -> None:
+    """The rules of the migration: tests that flush the database remove them."""
+    if request.node.get_closest_marker("django_db") is None:
+        return
+    request.getfixturevalue(
+        "db" if "transactional_db" not in request.fixturenames else "transactional_db"
+    )
+    for name, kind, severity, params in DEFAULT_RULES:
+        Rule.objects.get_or_create(
+            name=name,
+            defaults={
+                "kind": kind,
+                "params": params_of(kind, params),
+                "severity": severity,
+                "for_s": KINDS[kind].for_s,
+            },
+        )
