@@ -5,6 +5,9 @@ import { rate } from "./format.js";
 
 /** @import {BreakerView} from "./types.js" */
 
+/** With a larger share of calls lost, no headline is calm. */
+const LOST_SHARE = 0.05;
+
 /** @type {[string, (n: number) => string][]} */
 const PARTS = [
   ["unprotected", (n) => `${n} failing while forced to pass calls`],
@@ -51,8 +54,9 @@ export function headline(views, services) {
   for (const [name, words] of PARTS) if (counts[name]) said.push(words(counts[name]));
   if (lost >= 0.05) said.push(`${rate(lost)} calls/s lost`);
   else said.push(`${rate(calls)} calls/s`);
-  if (worst === "closed" && lost < 0.05) {
-    const text = `All ${total} breakers closed, ${rate(calls)} calls/s`;
+  if (worst === "closed" && (lost < 0.05 || lost < calls * LOST_SHARE)) {
+    const few = lost >= 0.05 ? `, ${rate(lost)} lost` : "";
+    const text = `All ${total} breakers closed, ${rate(calls)} calls/s${few}`;
     return { text: total === 1 ? text.replace("All 1 breakers", "The breaker is") : text, worst, alarms: 0, calls, lost, counts, states };
   }
   if (worst === "closed") worst = "failing";

@@ -11,11 +11,11 @@ const TITLE = "Wall · Switchgear";
 
 /** How the fleet is, in one line. @param {Iterable<BreakerView>} views @param {number} services */
 export function summarise(views, services) {
-  const { text, worst, alarms, calls, counts } = headline(views, services);
-  showPills(counts);
+  const { text, worst, alarms, calls, states } = headline(views, services);
+  showPills(states);
   setText(line, text);
   line.title = calls
-    ? `${rate(calls)} calls/s in all; degraded are those that failed, timed out or were refused`
+    ? `${rate(calls)} calls/s in all; lost are those that failed, timed out or were refused`
     : "";
   if (line.dataset.worst !== worst) line.dataset.worst = worst;
   const title = `${alarms ? `(${alarms}) ` : ""}${TITLE}`;

@@ -41,7 +41,7 @@ def test_two_are_forced_watched_until_all_confirm_and_undone(operator: Visit, de
     dialog = page.locator("#act-dialog")
     expect(dialog).to_contain_text("2 breakers: posts of profile-api, social of profile-api")
     reach = dialog.locator(".reach").first
-    expect(reach).to_have_text(re.compile(r"Stops [\d.]+ calls/s from 4 instances of 1 service\."))
+    expect(reach).to_have_text(re.compile(r"Blocks [\d.]+ calls/s from 4 instances of 1 service\."))
 
     dialog.get_by_label("Reason", exact=True).fill("both at once")
     dialog.get_by_role("button", name="Force open").click()
