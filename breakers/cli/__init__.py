@@ -13,6 +13,7 @@ from breakers.cli import (  # noqa: F401  isort: skip
     login,
     mcp_server,
     policies,
+    simulate,
     status,
     tokens,
     watch,
