@@ -38,7 +38,7 @@ def called(breaker: nopanic.CircuitBreaker) -> Any:
     return breaker(lambda func: func())
 
 
-@pytest.mark.parametrize("script", [".x.x.", "xxxx.", "....xxxxx..", "xx..x..x."])
+@pytest.mark.parametrize("script", [".x.x.", "xxxx.", "....xxxxx..", "..x.x.xxx."])
 def test_a_failure_rate_over_the_last_seconds_opens_it(clock: Time, script: str) -> None:
     assert drive(here(clock).call, script) == drive(called(theirs(clock)), script)
 
