@@ -13,6 +13,7 @@ from dashboard.access.roles import OPERATE
 from dashboard.access.services import audit
 from dashboard.common.batch_deletion import sweep
 from dashboard.control import override_writes
+from dashboard.control.ack_rows import Answer, store
 from dashboard.control.models import Ack, Override
 from dashboard.control.override_writes import Step, Target
 from dashboard.control.validation import check_force, check_reason
@@ -89,31 +90,14 @@ def forget_old_acks() -> int:
 
 
 def record_acks(acks: Sequence[tuple[str, wire.Ack]]) -> None:
-    """Keep what instances answered to each override they were told of: pairs of the service that
-    the answer came for and the answer. Where one instance answers twice, the last holds."""
-    counters = {
-        (service, item.id, ack.instance): item
+    """Keep what instances answered to each override: pairs of the service that the answer came for
+    and the answer. Where one instance answers twice, the last one is kept."""
+    answers = {
+        (service, item.id, ack.instance): Answer(
+            service, item.id, ack.instance, item.status[:20], item.reason
+        )
         for service, ack in acks
         for item in ack.items
         if item.kind == "override" and item.id
     }
-    ids = {id for _, id, _ in counters}
-    known = set(Override.objects.filter(id__in=ids).values_list("service", "id"))
-    now = timezone.now()
-    rows = [
-        Ack(
-            override_id=id,
-            instance=instance,
-            status=item.status[:20],
-            reason=item.reason,
-            at=now,
-        )
-        for (service, id, instance), item in counters.items()
-        if (service, id) in known
-    ]
-    Ack.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["override", "instance"],
-        update_fields=["status", "reason", "at"],
-    )
+    store(list(answers.values()))
