@@ -27,7 +27,7 @@ class OverCapacity:
         self._said: frozenset[str] = frozenset()
         self._said_at = -inf
 
-    def told(self, names: Sequence[str]) -> None:
+    def set_names(self, names: Sequence[str]) -> None:
         """These are not watched, as of now."""
         self._counters.over_capacity = tuple(names)
         if names:

@@ -234,7 +234,7 @@ class Conversation:
     def _obey(self, desired: wire.Desired) -> None:
         self.interval_s = min(MAX_INTERVAL_S, max(MIN_INTERVAL_S, desired.interval_s))
         self._due = min(self._due, self._now() + self.interval_s)
-        self._over_capacity.told(desired.over_capacity)
+        self._over_capacity.set_names(desired.over_capacity)
         fresh, self._heard_desired = not self._heard_desired, True
         if not fresh and desired.revision <= self.applier.revision:
             return

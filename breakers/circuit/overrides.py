@@ -12,6 +12,7 @@ from breakers.circuit.policy import Policy
 from breakers.circuit.records import CALL_OUTCOMES, OUTCOMES, Drained, Override, Snapshot
 from breakers.circuit.state_machine import Listener
 from breakers.circuit.states import State, as_override
+from breakers.circuit.windows import make_window
 from breakers.common.guard import Nested
 from breakers.common.rules import is_async
 from breakers.common.uninterruptible import uninterruptible
@@ -293,3 +294,13 @@ class OverridableBreaker(Dimmer):
     def remove_listener(self, listener: Listener) -> None:
         """Stop calling `listener`."""
         self._listeners.remove(listener)
+
+    def _adopt(self, policy: Policy) -> None:
+        now = self._now()
+        self._settle(now)
+        before, self.policy = self.policy, policy
+        self.policy_version += 1
+        if (before.window_type, before.window_size) != (policy.window_type, policy.window_size):
+            self._window = make_window(policy, now)
+        if self._current is not None:
+            self._new_generation(now)

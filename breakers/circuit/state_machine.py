@@ -21,6 +21,7 @@ from breakers.circuit.histogram import Histogram
 from breakers.circuit.policy import Policy
 from breakers.circuit.records import OUTCOMES, Override, TransitionRecord
 from breakers.circuit.states import State, check_transition
+from breakers.circuit.trip_rules import open_duration, reason_to_trip
 from breakers.circuit.windows import FAILED, SLOW, WindowFigures, make_window
 from breakers.clock import Clock
 from breakers.common.guard import Guard, give_way
@@ -186,23 +187,10 @@ class StateMachine(Admission):
 
     def _reason_to_trip(self) -> str:
         """Why the window says open, in words; empty where it does not."""
-        policy, window = self.policy, self._window
         override = self._override
         if override is not None and override.state is State.FORCED_CLOSED:
             return ""
-        if policy.failure_threshold is not None and self._consecutive >= policy.failure_threshold:
-            return f"{self._consecutive} failures in a row"
-        if window.calls < policy.enough_calls or not window.calls:
-            return ""
-        if (limit := policy.failure_rate_threshold) is not None:
-            rate = window.failures / window.calls
-            if rate >= limit:
-                return f"{rate:.0%} of {window.calls} calls failed"
-        if (limit := policy.slow_call_rate_threshold) is not None:
-            rate = window.slow / window.calls
-            if rate >= limit:
-                return f"{rate:.0%} of {window.calls} calls were slow"
-        return ""
+        return reason_to_trip(self.policy, self._window, self._consecutive)
 
     def _batch(self) -> int:
         """How many successes may wait: none while one of them could complete `minimum_calls`, or
@@ -263,10 +251,7 @@ class StateMachine(Admission):
     # -- Changing state, inside the guard ----------------------------------------------------------
 
     def _trip(self, cause: str, now: float, by_hand: bool = False) -> None:
-        policy = self.policy
-        grown = policy.timeout_duration * policy.open_backoff_factor ** min(self._trips, 64)
-        longest = max(policy.timeout_duration, policy.open_duration_max)
-        duration = min(grown, longest) * (1.0 - policy.open_jitter * self._random())
+        duration = open_duration(self.policy, self._trips, self._random())
         self._trips += 1
         self._open_until = now + duration
         self._go(State.OPEN, cause, now, reset=by_hand)
@@ -297,8 +282,7 @@ class StateMachine(Admission):
         id = next(self._transition_ids)
         record = TransitionRecord(id, self.name, now, wall, before, shown, cause, figures)
         if len(self._kept) == _MAX_KEPT_TRANSITIONS:
-            # A deque would do this by itself, and weigh more while empty than a window of calls.
-            del self._kept[0]
+            del self._kept[0]  # an empty deque weighs more than a window of calls
         self._kept.append(record)
         if self._listeners:
             self._undelivered.append(record)
@@ -364,13 +348,3 @@ class StateMachine(Admission):
         self._window = make_window(self.policy, now)
         self._new_generation(now)
         self._announce(before, cause, figures, now)
-
-    def _adopt(self, policy: Policy) -> None:
-        now = self._now()
-        self._settle(now)
-        before, self.policy = self.policy, policy
-        self.policy_version += 1
-        if (before.window_type, before.window_size) != (policy.window_type, policy.window_size):
-            self._window = make_window(policy, now)
-        if self._current is not None:
-            self._new_generation(now)

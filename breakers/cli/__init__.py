@@ -8,7 +8,7 @@ from breakers.cli.application import main
 
 # Subcommands register on import.
 from breakers.cli import (  # noqa: F401  isort: skip
-    acts,
+    override_commands,
     audit,
     login,
     mcp_server,

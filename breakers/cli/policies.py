@@ -53,7 +53,7 @@ def export(context: Context, file: Path | None) -> None:
 @pass_context
 def plan(context: Context, file: Path) -> None:
     """Show what FILE would change. Exits with 2 when a saved incident would go worse."""
-    found = context.client.write("POST", "/policies/plan", {"document": plain(load(file))})
+    found = context.client.write("POST", "/policies/plan", {"document": plain_values(load(file))})
     context.show(found, render_plan)
     if found["is_worse"]:
         raise click.exceptions.Exit(WORSE)
@@ -66,7 +66,7 @@ def plan(context: Context, file: Path) -> None:
 @pass_context
 def apply(context: Context, file: Path, reason: str, accept_worse: bool) -> None:
     """Put FILE in force, in one transaction."""
-    document = plain(load(file))
+    document = plain_values(load(file))
     found = context.client.write("POST", "/policies/plan", {"document": document})
     if found["is_worse"] and not accept_worse:
         context.show(found, render_plan)
@@ -132,12 +132,12 @@ def merge(kept: Any, document: Mapping[str, Any]) -> None:
             kept[key] = dict(value) if isinstance(value, Mapping) else value
 
 
-def plain(content: Any) -> Any:
+def plain_values(content: Any) -> Any:
     """A document as JSON can carry it."""
     if isinstance(content, Mapping):
-        return {str(key): plain(value) for key, value in content.items()}
+        return {str(key): plain_values(value) for key, value in content.items()}
     if isinstance(content, list):
-        return [plain(each) for each in content]
+        return [plain_values(each) for each in content]
     return content if content is None or isinstance(content, bool) else str(content)
 
 

@@ -72,7 +72,7 @@ def simulate(
 
 def _fleet(
     n: int, policy: dict[str, Any], script: fleet.Outage, seed: int, offline: float
-) -> tuple[fleet.Seen, commands.Acknowledged]:
+) -> tuple[fleet.Observed, commands.Acknowledged]:
     clock = fleet.VirtualClock()
     instances = fleet.make_instances(n, clock, random.Random(seed), policy)
     seen = fleet.run(instances, clock, script, seed)

@@ -113,7 +113,9 @@ def instrument(
         "{event}",
         "Retries, fallbacks, cache and bulkhead events.",
     )
-    counter("circuit_breaker.transitions", _entered, "{transition}", "Transitions by new state.")
+    counter(
+        "circuit_breaker.transitions", _transitions, "{transition}", "Transitions by new state."
+    )
     meter.create_observable_up_down_counter(
         "circuit_breaker.active_calls", [observer(_in_flight)], "{call}", "Calls in flight."
     )
@@ -145,7 +147,7 @@ def _events(shot: Snapshot) -> Values:
     return [(shot.counts[name], {"circuit_breaker.event": name}) for name in EVENTS]
 
 
-def _entered(shot: Snapshot) -> Values:
+def _transitions(shot: Snapshot) -> Values:
     return [(shot.entered.get(state, 0), {"circuit_breaker.state": state}) for state in STATES]
 
 

@@ -4,7 +4,6 @@ test wants said. Import it as `breakers.testing.FakeDashboard`."""
 from __future__ import annotations
 
 import contextlib
-import gzip
 import http
 import http.server
 import secrets
@@ -25,9 +24,9 @@ from websockets.typing import Subprotocol
 
 from breakers.agent.agent import Agent, start
 from breakers.protocol import messages as wire
-from breakers.protocol.codec import CODECS, JSON, Codec
-from breakers.protocol.paths import REPORTS
+from breakers.protocol.codec import CODECS, Codec
 from breakers.protocol.paths import SOCKET as SOCKET_PATH
+from breakers.testing.http_poster import HttpPoster
 
 T = TypeVar("T")
 _HTTP_PATIENCE_S: Final = 30.0
@@ -251,7 +250,7 @@ class FakeDashboard:
         self._http.add(sock)
         try:
             with contextlib.suppress(OSError):
-                _Poster(sock, address, self)
+                HttpPoster(sock, address, self)
         finally:
             self._http.discard(sock)
             sock.close()
@@ -315,53 +314,6 @@ class FakeDashboard:
         else:
             self._seen.add(key)
             self.reports.append(report)
-
-
-class _Poster(http.server.BaseHTTPRequestHandler):
-    """One kept-alive HTTP connection."""
-
-    protocol_version = "HTTP/1.1"
-
-    def __init__(self, sock: socket.socket, address: Any, dashboard: FakeDashboard) -> None:
-        self.dashboard = dashboard
-        super().__init__(sock, address, dashboard)  # type: ignore[arg-type]  # it only keeps it
-
-    def do_POST(self) -> None:
-        dashboard = self.dashboard
-        dashboard.posts += 1
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-            dashboard.unpacked += 1
-        if not dashboard.is_ours(self.headers.get("Authorization", "")):
-            self._answer(401, JSON, wire.Refused("unauthenticated", "no valid bearer token"))
-            return
-        kind = self.headers.get("Content-Type", "")
-        codec = next((each for each in CODECS if each.content_type == kind), JSON)
-        answer = dashboard.take(codec.from_agent(body))
-        if isinstance(answer, wire.Refused):
-            self._answer(400, JSON, answer)
-        elif self.path != REPORTS:
-            self._answer(204, codec, None)
-        elif answer is None:
-            self._answer(503, JSON, wire.Refused("busy", "not stored yet"))
-        else:
-            self._answer(200, codec, dashboard.desired, answer.seq)
-
-    def _answer(
-        self, status: int, codec: Codec, message: wire.FromServer | None, seq: int = 0
-    ) -> None:
-        body = b"" if message is None else codec.encode(message)
-        self.send_response(status)
-        self.send_header("Content-Type", codec.content_type)
-        self.send_header("Content-Length", str(len(body)))
-        if seq:
-            self.send_header("Switchgear-Received", str(seq))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Tests need no access log."""
 
 
 def _answer(status: int, refused: wire.Refused) -> Response:

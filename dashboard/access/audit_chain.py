@@ -43,7 +43,7 @@ def append(entry: AuditEntry) -> AuditEntry:
     came_from = origin.get()
     entry.number = head.number + 1
     entry.address, entry.session = came_from.address, came_from.session
-    entry.detail = _plain(entry.detail)
+    entry.detail = _jsonable(entry.detail)
     entry.previous = head.hash
     entry.hash = hash_of(entry)
     entry.save(force_insert=True)
@@ -60,20 +60,20 @@ def hash_of(entry: AuditEntry) -> str:
     content |= {
         "person": entry.person_id,
         "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        "detail": _plain(entry.detail),
+        "detail": _jsonable(entry.detail),
         "previous": entry.previous,
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
     """A value as both databases return it: whole floats are integers, keys are text."""
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): _jsonable(each) for key, each in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         items = sorted(value) if isinstance(value, (set, frozenset)) else value
-        return [_plain(each) for each in items]
+        return [_jsonable(each) for each in items]
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if value is None or isinstance(value, (str, int, bool)):

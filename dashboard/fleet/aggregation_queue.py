@@ -6,7 +6,7 @@ from dashboard.fleet.checkpoint_batch import Batch
 from dashboard.fleet.model import BreakerModel, ServiceModel
 
 
-class Waiting:
+class AggregationQueue:
     """Adds up what waits: into the breaker's ring, and into the batch it was counted for."""
 
     def __init__(self) -> None:

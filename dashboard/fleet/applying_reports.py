@@ -10,7 +10,7 @@ from typing import Final
 
 from breakers.protocol import messages as wire
 from dashboard.fleet.aggregation import LIMIT
-from dashboard.fleet.aggregation_queue import Waiting
+from dashboard.fleet.aggregation_queue import AggregationQueue
 from dashboard.fleet.checkpoint_batch import BUCKET_S, Batch
 from dashboard.fleet.membership import breaker_of, change, enter, instance_of, leave
 from dashboard.fleet.model import BreakerModel, Incarnation, InstanceModel, ServiceModel
@@ -47,7 +47,7 @@ def apply_ack(service: ServiceModel, ack: wire.Ack) -> None:
 class ReportApplier:
     """Reports of any service; `interval_s` is how often instances report at most."""
 
-    def __init__(self, waiting: Waiting, interval_s: float) -> None:
+    def __init__(self, waiting: AggregationQueue, interval_s: float) -> None:
         self.duplicates = 0
         self.watched: frozenset[tuple[str, str]] = frozenset()
         self._waiting = waiting

@@ -54,7 +54,7 @@ def as_json(batch: Batch) -> str:
     """All that a batch holds, for a person to read. ASCII, so that any database takes it."""
     content: dict[str, Any] = {
         name: [
-            [list(key) if isinstance(key, tuple) else key, _plain(value)]
+            [list(key) if isinstance(key, tuple) else key, _jsonable(value)]
             for key, value in getattr(batch, name).items()
         ]
         for name in _KEYED
@@ -63,7 +63,7 @@ def as_json(batch: Batch) -> str:
     return json.dumps(content, default=str)
 
 
-def _plain(value: Any) -> Any:
+def _jsonable(value: Any) -> Any:
     counts, latencies = getattr(value, "counts", None), getattr(value, "latencies", None)
     if counts is None or latencies is None:
         return value

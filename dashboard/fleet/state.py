@@ -12,7 +12,7 @@ from typing import Final
 
 from breakers.protocol import messages as wire
 from dashboard.bus.interface import ALL, partition_of
-from dashboard.fleet.aggregation_queue import Waiting
+from dashboard.fleet.aggregation_queue import AggregationQueue
 from dashboard.fleet.applying_reports import ReportApplier, apply_ack
 from dashboard.fleet.checkpoint_batch import Batch, CursorKey
 from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
@@ -35,7 +35,7 @@ class FleetState:
         self._stale_after = stale_after
         self.silent_after_s = stale_after * interval_s
         self._overrides: dict[tuple[str, str], OverrideInfo] = {}
-        self._waiting = Waiting()
+        self._waiting = AggregationQueue()
         self._applier = ReportApplier(self._waiting, interval_s)
         self._second = 0
 

@@ -41,7 +41,7 @@ _HEADLINES: Final = {
 }
 
 
-class Plain(TypedDict):
+class ServiceStatus(TypedDict):
     """One service. `since` is Unix time, None where the change lies too far back."""
 
     name: str
@@ -61,7 +61,7 @@ class Change(Protocol):
     before: str
 
 
-def headline(services: Sequence[Plain]) -> tuple[str, str]:
+def headline(services: Sequence[ServiceStatus]) -> tuple[str, str]:
     """The worst level there is, and one line that says so."""
     if not services:
         return "silent", "There is nothing to show yet"
@@ -104,7 +104,7 @@ def _state(breaker: Mapping[str, Any]) -> str:
     return "closed" if breaker.get("idle_half_open") else str(breaker["state"])
 
 
-def plain(service: str, level: str, since: float | None) -> Plain:
+def status_of(service: str, level: str, since: float | None) -> ServiceStatus:
     """A service as the page shows it."""
     return {
         "name": service,
@@ -115,7 +115,7 @@ def plain(service: str, level: str, since: float | None) -> Plain:
     }
 
 
-def order(service: Plain) -> tuple[int, str]:
+def order(service: ServiceStatus) -> tuple[int, str]:
     """Sorts the worst first, then by name."""
     return _WORST_FIRST.index(service["level"]), service["name"]
 

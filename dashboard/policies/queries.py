@@ -156,7 +156,7 @@ def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[
     return changes
 
 
-def refusals(service: str, breaker: str = "") -> list[Refusal]:
+def refusals_of(service: str, breaker: str = "") -> list[Refusal]:
     """The instances that refused the policy in force, of a service or of one breaker."""
     rows = Refusal.objects.filter(service=service)
     return list((rows.filter(breaker=breaker) if breaker else rows)[:200])

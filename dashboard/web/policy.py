@@ -101,7 +101,7 @@ def _page(request: HttpRequest, form: PolicyForm, service: str, breaker: str) ->
         "rollouts": queries.rollouts(service, breaker) if breaker else [],
         "running": queries.running_rollout(service, breaker) if breaker else None,
         "findings": findings,
-        "refusals": queries.refusals(service, breaker) if service else [],
+        "refusals": queries.refusals_of(service, breaker) if service else [],
         "instances": _instances(service, view),
         "worst": worst_case(effective) if effective else None,
         "ranges": RANGES,

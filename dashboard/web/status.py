@@ -52,13 +52,14 @@ def _shown(link: StatusLink) -> dict[str, Any]:
     present = {each["name"] for each in services}
     # A service of the link that never reported is listed as silent.
     services += [
-        status_levels.plain(name, "silent", None) for name in sorted((wanted or set()) - present)
+        status_levels.status_of(name, "silent", None)
+        for name in sorted((wanted or set()) - present)
     ]
     worst, line = status_levels.headline(services)
     return {"at": time.time(), "level": worst, "headline": line, "services": services}
 
 
-def services_in_plain_words() -> list[status_levels.Plain]:
+def services_in_plain_words() -> list[status_levels.ServiceStatus]:
     """Every service, worst first."""
     shot = snapshot()["services"]
     guarding: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -71,7 +72,7 @@ def services_in_plain_words() -> list[status_levels.Plain]:
         callers = [each for each in guarding[name] if each["service"] != name]
         level = status_levels.level(service, callers)
         relevant = callers if level == "disrupted" else [*service["breakers"], *callers]
-        found.append(status_levels.plain(name, level, _since(level, relevant)))
+        found.append(status_levels.status_of(name, level, _since(level, relevant)))
     return sorted(found, key=status_levels.order)
 
 

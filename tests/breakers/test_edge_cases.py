@@ -162,7 +162,7 @@ async def test_a_timeout_needs_a_task() -> None:
     assert "needs a task" in str(met[0])
 
 
-class TestFlights:
+class TestSingleFlight:
     def crowd(
         self, flights: SingleFlight, error: type[BaseException]
     ) -> tuple[list[str], list[str]]:

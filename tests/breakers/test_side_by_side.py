@@ -22,7 +22,7 @@ from breakers.calls import gathering
 from breakers.calls.isolation import IsolationPool
 
 
-class Asked:
+class Requests:
     """Answers, fails or hangs as its script says, one word for each time it is asked."""
 
     def __init__(self, *script: str) -> None:
@@ -46,28 +46,28 @@ class Asked:
 
 class TestHedged:
     async def test_a_prompt_answer_is_asked_for_once(self) -> None:
-        service = Asked("answer")
+        service = Requests("answer")
         assert (await hedged(1.0, 3, service), service.asked) == (1, 1)
 
     async def test_a_late_answer_is_overtaken_and_cancelled(self) -> None:
-        service = Asked("hang", "answer")
+        service = Requests("hang", "answer")
         assert await hedged(0.001, 3, service) == 2
         assert (service.asked, service.cancelled) == (2, 1)
 
     async def test_no_more_than_allowed_run_side_by_side(self) -> None:
-        service = Asked("hang", "hang", "hang", "hang")
+        service = Requests("hang", "hang", "hang", "hang")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await hedged(0.001, 3, service)
         assert (service.asked, service.cancelled) == (3, 3)
 
     async def test_a_failure_is_followed_at_once(self) -> None:
-        service = Asked("fail", "answer")
+        service = Requests("fail", "answer")
         assert await hedged(60.0, 2, service) == 2
 
     async def test_where_all_fail_the_first_error_is_raised(self) -> None:
         with pytest.raises(KeyError, match="1"):
-            await hedged(60.0, 3, Asked("fail", "fail", "fail"))
+            await hedged(60.0, 3, Requests("fail", "fail", "fail"))
 
     async def test_a_failure_waits_for_those_still_running(self) -> None:
         admission = asyncio.Event()
@@ -85,9 +85,9 @@ class TestHedged:
 
     async def test_misuse_is_refused(self) -> None:
         with pytest.raises(PolicyError, match="delay is -1"):
-            await hedged(-1, 2, Asked("answer"))
+            await hedged(-1, 2, Requests("answer"))
         with pytest.raises(PolicyError, match="attempts is 0"):
-            await hedged(1, 0, Asked("answer"))
+            await hedged(1, 0, Requests("answer"))
 
 
 async def hang() -> None:
@@ -120,7 +120,7 @@ class TestAsyncGather:
             gathered.get("nobody")
 
     async def test_a_cancellation_cancels_them_all(self) -> None:
-        service = Asked("hang", "hang")
+        service = Requests("hang", "hang")
         whole = asyncio.create_task(agather({"a": service, "b": service}))
         await asyncio.sleep(0.01)
         whole.cancel()

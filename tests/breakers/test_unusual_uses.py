@@ -47,9 +47,9 @@ from breakers import (
     resilient,
     timeout,
 )
+from breakers.calls.alarms import SignalAlarm
 from breakers.calls.isolation import IsolationPool
 from breakers.calls.retries import retry_after
-from breakers.calls.thread_timeouts import _SignalAlarm
 from breakers.circuit import admission
 from breakers.testing import FakeClock
 
@@ -562,7 +562,7 @@ def test_an_alarm_does_not_ring_into_the_middle_of_counting() -> None:
     def asked_for_jitter() -> float:
         frame = sys._getframe(1)
         alarm = bound._alarm
-        assert isinstance(alarm, _SignalAlarm)
+        assert isinstance(alarm, SignalAlarm)
         while bound._deadline.remaining() > 0:
             time.sleep(0.005)
         try:

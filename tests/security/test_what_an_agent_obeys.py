@@ -25,15 +25,15 @@ class Agent:
             self.registry.all, wire.Instance("i"), lambda: self.now, read_obey(obey)
         )
 
-    def told(self, **changes: Any) -> list[wire.AckItem]:
+    def obeyed(self, **changes: Any) -> list[wire.AckItem]:
         return self.applier.take(wire.Desired(revision=1, **changes))
 
     def policy(self, **fields: Any) -> wire.AckItem:
-        (item,) = self.told(policies=[wire.PolicyItem("posts", fields)])
+        (item,) = self.obeyed(policies=[wire.PolicyItem("posts", fields)])
         return item
 
     def override(self, state: str, expires_in_s: float | None = 60.0) -> wire.AckItem:
-        (item,) = self.told(overrides=[wire.Override("o", "posts", state, None, expires_in_s)])
+        (item,) = self.obeyed(overrides=[wire.Override("o", "posts", state, None, expires_in_s)])
         return item
 
 

@@ -22,7 +22,11 @@ FAILING = {"ran": 100, "failed": 45}
     [
         ([view(), view()], "All 2 breakers closed, 20.0 calls/s", "closed"),
         ([view(), view(**FAILING)], "1 failing, 4.5 calls/s lost", "failing"),
-        ([view(), view(ran=100, failed=1)], "All 2 breakers closed, 20.0 calls/s, 0.1 lost", "closed"),
+        (
+            [view(), view(ran=100, failed=1)],
+            "All 2 breakers closed, 20.0 calls/s, 0.1 lost",
+            "closed",
+        ),
         ([view(ran=12, failed=4)], "0.4 calls/s lost", "failing"),
         ([view("open", ran=0, refused=100), view()], "1 open, 10.0 calls/s lost", "open"),
         (

@@ -130,7 +130,7 @@ async def methods(client: Client) -> None:
 # -- Calls ---------------------------------------------------------------------------------------
 
 
-def plain(user_id: int, *, fresh: bool = False) -> str:
+def plain_function(user_id: int, *, fresh: bool = False) -> str:
     return "Ada"
 
 
@@ -139,14 +139,14 @@ async def aplain(user_id: int) -> str:
 
 
 async def calls() -> None:
-    assert_type(breaker.call(plain, 7, fresh=True), str)
+    assert_type(breaker.call(plain_function, 7, fresh=True), str)
     assert_type(await breaker.acall(aplain, 7), str)
-    assert_type(caller.call(plain, options, 7), str)
+    assert_type(caller.call(plain_function, options, 7), str)
     assert_type(await caller.acall(aplain, options, 7), str)
     assert_type(await hedged(0.05, 2, aplain, 7), str)
-    breaker.call(plain, "7")  # type: ignore[arg-type]
-    caller.call(plain, options, 7, stale=True)  # type: ignore[call-arg]
-    await caller.acall(plain, options, 7)  # type: ignore[arg-type]
+    breaker.call(plain_function, "7")  # type: ignore[arg-type]
+    caller.call(plain_function, options, 7, stale=True)  # type: ignore[call-arg]
+    await caller.acall(plain_function, options, 7)  # type: ignore[arg-type]
 
 
 async def blocks() -> None:
@@ -217,7 +217,7 @@ def on_change(record: TransitionRecord) -> None:
     assert_type(record.cause, str)
 
 
-def told() -> None:
+def noted() -> None:
     breaker.add_listener(on_change)
     breaker.add_listener(on_retry)  # type: ignore[arg-type]
     shot = breaker.snapshot()
@@ -233,7 +233,7 @@ def told() -> None:
 
 def errors() -> None:
     try:
-        breaker.call(plain, 7)
+        breaker.call(plain_function, 7)
     except CircuitForcedOpen as refused:
         assert_type(refused.breaker, str)
     except CircuitBreakerOpen as refused:

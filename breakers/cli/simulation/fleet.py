@@ -56,7 +56,7 @@ class Outage:
 
 
 @dataclass
-class Seen:
+class Observed:
     """What the dependency and the callers saw."""
 
     calls: int = 0
@@ -103,10 +103,10 @@ def make_instances(
     ]
 
 
-def run(instances: list[Instance], clock: VirtualClock, outage: Outage, seed: int) -> Seen:
+def run(instances: list[Instance], clock: VirtualClock, outage: Outage, seed: int) -> Observed:
     """Play the outage to the end."""
     rng = random.Random(seed)
-    seen = Seen()
+    seen = Observed()
     last = outage.end_s + outage.tail_s
     events = [(rng.expovariate(outage.rate), n, 1) for n in range(len(instances))]
     heapq.heapify(events)
@@ -130,7 +130,7 @@ def run(instances: list[Instance], clock: VirtualClock, outage: Outage, seed: in
     return seen
 
 
-def _attempt(instance: Instance, outage: Outage, at: float, seen: Seen) -> bool:
+def _attempt(instance: Instance, outage: Outage, at: float, seen: Observed) -> bool:
     """Make one attempt; whether the call is over with it."""
     down = outage.began_s <= at < outage.end_s
 

@@ -90,11 +90,11 @@ def _post(name: str, summary: str, success: dict[str, Any]) -> dict[str, Any]:
             }
         ],
         "requestBody": {"required": True, "content": _content(name)},
-        "responses": success | _refusals(),
+        "responses": success | _error_responses(),
     }
 
 
-def _refusals() -> dict[str, Any]:
+def _error_responses() -> dict[str, Any]:
     by_status: dict[int, list[str]] = {}
     for code, status in STATUS.items():
         by_status.setdefault(status, []).append(code)

@@ -28,7 +28,7 @@ def connect(url: str) -> AnyRedis:
     made: AnyRedis
     if is_cluster(url):
         made = redis.asyncio.RedisCluster.from_url(
-            _plain(url), socket_timeout=10, socket_connect_timeout=5
+            _single_node_url(url), socket_timeout=10, socket_connect_timeout=5
         )
     else:
         made = redis.asyncio.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
@@ -39,11 +39,13 @@ def connect_sync(url: str) -> redis.Redis | redis.RedisCluster:
     """A client for threads, which have no event loop to await in. A cluster is asked for its nodes
     at once."""
     if is_cluster(url):
-        return redis.RedisCluster.from_url(_plain(url), socket_timeout=2, socket_connect_timeout=2)
+        return redis.RedisCluster.from_url(
+            _single_node_url(url), socket_timeout=2, socket_connect_timeout=2
+        )
     return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
 
 
-def _plain(url: str) -> str:
+def _single_node_url(url: str) -> str:
     return url.replace("+cluster", "", 1)
 
 

@@ -115,7 +115,7 @@ class TestCache:
 
 
 class TestMetrics:
-    class Told(list[Any]):
+    class RecordingMetrics(list[Any]):
         def increment(self, name: str) -> None:
             self.append(name)
 
@@ -124,7 +124,7 @@ class TestMetrics:
             self.append(name)
 
     def test_they_are_told_of_each_call(self, call: Calls) -> None:
-        told = call.caller.metrics = self.Told()
+        told = call.caller.metrics = self.RecordingMetrics()
         call.caller.cache = TTLCache()
         options = CallOptions(timeout=None, retries=1, cache_key="k", fallback=Dependency())
         call(Dependency(failures=1), options)

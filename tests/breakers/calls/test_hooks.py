@@ -28,7 +28,7 @@ def call(request: pytest.FixtureRequest) -> Calls:
     return Calls(request.param)
 
 
-class Seen:
+class Recorded:
     """Options whose hooks keep what they get."""
 
     def __init__(self, **fields: Any) -> None:
@@ -52,7 +52,7 @@ class Seen:
 
 class TestHooks:
     def test_each_attempt_and_the_call_are_seen(self, call: Calls) -> None:
-        seen, dependency = Seen(), Dependency(failures=2)
+        seen, dependency = Recorded(), Dependency(failures=2)
         assert call(dependency, seen.options, 7) == "answer"
         assert seen.outcomes == ["failure", "failure", "success"]
         assert [record.attempt for record in seen.attempts] == [1, 2, 3]
@@ -64,23 +64,23 @@ class TestHooks:
         assert seen.last == ("success", "NoneType", "answer", 3)
 
     def test_the_function_is_the_one_that_was_given(self) -> None:
-        seen = Seen(timeout=5.0, circuit_breaker=CircuitBreaker(registry=None))
+        seen = Recorded(timeout=5.0, circuit_breaker=CircuitBreaker(registry=None))
         ResilientCaller().call(len, seen.options, "four")
         assert seen.attempts[0].function is seen.calls[0].function is len
 
     def test_a_call_that_raises_is_seen(self, call: Calls) -> None:
-        seen = Seen(retries=2)
+        seen = Recorded(retries=2)
         with pytest.raises(Boom):
             call(Dependency(failures=9), seen.options)
         assert seen.last == ("failure", "Boom", None, 2)
 
     def test_so_is_what_a_fallback_hid(self, call: Calls) -> None:
-        seen = Seen(retries=1, fallback=FallbackValue("default"))
+        seen = Recorded(retries=1, fallback=FallbackValue("default"))
         assert call(Dependency(failures=9), seen.options) == "default"
         assert seen.last == ("fallback", "Boom", "default", 1)
 
     def test_and_a_fallback_that_fails(self, call: Calls) -> None:
-        seen = Seen(retries=1, fallback=Dependency(failures=1))
+        seen = Recorded(retries=1, fallback=Dependency(failures=1))
         with pytest.raises(Boom):
             call(Dependency(failures=9), seen.options)
         assert seen.last[0] == "fallback"
@@ -88,7 +88,7 @@ class TestHooks:
     def test_a_cached_and_a_stale_result(self, call: Calls) -> None:
         clock = FakeClock()
         call.caller.cache = TTLCache(clock=clock)
-        seen = Seen(retries=1, cache_key="k", cache_ttl=1, stale_ttl=9)
+        seen = Recorded(retries=1, cache_key="k", cache_ttl=1, stale_ttl=9)
         for failures in (0, 9):
             call(Dependency(failures), seen.options)
         clock.advance(2)
@@ -98,7 +98,7 @@ class TestHooks:
 
     def test_a_cached_failure(self, call: Calls) -> None:
         call.caller.cache = TTLCache()
-        seen = Seen(retries=1, cache_key="k", negative_on=(Boom,))
+        seen = Recorded(retries=1, cache_key="k", negative_on=(Boom,))
         for _ in range(2):
             with pytest.raises(Boom):
                 call(Dependency(9), seen.options)
@@ -107,11 +107,11 @@ class TestHooks:
     def test_a_refusal_is_rejected(self, call: Calls) -> None:
         breaker = CircuitBreaker(registry=None)
         breaker.set_override("forced_open")
-        seen, dependency = Seen(circuit_breaker=breaker), Dependency()
+        seen, dependency = Recorded(circuit_breaker=breaker), Dependency()
         with pytest.raises(Exception, match="forced open"):
             call(dependency, seen.options)
         assert (seen.outcomes, dependency.asked) == (["rejected"], 0)
-        full = Seen(bulkhead=Bulkhead(1))
+        full = Recorded(bulkhead=Bulkhead(1))
         assert full.options.bulkhead is not None
         full.options.bulkhead.acquire()
         with pytest.raises(Exception, match="slots"):

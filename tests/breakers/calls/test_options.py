@@ -80,7 +80,7 @@ class TestRetryRules:
         assert 105 <= service.asked <= 115
 
 
-class TestRoom:
+class TestBulkheads:
     def test_a_call_holds_its_room_and_gives_it_back(self, call: Calls) -> None:
         bulkhead = Bulkhead(1)
         options = CallOptions(timeout=1.0, bulkhead=bulkhead)

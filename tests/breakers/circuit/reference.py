@@ -14,7 +14,7 @@ from breakers import Policy
 
 
 @dataclass(eq=False)
-class Held:
+class OpenPermit:
     """A call under way."""
 
     generation: int
@@ -36,7 +36,7 @@ class Reference:
     in_a_row: int = 0
     open_until: float = inf
     trips: int = 0
-    probes: list[Held] = field(default_factory=list)
+    probes: list[OpenPermit] = field(default_factory=list)
     probe_successes: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0
@@ -86,7 +86,7 @@ class Reference:
         self.trips = 0
         self.go("closed")
 
-    def enter(self, now: float) -> Held | None:
+    def enter(self, now: float) -> OpenPermit | None:
         # Where an override lets calls pass, its end is noticed when a call ends or somebody looks:
         # the way in reads no clock for it.
         if self.override not in ("forced_closed", "metrics_only"):
@@ -98,12 +98,12 @@ class Reference:
             self.in_flight += 1
         return held
 
-    def _let_in(self, now: float) -> Held | None:
+    def _let_in(self, now: float) -> OpenPermit | None:
         if self.override is not None:
             passes = self.override != "forced_open"
-            return Held(self.generation, False, inf, now) if passes else None
+            return OpenPermit(self.generation, False, inf, now) if passes else None
         if self.state == "closed":
-            return Held(self.generation, False, inf, now)
+            return OpenPermit(self.generation, False, inf, now)
         if self.state == "open":
             return None
         most = self.policy.half_open_max_calls
@@ -111,11 +111,11 @@ class Reference:
             self.probes = [each for each in self.probes if each.lease > now]
         if len(self.probes) >= most:
             return None
-        probe = Held(self.generation, True, now + self.policy.half_open_lease, now)
+        probe = OpenPermit(self.generation, True, now + self.policy.half_open_lease, now)
         self.probes.append(probe)
         return probe
 
-    def leave(self, held: Held, now: float, outcome: str | None) -> None:
+    def leave(self, held: OpenPermit, now: float, outcome: str | None) -> None:
         self.settle(now)
         self.in_flight -= 1
         counts_now = held in self.probes if held.is_probe else held.generation == self.generation

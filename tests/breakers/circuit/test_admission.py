@@ -65,7 +65,7 @@ def test_where_there_is_a_compiler_the_breakers_are_compiled() -> None:
 
 
 @pytest.mark.parametrize("module", _modules())
-class TestTally:
+class TestCountLatencies:
     @given(
         latencies=st.lists(st.floats(min_value=-1.0, max_value=1e6)),
         first=st.integers(LOWEST, HIGHEST),

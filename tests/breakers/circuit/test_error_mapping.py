@@ -33,7 +33,7 @@ def mapping(**more: Any) -> CircuitBreaker:
     return CircuitBreaker(map_errors={ConnectionError: Down}, **more)
 
 
-def told(caught: pytest.ExceptionInfo[BaseException]) -> tuple[str, type[BaseException]]:
+def mapped(caught: pytest.ExceptionInfo[BaseException]) -> tuple[str, type[BaseException]]:
     return str(caught.value), type(caught.value.__cause__)
 
 
@@ -41,7 +41,7 @@ class TestBreaker:
     def test_a_type_is_made_of_the_message_and_keeps_the_cause(self) -> None:
         with pytest.raises(Down) as caught:
             mapping().call(refused)
-        assert told(caught) == ("port 5432", ConnectionRefusedError)
+        assert mapped(caught) == ("port 5432", ConnectionRefusedError)
         assert caught.value.__cause__.__traceback__ is not None
 
     def test_a_function_makes_what_it_likes_of_it_or_nothing(self) -> None:
@@ -91,7 +91,7 @@ class TestBreaker:
             await breaker.acall(arefused)
         with pytest.raises(Down) as caught, breaker:
             refused()
-        assert told(caught) == ("port 5432", ConnectionRefusedError)
+        assert mapped(caught) == ("port 5432", ConnectionRefusedError)
         with pytest.raises(Down):
             async with breaker:
                 await arefused()
@@ -140,13 +140,13 @@ class TestCalls:
 
         with pytest.raises(Down) as caught:
             ResilientCaller().call(flaky, self.OPTIONS)
-        assert told(caught) == ("port 5432", ConnectionRefusedError)
+        assert mapped(caught) == ("port 5432", ConnectionRefusedError)
         assert len(asked) == 2
 
     async def test_of_coroutines_too(self) -> None:
         with pytest.raises(Down) as caught:
             await ResilientCaller().acall(arefused, self.OPTIONS)
-        assert told(caught) == ("port 5432", ConnectionRefusedError)
+        assert mapped(caught) == ("port 5432", ConnectionRefusedError)
 
     def test_a_refusal_can_be_called_by_the_houses_name(self) -> None:
         breaker = CircuitBreaker()

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
 
-class Asked(NamedTuple):
+class Requests(NamedTuple):
     """A request that arrived, and from which client port: the same port is the same connection."""
 
     method: str
@@ -27,7 +27,7 @@ class Service:
     def __init__(self, port: int) -> None:
         self.host = f"127.0.0.1:{port}"
         self.url = f"http://{self.host}"
-        self.asked: list[Asked] = []
+        self.asked: list[Requests] = []
         self.plan: deque[Callable[[Handler], None]] = deque()
         self.over = threading.Event()
 
@@ -88,7 +88,7 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         else:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.service.asked.append(Asked(self.command, self.path, body, self.client_address[1]))
+        self.service.asked.append(Requests(self.command, self.path, body, self.client_address[1]))
         try:
             act = self.service.plan.popleft()
         except IndexError:

@@ -153,7 +153,7 @@ def starlette(*more: Middleware, **settings: Any) -> Starlette:
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[httpx.Client]:
+def plain_app() -> Iterator[httpx.Client]:
     with served(starlette()) as url, browser(url) as client:
         yield client
 
@@ -165,7 +165,7 @@ def hurried() -> Iterator[httpx.Client]:
         yield client
 
 
-class TestRefusals:
+class TestErrorResponses:
     @pytest.mark.parametrize(
         ("what", "status", "after"),
         [
@@ -179,20 +179,20 @@ class TestRefusals:
         ],
     )
     def test_become_an_answer(
-        self, plain: httpx.Client, what: str, status: int, after: str | None
+        self, plain_app: httpx.Client, what: str, status: int, after: str | None
     ) -> None:
-        response = plain.get(f"/fails/{what}")
+        response = plain_app.get(f"/fails/{what}")
         assert (response.status_code, response.headers.get("Retry-After")) == (status, after)
         assert "posts" not in response.text
 
-    def test_other_answers_pass(self, plain: httpx.Client) -> None:
-        assert plain.get("/fine").text == "None"
-        assert plain.get("/nowhere").status_code == 404
+    def test_other_answers_pass(self, plain_app: httpx.Client) -> None:
+        assert plain_app.get("/fine").text == "None"
+        assert plain_app.get("/nowhere").status_code == 404
 
-    def test_an_answer_that_has_begun_is_not_another(self, plain: httpx.Client) -> None:
+    def test_an_answer_that_has_begun_is_not_another(self, plain_app: httpx.Client) -> None:
         with pytest.raises(httpx.RemoteProtocolError):
-            plain.get("/breaks")
-        assert plain.get("/streams").text == "0123"
+            plain_app.get("/breaks")
+        assert plain_app.get("/streams").text == "0123"
 
     def test_another_middleware_may_lie_between(self) -> None:
         with served(starlette(BETWEEN)) as url:

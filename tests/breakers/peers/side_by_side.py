@@ -55,10 +55,10 @@ ASCRIPT: dict[str, Callable[[], Awaitable[str]]] = {".": aanswer, "x": aboom}
 def drive(call: Callable[[Callable[[], str]], Any], script: str) -> str:
     """Each letter is a call: `.` answers, `x` fails, `o` raises an odd error. So are the letters of
     what its caller saw; `-` is a refusal."""
-    return "".join(_seen(call, SCRIPT[letter]) for letter in script)
+    return "".join(_outcome_of(call, SCRIPT[letter]) for letter in script)
 
 
-def _seen(call: Callable[[Callable[[], str]], Any], func: Callable[[], str]) -> str:
+def _outcome_of(call: Callable[[Callable[[], str]], Any], func: Callable[[], str]) -> str:
     asked: list[int] = []
 
     def counting() -> str:

@@ -99,14 +99,14 @@ def test_a_fallback_answers_while_it_is_open(clock: Time) -> None:
     )
 
     @resilient(options)
-    def here() -> str:
+    def ours_here() -> str:
         raise Boom
 
     with pytest.raises(Boom):
         theirs()
     # Ours hides the first failure too; `count("fallback")` says how often.
-    assert here() == "fallback"
-    assert theirs() == here() == "fallback"
+    assert ours_here() == "fallback"
+    assert theirs() == ours_here() == "fallback"
     assert mine.snapshot().counts["fallback"] == 2
 
 

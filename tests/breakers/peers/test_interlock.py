@@ -29,7 +29,7 @@ def theirs(clock: Time, **config: Any) -> interlock.CircuitBreaker:
     return interlock.CircuitBreaker(name="posts", config=interlock.Config(**config), clock=clock)
 
 
-def here(clock: Time, **fields: Any) -> CircuitBreaker:
+def ours_here(clock: Time, **fields: Any) -> CircuitBreaker:
     fields.setdefault("minimum_calls", 4)
     fields.setdefault("window_size", 10)
     fields.setdefault("failure_rate_threshold", 0.5)
@@ -38,12 +38,12 @@ def here(clock: Time, **fields: Any) -> CircuitBreaker:
 
 @pytest.mark.parametrize("script", ["x.x..", "xxx.x", "...x.x.x.x.x.x", ".x...x...x...xxxx."])
 def test_a_failure_rate_over_the_last_calls_opens_it(clock: Time, script: str) -> None:
-    assert drive(here(clock).call, script) == drive(theirs(clock).call_sync, script)
+    assert drive(ours_here(clock).call, script) == drive(theirs(clock).call_sync, script)
 
 
 def test_a_failure_rate_over_the_last_seconds_opens_it(clock: Time) -> None:
     them = theirs(clock, window_type=interlock.WindowType.TIME_BASED, window_size=10)
-    us = here(clock, window_type="time", window_size=10)
+    us = ours_here(clock, window_type="time", window_size=10)
     for pause, script, expected in ((0, "xxx", "xxx"), (20, "...x", "...x"), (0, "xxxx", "xx--")):
         clock.advance(pause)
         assert drive(them.call_sync, script) == drive(us.call, script) == expected
@@ -51,7 +51,7 @@ def test_a_failure_rate_over_the_last_seconds_opens_it(clock: Time) -> None:
 
 def test_slow_calls_open_it(clock: Time) -> None:
     them = theirs(clock, slow_call_duration_threshold=2.0, slow_call_rate_threshold=0.5)
-    us = here(clock, slow_call_duration=2.0, slow_call_rate_threshold=0.5)
+    us = ours_here(clock, slow_call_duration=2.0, slow_call_rate_threshold=0.5)
 
     def slow() -> None:
         clock.advance(3.0)
@@ -66,7 +66,7 @@ def test_so_many_probes_at_once_and_so_many_to_close_it(clock: Time) -> None:
     them = theirs(
         clock, permitted_calls_in_half_open=3, max_concurrent_probes=1, wait_duration_in_open=30.0
     )
-    us = here(clock, success_threshold=3, half_open_max_calls=1, timeout_duration=30.0)
+    us = ours_here(clock, success_threshold=3, half_open_max_calls=1, timeout_duration=30.0)
     for each in (them, us):
         drive(each.call_sync if each is them else us.call, "xxxx")
     clock.advance(31)
@@ -88,14 +88,14 @@ def test_so_many_probes_at_once_and_so_many_to_close_it(clock: Time) -> None:
 
 def test_one_failed_probe_opens_it_again_here(clock: Time) -> None:
     # Theirs waits for all its permitted probes and judges their rate; ours loses no time.
-    us = here(clock, success_threshold=3, timeout_duration=30.0)
+    us = ours_here(clock, success_threshold=3, timeout_duration=30.0)
     drive(us.call, "xxxx")
     clock.advance(31)
     assert drive(us.call, ".x.") == ".x-"
 
 
 def test_the_open_time_grows_to_a_bound(clock: Time) -> None:
-    us = here(clock, timeout_duration=10, open_backoff_factor=2.0, open_duration_max=30)
+    us = ours_here(clock, timeout_duration=10, open_backoff_factor=2.0, open_duration_max=30)
     waits = []
     drive(us.call, "xxxx")
     for _ in range(4):
@@ -108,7 +108,7 @@ def test_the_open_time_grows_to_a_bound(clock: Time) -> None:
 
 
 def test_an_operators_states(clock: Time) -> None:
-    them, us = theirs(clock), here(clock)
+    them, us = theirs(clock), ours_here(clock)
     them.force_open()
     us.set_override("forced_open")
     assert drive(them.call_sync, "..") == drive(us.call, "..") == "--"
@@ -135,7 +135,10 @@ def test_a_pipeline_is_one_set_of_options(clock: Time) -> None:
         .build()
     )
     options = CallOptions(
-        timeout=None, retries=1, circuit_breaker=here(clock), fallback=FallbackValue("fallback")
+        timeout=None,
+        retries=1,
+        circuit_breaker=ours_here(clock),
+        fallback=FallbackValue("fallback"),
     )
     assert them.call(boom) == ResilientCaller().call(boom, options) == "fallback"
 
@@ -163,4 +166,4 @@ def test_misuse_is_refused_at_construction(
     with pytest.raises(ValueError, match="must be"):
         theirs(clock, **config)
     with pytest.raises(PolicyError, match=field):
-        here(clock, **fields)
+        ours_here(clock, **fields)

@@ -115,7 +115,7 @@ def retry_if_result() -> None:
 def before_sleep() -> None:
     theirs, ours = list[Any](), list[Any]()
 
-    def told(state: RetryAttempt) -> None:
+    def noted(state: RetryAttempt) -> None:
         ours.append((state.attempt, type(state.error).__name__))
 
     def tell(state: tenacity.RetryCallState) -> None:
@@ -123,7 +123,7 @@ def before_sleep() -> None:
         theirs.append((state.attempt_number, type(state.outcome.exception()).__name__))
 
     caught(tried(stop=tenacity.stop_after_attempt(3), before_sleep=tell)(Fails()))
-    caught(resilient(options(on_retry=told))(Fails()))
+    caught(resilient(options(on_retry=noted))(Fails()))
     assert theirs == ours == [(1, "Boom"), (2, "Boom")]
 
 

@@ -28,7 +28,7 @@ def theirs(clock: Time, **fields: Any) -> nopanic.CircuitBreaker:
     return nopanic.CircuitBreaker(clock=clock.monotonic, **fields)
 
 
-def here(clock: Time, **fields: Any) -> CircuitBreaker:
+def ours_here(clock: Time, **fields: Any) -> CircuitBreaker:
     given = {"failure_rate_threshold": 0.5, "minimum_calls": 4, "success_threshold": 1, **fields}
     return ours(clock, failure_threshold=None, window_type="time", window_size=20, **given)
 
@@ -40,11 +40,11 @@ def called(breaker: nopanic.CircuitBreaker) -> Any:
 
 @pytest.mark.parametrize("script", [".x.x.", "xxxx.", "....xxxxx..", "..x.x.xxx."])
 def test_a_failure_rate_over_the_last_seconds_opens_it(clock: Time, script: str) -> None:
-    assert drive(here(clock).call, script) == drive(called(theirs(clock)), script)
+    assert drive(ours_here(clock).call, script) == drive(called(theirs(clock)), script)
 
 
 def test_what_is_old_is_forgotten(clock: Time) -> None:
-    them, us = called(theirs(clock)), here(clock).call
+    them, us = called(theirs(clock)), ours_here(clock).call
     for pause, script in ((0, "xxx"), (25, "...x"), (0, "xxx.")):
         clock.advance(pause)
         assert drive(them, script) == drive(us, script)
@@ -52,7 +52,7 @@ def test_what_is_old_is_forgotten(clock: Time) -> None:
 
 def test_slow_calls_open_it(clock: Time) -> None:
     them = theirs(clock, slow_call_duration=2.0, slow_call_threshold=0.5)
-    us = here(clock, slow_call_duration=2.0, slow_call_rate_threshold=0.5)
+    us = ours_here(clock, slow_call_duration=2.0, slow_call_rate_threshold=0.5)
 
     def slow() -> None:
         clock.advance(3.0)
@@ -64,7 +64,7 @@ def test_slow_calls_open_it(clock: Time) -> None:
 
 
 def test_it_recovers_by_a_probe(clock: Time) -> None:
-    them, us = theirs(clock, reset_timeout=30.0), here(clock, timeout_duration=30.0)
+    them, us = theirs(clock, reset_timeout=30.0), ours_here(clock, timeout_duration=30.0)
     for call in (called(them), us.call):
         drive(call, "xxxx")
     for pause, script, state in ((31, "x", "open"), (31, ".", "closed")):
@@ -74,14 +74,14 @@ def test_it_recovers_by_a_probe(clock: Time) -> None:
 
 
 def test_other_errors_are_not_recorded(clock: Time) -> None:
-    them, us = theirs(clock, on=Boom), here(clock, record=Boom)
+    them, us = theirs(clock, on=Boom), ours_here(clock, record=Boom)
     for call in (called(them), us.call):
         assert drive(call, "oooooo.") == "oooooo."
     assert them.metrics.failures == us.snapshot().window.failures == 0
 
 
 def test_a_block_is_guarded(clock: Time) -> None:
-    them, us = theirs(clock, min_calls=1), here(clock, minimum_calls=1)
+    them, us = theirs(clock, min_calls=1), ours_here(clock, minimum_calls=1)
     for block in (them.guard, lambda: us):
         with pytest.raises(Boom), block():
             boom()
@@ -89,7 +89,7 @@ def test_a_block_is_guarded(clock: Time) -> None:
 
 
 def test_states_by_hand(clock: Time) -> None:
-    them, us = theirs(clock), here(clock)
+    them, us = theirs(clock), ours_here(clock)
     them.force_open()
     us.set_override("forced_open")
     assert drive(called(them), ".") == drive(us.call, ".") == "-"
@@ -102,7 +102,7 @@ def test_states_by_hand(clock: Time) -> None:
 
 
 def test_a_refusal_says_when_to_come_again(clock: Time) -> None:
-    them, us = theirs(clock, reset_timeout=30.0), here(clock, timeout_duration=30.0)
+    them, us = theirs(clock, reset_timeout=30.0), ours_here(clock, timeout_duration=30.0)
     waits: list[float | None] = []
     for call, error in ((called(them), nopanic.CircuitOpen), (us.call, CircuitBreakerOpen)):
         drive(call, "xxxx")
@@ -137,4 +137,4 @@ def test_retries(error: type[Exception]) -> None:
 
 def test_the_state_is_the_same_word(clock: Time) -> None:
     assert {"closed", "open", "half_open", "forced_open"} <= {state.value for state in State}
-    assert theirs(clock).state == here(clock).state
+    assert theirs(clock).state == ours_here(clock).state

@@ -62,11 +62,11 @@ def test_what_is_excluded_is_no_failure(clock: Time) -> None:
 def test_a_factory_makes_one_for_each_name() -> None:
     factory, mine = purgatory.SyncCircuitBreakerFactory(), Registry()
 
-    def here() -> CircuitBreaker:
+    def ours_here() -> CircuitBreaker:
         return mine.get_or_create("posts", lambda: CircuitBreaker(name="posts", registry=None))
 
     assert factory.get_breaker("posts").context is factory.get_breaker("posts").context
-    assert here() is here()
+    assert ours_here() is ours_here()
 
 
 def test_a_refusal_says_which_and_here_for_how_long(clock: Time) -> None:

@@ -50,17 +50,17 @@ def theirs(service: Service, **fields: Any) -> tuple[Any, list[float]]:
     """What came, and the pauses."""
     slept: list[float] = []
     fields.setdefault("reraise", True)
-    return _seen(tenacity.retry(sleep=slept.append, **fields)(lambda: service())), slept
+    return _outcome_of(tenacity.retry(sleep=slept.append, **fields)(lambda: service())), slept
 
 
-def here(service: Service, **fields: Any) -> tuple[Any, list[float]]:
+def ours_here(service: Service, **fields: Any) -> tuple[Any, list[float]]:
     slept: list[float] = []
     caller = ResilientCaller(sleep=slept.append, random=lambda: 1.0)
     fields.setdefault("timeout", None)
-    return _seen(lambda: caller.call(service, CallOptions(**fields))), slept
+    return _outcome_of(lambda: caller.call(service, CallOptions(**fields))), slept
 
 
-def _seen(call: Callable[[], Any]) -> Any:
+def _outcome_of(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except Exception as error:
@@ -71,7 +71,7 @@ def _seen(call: Callable[[], Any]) -> Any:
 def test_so_many_attempts_in_all(failures: int) -> None:
     them, us = Service(failures), Service(failures)
     seen = theirs(them, stop=tenacity.stop_after_attempt(3))[0]
-    assert here(us, retries=3)[0] == seen
+    assert ours_here(us, retries=3)[0] == seen
     assert us.asked == them.asked
 
 
@@ -79,7 +79,7 @@ def test_the_backoff_doubles_to_a_cap() -> None:
     stop, wait = tenacity.stop_after_attempt(6), tenacity.wait_exponential(multiplier=0.5, max=3.0)
     seen = theirs(Service(9), stop=stop, wait=wait)
     # Jitter at its highest, where full jitter touches the plain exponential.
-    assert here(Service(9), retries=6, retry_delay=0.5, retry_delay_max=3.0) == seen
+    assert ours_here(Service(9), retries=6, retry_delay=0.5, retry_delay_max=3.0) == seen
     assert seen[1] == [0.5, 1.0, 2.0, 3.0, 3.0]
 
 
@@ -89,7 +89,7 @@ def test_only_errors_worth_it_are_retried() -> None:
             Service(2, error), retry=tenacity.retry_if_exception_type(Boom),
             stop=tenacity.stop_after_attempt(5),
         )  # fmt: skip
-        assert here(Service(2, error), retries=5, retry_on=Boom)[0] == them[0] == expected
+        assert ours_here(Service(2, error), retries=5, retry_on=Boom)[0] == them[0] == expected
 
 
 def test_a_function_of_the_error_may_decide() -> None:
@@ -98,7 +98,7 @@ def test_a_function_of_the_error_may_decide() -> None:
 
     rule = tenacity.retry_if_exception(worth_it)
     seen = theirs(Service(2), retry=rule, stop=tenacity.stop_after_attempt(5))[0]
-    assert here(Service(2), retries=5, retry_on=worth_it)[0] == seen == 3
+    assert ours_here(Service(2), retries=5, retry_on=worth_it)[0] == seen == 3
 
 
 def test_an_answer_that_is_not_good_enough_is_asked_for_again() -> None:
@@ -107,13 +107,13 @@ def test_an_answer_that_is_not_good_enough_is_asked_for_again() -> None:
 
     rule, stop = tenacity.retry_if_result(too_low), tenacity.stop_after_attempt(5)
     seen = theirs(Service(0), retry=rule, stop=stop)[0]
-    assert here(Service(0), retries=5, retry_on_result=too_low)[0] == seen == 3
+    assert ours_here(Service(0), retries=5, retry_on_result=too_low)[0] == seen == 3
 
 
 def test_where_none_was_good_enough_the_last_answer_is_returned_here() -> None:
     rule, stop = tenacity.retry_if_result(lambda answer: True), tenacity.stop_after_attempt(2)
     assert theirs(Service(0), retry=rule, stop=stop)[0] is tenacity.RetryError
-    assert here(Service(0), retries=2, retry_on_result=lambda answer: True)[0] == 2
+    assert ours_here(Service(0), retries=2, retry_on_result=lambda answer: True)[0] == 2
 
 
 def test_the_error_is_the_callees_own() -> None:
@@ -121,7 +121,7 @@ def test_the_error_is_the_callees_own() -> None:
         theirs(Service(9), stop=tenacity.stop_after_attempt(2), reraise=False)[0]
         is tenacity.RetryError
     )
-    assert here(Service(9), retries=2)[0] is Boom
+    assert ours_here(Service(9), retries=2)[0] is Boom
 
 
 def test_a_hook_is_told_before_each_pause() -> None:
@@ -138,7 +138,7 @@ def test_a_hook_is_told_before_each_pause() -> None:
         Service(2), stop=tenacity.stop_after_attempt(3), wait=tenacity.wait_fixed(0.5),
         before_sleep=before_sleep,
     )  # fmt: skip
-    here(Service(2), retries=3, retry_delay=0.5, on_retry=on_retry)
+    ours_here(Service(2), retries=3, retry_delay=0.5, on_retry=on_retry)
     assert them == [(1, 0.5), (2, 0.5)]
     assert us == [(1, 0.5), (2, 1.0)]
 
@@ -146,7 +146,7 @@ def test_a_hook_is_told_before_each_pause() -> None:
 def test_no_pause_goes_beyond_the_time_for_all() -> None:
     stop, wait = tenacity.stop_before_delay(1.0), tenacity.wait_fixed(5.0)
     assert theirs(Service(9), stop=stop, wait=wait) == (Boom, [])
-    assert here(Service(9), retries=9, retry_delay=5.0, deadline=1.0) == (Boom, [])
+    assert ours_here(Service(9), retries=9, retry_delay=5.0, deadline=1.0) == (Boom, [])
 
 
 def test_what_answers_in_the_end() -> None:
@@ -155,7 +155,9 @@ def test_what_answers_in_the_end() -> None:
         stop=tenacity.stop_after_attempt(2),
         retry_error_callback=lambda state: "instead",
     )
-    assert here(Service(9), retries=2, retry_delay=0.0, fallback=lambda: "instead")[0] == seen[0]
+    assert (
+        ours_here(Service(9), retries=2, retry_delay=0.0, fallback=lambda: "instead")[0] == seen[0]
+    )
 
 
 async def test_coroutines_too() -> None:
@@ -185,6 +187,6 @@ def test_an_outage_does_not_multiply_load_here() -> None:
 
     assert load(lambda service: theirs(service, stop=tenacity.stop_after_attempt(3))) == 300
     budget = RetryBudget(ratio=0.2, burst=10)
-    assert load(lambda service: here(service, retries=3, retry_budget=budget)) <= 100 + 10 + 20
+    assert load(lambda service: ours_here(service, retries=3, retry_budget=budget)) <= 100 + 10 + 20
     breaker = CircuitBreaker(5)
-    assert load(lambda service: here(service, retries=3, circuit_breaker=breaker)) == 5
+    assert load(lambda service: ours_here(service, retries=3, circuit_breaker=breaker)) == 5

@@ -50,7 +50,7 @@ def test_sane_rules_exist_from_the_migration() -> None:
     assert Rule.objects.filter(enabled=True).count() == 12
 
 
-class TestFolding:
+class TestGrouping:
     def test_a_cascade_is_one_incident_with_the_first_cause_first(self) -> None:
         fire(POSTS, at=NOW)
         fire(USERS, at=NOW + 50)

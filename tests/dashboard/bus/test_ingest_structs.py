@@ -21,7 +21,7 @@ VARIANTS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
 ]
 
 
-def plain(hint: Any) -> Any:
+def plain_message(hint: Any) -> Any:
     """A type without its limits, and ingest variants as what they stand for."""
     for original, variant in VARIANTS:
         if hint is variant:
@@ -29,10 +29,10 @@ def plain(hint: Any) -> Any:
     if hint is ingest.Sketch:
         return wire.Histogram
     if get_origin(hint) is Annotated:
-        return plain(get_args(hint)[0])
+        return plain_message(get_args(hint)[0])
     if arguments := get_args(hint):
         kind = Union if get_origin(hint) is UnionType else get_origin(hint)
-        return kind, tuple(plain(each) for each in arguments)
+        return kind, tuple(plain_message(each) for each in arguments)
     return hint
 
 
@@ -45,7 +45,7 @@ def test_a_variant_has_the_fields_of_its_message(
     theirs = get_type_hints(original, include_extras=True)
     ours = get_type_hints(variant, include_extras=True)
     for name in original.__struct_fields__:
-        assert plain(ours[name]) == plain(theirs[name]), name
+        assert plain_message(ours[name]) == plain_message(theirs[name]), name
     assert variant.__struct_config__.tag == original.__struct_config__.tag
 
 

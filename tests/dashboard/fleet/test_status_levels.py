@@ -140,13 +140,13 @@ def test_what_works_tells_when_it_came_back() -> None:
     ],
 )
 def test_the_headline_is_the_worst(levels: list[str], line: str) -> None:
-    services = [status_levels.plain(str(n), level, None) for n, level in enumerate(levels)]
+    services = [status_levels.status_of(str(n), level, None) for n, level in enumerate(levels)]
     assert status_levels.headline(services)[1] == line
 
 
 def test_the_worst_comes_first() -> None:
     services = [
-        status_levels.plain(name, level, None)
+        status_levels.status_of(name, level, None)
         for name, level in (("b", "working"), ("a", "working"), ("c", "limited"))
     ]
     assert [each["name"] for each in sorted(services, key=status_levels.order)] == ["c", "a", "b"]

@@ -123,9 +123,9 @@ def test_a_refusal_is_kept_until_the_instance_applies(operator: Person) -> None:
 
     record_refusals([("shop", ack("refused", "hedge_delay is not declared"))])
     record_refusals([("bank", ack("applied"))])
-    (kept,) = queries.refusals("shop", "posts")
+    (kept,) = queries.refusals_of("shop", "posts")
     assert (kept.instance, kept.revision, kept.reason) == ("one", 3, "hedge_delay is not declared")
     record_refusals([("shop", ack("refused", "still"))])
-    assert [each.reason for each in queries.refusals("shop")] == ["still"]
+    assert [each.reason for each in queries.refusals_of("shop")] == ["still"]
     record_refusals([("shop", ack("applied"))])
     assert not Refusal.objects.exists()

@@ -15,6 +15,7 @@ from breakers.protocol import messages as wire
 from dashboard.access.models import AuditEntry, Person
 from dashboard.control.models import Override
 from dashboard.policies.models import BreakerPolicy
+from dashboard.web import action_views
 from tests.dashboard.web.showing import showing
 
 pytestmark = pytest.mark.usefixtures("static_files", "posts")

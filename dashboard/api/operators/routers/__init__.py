@@ -5,8 +5,8 @@ from typing import Final
 from ninja import Router
 
 from dashboard.api.operators.routers import (
-    acts,
     audit,
+    bulk_actions,
     markers,
     overrides,
     people,
@@ -17,8 +17,8 @@ from dashboard.api.operators.routers import (
 )
 
 ROUTERS: Final[dict[str, Router]] = {
-    "/acts": acts.router,
-    "/approvals": acts.approvals_router,
+    "/acts": bulk_actions.router,
+    "/approvals": bulk_actions.approvals_router,
     "/audit": audit.router,
     "/markers": markers.router,
     "/me": people.me_router,

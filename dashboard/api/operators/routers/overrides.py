@@ -13,7 +13,7 @@ from dashboard.access.models import Person
 from dashboard.api.operators.pagination import Cursor, Limit, page_of_list
 from dashboard.api.operators.pipeline import ApiRequest
 from dashboard.api.operators.problems import Problem, not_found
-from dashboard.api.operators.routers.acts import Seconds, confirmation
+from dashboard.api.operators.routers.bulk_actions import Seconds, confirmation
 from dashboard.control import holdings
 from dashboard.control.models import Override
 from dashboard.control.queries import standing
