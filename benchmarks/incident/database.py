@@ -17,6 +17,7 @@ import sys
 from collections import deque
 
 from benchmarks.incident.wire import read_line
+from examples.parent_watchdog import end_with_parent
 
 SERVICE_S = 0.040
 QUEUE_S = 4.0
@@ -75,6 +76,7 @@ class Database:
 
 
 async def main() -> None:
+    end_with_parent()
     listening = socket.socket(fileno=int(sys.argv[1]))
     server = await asyncio.start_server(Database(int(sys.argv[2])).serve, sock=listening)
     await server.serve_forever()

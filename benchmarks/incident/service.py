@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.incident.wire import Pool, read_line
 from breakers import Bulkhead, CallOptions, CircuitBreaker, ResilientCaller
+from examples.parent_watchdog import end_with_parent
 
 POOL = 400
 
@@ -166,6 +167,7 @@ def make(version: str, port: int, workers: int) -> Naive | Article | Ours:
 
 
 async def main() -> None:
+    end_with_parent()
     listening = socket.socket(fileno=int(sys.argv[1]))
     service = make(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
 

@@ -13,6 +13,7 @@ import socket
 import sys
 
 from benchmarks.incident.wire import read_line
+from examples.parent_watchdog import end_with_parent
 
 SHARDS = 10
 
@@ -39,6 +40,7 @@ class Server:
 
 
 async def main() -> None:
+    end_with_parent()
     listening = socket.socket(fileno=int(sys.argv[1]))
     server = await asyncio.start_server(Server().serve, sock=listening)
     await server.serve_forever()

@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from examples.parent_watchdog import end_with_parent
 from tests.failure_modes.config import Config
 
 WORKERS = 6
@@ -120,6 +121,7 @@ def serve_sync(listening: socket.socket, config: Config) -> None:
     children = []
     for _ in range(WORKERS):
         if not (pid := os.fork()):
+            end_with_parent()
             server = HTTPServer(listening.getsockname(), Handler, bind_and_activate=False)
             server.socket.close()
             server.socket = listening
@@ -146,6 +148,7 @@ def serve_ours(listening: socket.socket, config: Config) -> None:
 
     if config.warms_before_fork:
         os.fork()  # both processes serve the socket; their group ends together
+        end_with_parent()
     if config.dashboard:
         agent.start(
             url=config.dashboard,
@@ -163,6 +166,7 @@ def serve_ours(listening: socket.socket, config: Config) -> None:
 
 
 def main() -> None:
+    end_with_parent()
     listening = socket.socket(fileno=int(sys.argv[1]))
     config = msgspec.json.decode(sys.argv[2], type=Config)
     os.setpgid(0, 0)
