@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "dashboard.access.request_origin.RequestOriginMiddleware",
     "dashboard.access.session_limits.SessionLimitsMiddleware",
+    "dashboard.access.visibility.VisibilityMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",

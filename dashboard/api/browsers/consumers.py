@@ -11,8 +11,9 @@ import msgspec
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from dashboard.access.authority import visible_services
 from dashboard.api.browsers.eager_tasks import eager
-from dashboard.api.browsers.session_watch import Grant, role_of, session_watch
+from dashboard.api.browsers.session_watch import ROLE_CHANGED, Grant, role_of, session_watch
 from dashboard.common.connections import GOING_AWAY, REASON, connections
 from dashboard.fleet.snapshot.process import fleet_snapshot
 from dashboard.observability.metrics import counters
@@ -53,6 +54,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if not self.scope["user"].is_authenticated:
             await self.close(LOGIN_NEEDED, "log in first")
             return
+        self._visible = await database_sync_to_async(visible_services)(self.scope["user"])
+        if not self._visible:
+            await self.close(ROLE_CHANGED, "your account has no role")
+            return
         self._send_frame = self.scope[FRAMES_OUT]
         grant = await database_sync_to_async(self._grant)()
         self._watch = session_watch.add(grant, self._end)
@@ -84,6 +89,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if not self._is_accepted:
             return
         self._wanted = None if "*" in subscription.services else frozenset(subscription.services)
+        if not self._visible.is_all:
+            asked = fleet_snapshot().services if self._wanted is None else self._wanted
+            self._wanted = self._visible.among(asked)
         self._is_summary = subscription.detail == "wall"
         fleet_snapshot().forget(self._take)
         fleet_snapshot().listen(self._take, summary=self._is_summary)

@@ -19,6 +19,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from dashboard.access.authority import visible_services
 from dashboard.access.models import Person
 
 logger = logging.getLogger("switchgear")
@@ -49,7 +50,8 @@ def role_of(person: Person) -> str:
     """A text that changes when what the person may do changes."""
     groups = sorted(person.groups.values_list("name", flat=True))
     direct = sorted(person.user_permissions.values_list("codename", flat=True))
-    return f"{person.is_superuser} {person.is_staff} {groups} {direct}"
+    teams = sorted(visible_services(person).patterns)
+    return f"{person.is_superuser} {person.is_staff} {groups} {direct} {teams}"
 
 
 def ended(grants: Iterable[Grant]) -> dict[Grant, int]:

@@ -17,6 +17,7 @@ from dashboard.api.operators.authentication import TokenAuth
 from dashboard.api.operators.pipeline import guarded
 from dashboard.api.operators.problems import not_found, register
 from dashboard.api.operators.routers import ROUTERS
+from dashboard.common import url_converters  # noqa: F401 - registers {name:…}
 
 OPENAPI = "operators.json"
 
@@ -49,4 +50,6 @@ def _url_patterns() -> list[URLPattern]:
     return [*patterns, path("<path:rest>", guarded(_unknown))]
 
 
+# The namespace of the API, see `include` in dashboard/urls.py.
+app_name = "operators"
 urlpatterns = _url_patterns()

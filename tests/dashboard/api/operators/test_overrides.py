@@ -57,7 +57,8 @@ class Fleet:
 @pytest.fixture(autouse=True)
 def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
     found = Fleet()
-    monkeypatch.setattr(reads, "_fleet_snapshot", found)
+    monkeypatch.setattr(found, "running", lambda: found, raising=False)
+    monkeypatch.setattr(reads, "fleet_snapshot", lambda: found)
     return found
 
 
