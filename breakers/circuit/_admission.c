@@ -52,7 +52,7 @@ bucket_of(double seconds)
     return LOWEST;
 }
 
-PyDoc_STRVAR(tally_doc,
+PyDoc_STRVAR(count_latencies_doc,
              "count_latencies(counts, first, latencies, /)\n--\n\n"
              "Count each latency's bucket; return those outside of `counts`, or None.");
 
@@ -923,7 +923,7 @@ admission_refused(PyObject *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-admission_reset_tallies(PyObject *self, PyObject *Py_UNUSED(ignored))
+admission_reset_counters(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     ((Admission *)self)->starts = ((Admission *)self)->refusals = 0;
     Py_RETURN_NONE;
@@ -1003,7 +1003,7 @@ static PyMethodDef admission_methods[] = {
     {"_end", (PyCFunction)(void (*)(void))admission_end, METH_FASTCALL, NULL},
     {"_passed", (PyCFunction)(void (*)(void))admission_passed, METH_FASTCALL, NULL},
     {"_refused", admission_refused, METH_NOARGS, NULL},
-    {"_reset_counters", admission_reset_tallies, METH_NOARGS, NULL},
+    {"_reset_counters", admission_reset_counters, METH_NOARGS, NULL},
     {"_take_starts", admission_take_starts, METH_NOARGS, NULL},
     {"_take_refusals", admission_take_refusals, METH_NOARGS, NULL},
     {NULL}};
@@ -1030,13 +1030,14 @@ static PyType_Spec admission_spec = {
 /* -- The module ------------------------------------------------------------------------------ */
 
 static PyMethodDef functions[] = {
-    {"count_latencies", (PyCFunction)(void (*)(void))count_latencies, METH_FASTCALL, tally_doc}, {NULL}};
+    {"count_latencies", (PyCFunction)(void (*)(void))count_latencies, METH_FASTCALL, count_latencies_doc}, {NULL}};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "breakers.circuit._admission",
-    .m_doc = "What every call runs through, compiled.",
-    .m_size = -1,
+    .m_doc = "Admission of calls, in C.",
+    /* Not -1: a subinterpreter would get a copy of the module without asking PyInit. */
+    .m_size = 0,
     .m_methods = functions,
 };
 
@@ -1063,30 +1064,33 @@ PyInit__admission(void)
     if (module == NULL) {
         return NULL;
     }
-    context_marker = PyContextVar_New("breakers_context", NULL);
-    circuit_breaker_open = attribute_of("breakers.errors", "CircuitBreakerOpen");
-    time_monotonic = attribute_of("time", "monotonic");
-    name_admit = PyUnicode_InternFromString("_admit");
-    name_abandon = PyUnicode_InternFromString("_abandon");
-    name_mark_probe = PyUnicode_InternFromString("_mark_probe");
-    name_flush = PyUnicode_InternFromString("_flush");
-    name_returned = PyUnicode_InternFromString("_returned");
-    name_failed = PyUnicode_InternFromString("_failed");
-    name_returned_awaitable = PyUnicode_InternFromString("_returned_awaitable");
-    name_merge = PyUnicode_InternFromString("merge");
-    ticket_type = (PyTypeObject *)PyType_FromSpec(&ticket_spec);
-    PyObject *admission_type = PyType_FromSpec(&admission_spec);
-    if (context_marker == NULL || name_abandon == NULL || name_mark_probe == NULL || circuit_breaker_open == NULL || time_monotonic == NULL || name_admit == NULL ||
+    /* A second import finds the first one's types, so that objects of both work together. */
+    static PyObject *admission_type;
+    if (admission_type == NULL) {
+        context_marker = PyContextVar_New("breakers_context", NULL);
+        circuit_breaker_open = attribute_of("breakers.errors", "CircuitBreakerOpen");
+        time_monotonic = attribute_of("time", "monotonic");
+        name_admit = PyUnicode_InternFromString("_admit");
+        name_abandon = PyUnicode_InternFromString("_abandon");
+        name_mark_probe = PyUnicode_InternFromString("_mark_probe");
+        name_flush = PyUnicode_InternFromString("_flush");
+        name_returned = PyUnicode_InternFromString("_returned");
+        name_failed = PyUnicode_InternFromString("_failed");
+        name_returned_awaitable = PyUnicode_InternFromString("_returned_awaitable");
+        name_merge = PyUnicode_InternFromString("merge");
+        ticket_type = (PyTypeObject *)PyType_FromSpec(&ticket_spec);
+        admission_type = PyType_FromSpec(&admission_spec);
+    }
+    if (context_marker == NULL || name_abandon == NULL || name_mark_probe == NULL ||
+        circuit_breaker_open == NULL || time_monotonic == NULL || name_admit == NULL ||
         name_flush == NULL || name_returned == NULL || name_failed == NULL || name_merge == NULL ||
         name_returned_awaitable == NULL ||
         ticket_type == NULL || admission_type == NULL ||
         PyModule_AddObjectRef(module, "Ticket", (PyObject *)ticket_type) < 0 ||
         PyModule_AddObjectRef(module, "Admission", admission_type) < 0 ||
         PyModule_AddObject(module, "SOURCE", PyLong_FromUnsignedLong(SOURCE)) < 0) {
-        Py_XDECREF(admission_type);
         Py_DECREF(module);
         return NULL;
     }
-    Py_DECREF(admission_type);
     return module;
 }

@@ -84,13 +84,17 @@ class Ticket:
         self.batch = self.due = batch
 
     def pour(self, sketch: Histogram) -> int:
-        """Move the latencies that wait into `sketch`, once each; returns how many there were."""
+        """Move the pending latencies into `sketch`; returns their number. On an error they stay."""
         n = len(self.pending)
         batch = self.pending[:n]
         del self.pending[:n]
         self.due = self.batch
         if n:
-            sketch.record_many(batch)
+            try:
+                sketch.record_many(batch)
+            except BaseException:
+                self.pending[:0] = batch
+                raise
         return n
 
 
