@@ -32,7 +32,7 @@ function render() {
   setAttr(byId("top"), "data-state", said.worst === "failing" || said.worst === "unprotected" ? "open" : said.worst);
   document.title = `${said.alarms ? `(${said.alarms}) ` : ""}TV · Switchgear`;
   tellTime();
-  views.sort((a, b) => severity(condition(a)) - severity(condition(b)) || harm(b) - harm(a) || byName(a, b));
+  views.sort((a, b) => severity(condition(a)) - severity(condition(b)) || harm(b) - harm(a) || (began(a) < began(b) ? -1 : Number(began(a) > began(b))) || byName(a, b));
   const capacity = Math.max(1, Math.floor(list.clientHeight / rowHeight()));
   const shown = views.slice(0, capacity);
   while (list.children.length > shown.length) list.lastElementChild?.remove();
@@ -54,6 +54,11 @@ function moreWords(hidden) {
   const well = hidden.length - open - bad;
   if (well) said.push(`${well} more closed`);
   return said.join(", ");
+}
+
+/** Who fails longest comes first among equals. @param {BreakerView} view */
+function began(view) {
+  return view.outage?.began ?? Infinity;
 }
 
 /** Calls lost, to the nearest power of two, so that places do not change every second.
