@@ -23,7 +23,7 @@ import stamina
 
 from breakers import CallOptions, ResilientCaller, RetryAttempt, resilient
 from tests.breakers.peers.side_by_side import Boom, Odd
-from tests.breakers.peers.test_tenacity import Service, here
+from tests.breakers.peers.test_tenacity import Service, ours_here
 
 
 @pytest.fixture
@@ -46,13 +46,13 @@ def theirs(service: Service, **fields: Any) -> Any:
 @pytest.mark.parametrize("failures", [0, 1, 2, 3, 9])
 def test_so_many_attempts_in_all_and_then_the_callees_own_error(failures: int) -> None:
     them, us = Service(failures), Service(failures)
-    assert here(us, retries=3)[0] == theirs(them, attempts=3)
+    assert ours_here(us, retries=3)[0] == theirs(them, attempts=3)
     assert us.asked == them.asked
 
 
 def test_the_backoff_doubles_to_a_cap(slept: list[float]) -> None:
     theirs(Service(9), attempts=6, wait_initial=0.5, wait_max=3.0)
-    assert here(Service(9), retries=6, retry_delay=0.5, retry_delay_max=3.0)[1] == slept
+    assert ours_here(Service(9), retries=6, retry_delay=0.5, retry_delay_max=3.0)[1] == slept
     assert slept == [0.5, 1.0, 2.0, 3.0, 3.0]
 
 
@@ -65,7 +65,7 @@ def test_the_backoff_doubles_to_a_cap(slept: list[float]) -> None:
 def test_only_what_it_is_for_is_retried(rule: Any) -> None:
     for error, expected in ((Boom, 3), (Odd, Odd)):
         them = theirs(Service(2, error), on=rule, attempts=5)
-        assert here(Service(2, error), retries=5, retry_on=rule)[0] == them == expected
+        assert ours_here(Service(2, error), retries=5, retry_on=rule)[0] == them == expected
 
 
 def test_the_callee_may_say_how_long_to_wait(slept: list[float]) -> None:
@@ -76,14 +76,14 @@ def test_the_callee_may_say_how_long_to_wait(slept: list[float]) -> None:
         return float(error.retry_after)  # type: ignore[attr-defined]
 
     assert theirs(Service(1, Busy), on=hook, attempts=2) == 2
-    assert here(Service(1, Busy), retries=2) == (2, [7.0])
+    assert ours_here(Service(1, Busy), retries=2) == (2, [7.0])
     assert slept == [7.0]
 
 
 @pytest.mark.usefixtures("slept")
 def test_no_pause_goes_beyond_the_time_for_all() -> None:
     us = Service(9)
-    assert here(us, retries=9, retry_delay=5.0, deadline=1.0) == (Boom, [])
+    assert ours_here(us, retries=9, retry_delay=5.0, deadline=1.0) == (Boom, [])
     # Theirs shortens the pause to what is left, and asks once more as the time runs out.
     assert us.asked == 1
     assert theirs(Service(9), attempts=3, wait_initial=5.0, timeout=0.001) is Boom
@@ -122,7 +122,7 @@ def test_a_hook_is_told_before_each_pause(slept: list[float]) -> None:
         theirs(Service(2), attempts=3, wait_initial=0.5)
     finally:
         stamina.instrumentation.set_on_retry_hooks(before)
-    here(Service(2), retries=3, retry_delay=0.5, on_retry=on_retry)
+    ours_here(Service(2), retries=3, retry_delay=0.5, on_retry=on_retry)
     assert them == us == [(1, 0.5), (2, 1.0)]
 
 
