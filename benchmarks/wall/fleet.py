@@ -90,6 +90,7 @@ class SyntheticFleet:
             "reason": "watching it before the limit is set",
             "by": "operator",
             "expires_at": 4e9,
+            "created_at": 1e9,
             "applied": INSTANCES,
             "total": INSTANCES,
             "pending": [],

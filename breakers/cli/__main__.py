@@ -2,4 +2,5 @@
 
 from breakers.cli import main
 
-main(prog_name="switchgear")
+if __name__ == "__main__":
+    main(prog_name="switchgear")

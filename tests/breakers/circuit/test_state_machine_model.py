@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from breakers import CallTimeout, CircuitBreaker, CircuitBreakerOpen
 from breakers.testing import FakeClock
-from tests.breakers.circuit.reference import Held, Reference
+from tests.breakers.circuit.reference import OpenPermit, Reference
 
 OUTCOMES = ("success", "failure", "timeout", "ignored", None)
 ERRORS: dict[str | None, BaseException | None] = {
@@ -51,7 +51,7 @@ class Model(RuleBasedStateMachine):
             **policy, ignore=ZeroDivisionError, clock=self.clock, random=lambda: 0.0
         )
         self.model = Reference(self.breaker.policy)
-        self.held: list[tuple[Any, float, Held]] = []
+        self.held: list[tuple[Any, float, OpenPermit]] = []
         self.drained: dict[str, int] = {}
 
     @rule()

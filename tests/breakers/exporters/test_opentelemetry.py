@@ -76,7 +76,7 @@ def test_states(observed: Observed) -> None:
     with pytest.raises(Boom):
         breaker.call(fail)
     states = observed.values("state")
-    assert (states["open"], sum(states.values()), len(states)) == (1, 1, 6)
+    assert (states["open"], sum(states.values()), len(states)) == (1, 1, 7)
 
 
 def test_calls_events_transitions_and_time(observed: Observed) -> None:

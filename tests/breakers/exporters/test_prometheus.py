@@ -73,7 +73,7 @@ def test_one_series_a_state_and_one_of_them_is_1(scraped: Scraped) -> None:
 
     assert states() == {
         "closed": 1, "open": 0, "half_open": 0, "forced_open": 0, "forced_closed": 0,
-        "metrics_only": 0,
+        "metrics_only": 0, "forced_partial": 0,
     }  # fmt: skip
     with pytest.raises(Boom):
         breaker.call(fail)
@@ -183,7 +183,7 @@ def test_the_series_of_a_breaker_are_bounded_and_named_by_the_conventions(scrape
         breaker.call(scraped.clock.advance, 2.0**power)
     # 6 states, 6 changes to one, 5 ends, 5 events, slow, in flight, 21 buckets, sum and count.
     samples = [name for name, labels in scraped.scrape() if labels]
-    assert len(samples) == 47
+    assert len(samples) == 49
     for family in text_string_to_metric_families(generate_latest(scraped.metrics).decode()):
         assert family.documentation
         assert family.type != "counter" or all(

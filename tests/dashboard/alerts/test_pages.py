@@ -74,8 +74,8 @@ def test_who_sees_no_service_of_it_sees_no_incident(
 ) -> None:
     client = Client()
     client.force_login(django_user_model.objects.create(username="nobody"))
-    assert client.get(f"/incidents/{incident.pk}").status_code == 404
-    assert client.get("/incidents/open.json").json()["incidents"] == []
+    assert client.get(f"/incidents/{incident.pk}").status_code == 403
+    assert client.get("/incidents/open.json").status_code == 403
 
 
 class TestRules:

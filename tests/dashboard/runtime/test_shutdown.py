@@ -49,6 +49,10 @@ def end(dashboard: Embedded) -> float:
     return time.monotonic() - began
 
 
+REPORT = """
+{"type": "report", "service": "shop", "instance": {"id": "one"}, "boot": "b", "seq": 1,
+ "interval_s": 1.0, "breakers": []}
+"""
 SESSION = """
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
@@ -72,6 +76,7 @@ def test_agents_and_browsers_are_told_to_come_back(own: Embedded) -> None:
         connect(f"{url}/agent/v1", additional_headers=token, subprotocols=spoken) as agent,  # type: ignore[arg-type]
         connect(f"{url}/live/v1", additional_headers=session, origin=own.url) as browser,  # type: ignore[arg-type]
     ):
+        agent.send(REPORT)
         agent.recv(timeout=5)  # the desired state
         browser.send('{"subscribe": {"services": ["*"]}}')
         browser.recv(timeout=5)  # the snapshot
