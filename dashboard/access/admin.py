@@ -113,7 +113,7 @@ class StatusLinkAdmin(admin.ModelAdmin):
 @admin.register(AuditEntry)
 class AuditAdmin(admin.ModelAdmin):
     list_display = ("at", "by", "act", "service", "breaker", "reason")
-    list_filter = ("act", "service")
+    list_filter = ("act",)
     search_fields = ("by", "service", "breaker", "reason")
     date_hierarchy = "at"
 

@@ -86,7 +86,7 @@ def test_the_operator_can_sign_in(demo: Demo) -> None:
     with httpx.Client(base_url=demo.url, trust_env=False, follow_redirects=True) as browser:
         page = browser.get("/")
         form = {
-            "username": "operator",
+            "login": "operator",
             "password": password,
             "csrfmiddlewaretoken": browser.cookies["csrftoken"],
         }

@@ -45,7 +45,7 @@ class RunningDemo:
         with httpx.Client(base_url=self.url, trust_env=False, follow_redirects=True) as browser:
             page = browser.get("/")
             token = browser.cookies["csrftoken"]
-            form = {"username": "operator", "password": password, "csrfmiddlewaretoken": token}
+            form = {"login": "operator", "password": password, "csrfmiddlewaretoken": token}
             assert browser.post(str(page.url), data=form).status_code == 200
             yield browser
 
