@@ -135,7 +135,7 @@ def test_a_key_opens_the_form_and_the_tables_tell_of_the_act(page: Page, site: S
 def test_the_policy_says_where_each_field_comes_from(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/services/api/breakers/posts")
     row = page.locator("#policy tr", has_text="timeout").first
-    expect(row).to_contain_text("0.5 s")
+    expect(row).to_contain_text("500 ms")
     expect(row).to_contain_text("code")
 
 
