@@ -127,7 +127,8 @@ def test_a_timeout_saved_in_the_admin_is_obeyed_without_a_restart(
         page.locator("#id_timeout").fill(timeout)
         page.get_by_role("button", name="Save", exact=True).click()
 
-    assert timeouts() == 0
+    # The start of the demo may have had some.
+    eventually(lambda: timeouts() == 0, 25)
     save("0")
     expect(page.locator(".field-timeout .errorlist")).to_contain_text("1 ms")
     save("50 ms")
