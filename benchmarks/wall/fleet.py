@@ -96,7 +96,6 @@ class SyntheticFleet:
             "state": "metrics_only",
             "reason": "watching it before the limit is set",
             "by": "operator",
-            "created_at": 0.0,
             "expires_at": 4e9,
             "created_at": 1e9,
             "applied": INSTANCES,

@@ -350,12 +350,6 @@ async def measure_all(
             found = await asyncio.gather(
                 *(measure(mode, version, redis_port, directory) for version in VERSIONS)
             )
-            if not found[-1].kept:
-                # The machine may have been busy. A second run that is kept counts; the table
-                # says so.
-                again = await measure(mode, "switchgear", redis_port, directory)
-                again.seen.append("second run; the first: " + "; ".join(found[-1].breaches))
-                found = [*found[:-1], again]
             return list(found)
 
     nested = await asyncio.gather(*map(one, modes))
