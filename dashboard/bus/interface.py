@@ -77,7 +77,8 @@ class Subscription(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     def take_missed(self) -> int:
-        """How many payloads were lost since the last time of asking."""
+        """How many payloads were lost since the last time of asking, or at least whether any may
+        have been: a connection that was made anew counts as one."""
 
     def close(self) -> None:
         """Stop, and end the iteration."""

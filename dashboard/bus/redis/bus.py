@@ -154,16 +154,23 @@ class RedisBus:
         return subscription
 
     async def _follow(self, topic: str, to: QueueSubscription, stop: asyncio.Event) -> None:
-        """Pass a topic's messages on until closed; a lost connection counts as something missed."""
+        """Pass a topic's messages on until closed.
+
+        Each confirmed subscription counts as something missed before it: the client also
+        reconnects and subscribes again by itself, which only the confirmation shows.
+        """
         while not stop.is_set():
             with contextlib.suppress(RedisError, OSError):
                 await self._client.initialize()
-                async with self._client.pubsub(ignore_subscribe_messages=True) as heard:
+                async with self._client.pubsub() as heard:
                     await heard.subscribe(keys.topic(topic))
                     while not stop.is_set():
                         message = await heard.get_message(timeout=0.5)
-                        if message is not None:
+                        if message is None:
+                            continue
+                        if message["type"] == "message":
                             to.put(message["data"])
+                        elif message["type"] == "subscribe":
+                            to.miss()
             if not stop.is_set():
-                to.miss()
                 await asyncio.sleep(_RETRY_S)

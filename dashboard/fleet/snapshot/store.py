@@ -33,6 +33,10 @@ from dashboard.fleet.worker import FRAMES, WANTED
 logger = logging.getLogger("switchgear.fleet")
 Listener = Callable[[str, str], None]
 _ENCODED_KEPT: Final = 32
+# How often full frames are asked for while one is missing, and how many times at most: a service
+# that has gone meanwhile never answers.
+_ASK_AGAIN_S: Final = 1.0
+_ASK_TIMES: Final = 10
 
 
 def extend_minute(view: BreakerView, before: BreakerView | None, by: int) -> None:
@@ -110,6 +114,9 @@ class ServiceSnapshot:
         return list(at.values())
 
 
+_UNKNOWN: Final = ServiceSnapshot()
+
+
 class SnapshotNotRunning(RuntimeError):
     """The fleet snapshot was read in a process that does not follow the fleet."""
 
@@ -124,10 +131,15 @@ class FleetSnapshot:
     """Follows the frames, and passes each on to its listeners as the bytes it came in."""
 
     def __init__(
-        self, bus: Bus, wall: Callable[[], float] = time.time, is_running: bool = False
+        self,
+        bus: Bus,
+        wall: Callable[[], float] = time.time,
+        is_running: bool = False,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
         self._wall = wall
+        self._now = now
         self._listeners: set[Listener] = set()
         self._summary_listeners: set[Listener] = set()
         self._following: asyncio.Task[None] | None = None
@@ -135,6 +147,10 @@ class FleetSnapshot:
         self._encoded: dict[tuple[frozenset[str] | None, bool], str] = {}
         self.services: dict[str, ServiceSnapshot] = {}
         self.at = 0.0
+        # Services of which a frame was missed, until a full one comes.
+        self._incomplete: set[str] = set()
+        self._asked_at = 0.0
+        self._asked_times = 0
 
     def start(self) -> None:
         """Begin to follow, inside the running event loop."""
@@ -164,9 +180,10 @@ class FleetSnapshot:
         self._bus.publish(WANTED, b"")
         try:
             async for payload in frames:
-                if frames.take_missed():
-                    self._bus.publish(WANTED, b"")
                 frame: Frame = msgspec.json.decode(payload)  # our own worker wrote it
+                if frames.take_missed():
+                    self._missed(*self.services, frame["service"])
+                self._follow_numbers(frame)
                 if _is_empty(frame) and frame["service"] not in self.services:
                     continue
                 self._pass_summary(frame)
@@ -177,6 +194,26 @@ class FleetSnapshot:
                         listener(frame["service"], text)
         finally:
             frames.close()
+
+    def _follow_numbers(self, frame: Frame) -> None:
+        """Ask for full frames while one is missing: what changed in a lost frame is not repeated
+        by the next. Asked again until one comes, as the question can be lost too."""
+        name = frame["service"]
+        if frame["full"]:
+            self._incomplete.discard(name)
+        elif frame["seq"] != self.services.get(name, _UNKNOWN).seq + 1:
+            self._missed(name)
+        now = self._now()
+        if self._asked_times >= _ASK_TIMES:
+            self._incomplete.clear()
+        elif self._incomplete and now - self._asked_at >= _ASK_AGAIN_S:
+            self._asked_at = now
+            self._asked_times += 1
+            self._bus.publish(WANTED, b"")
+
+    def _missed(self, *services: str) -> None:
+        self._incomplete.update(services)
+        self._asked_times = 0
 
     def _pass_summary(self, frame: Frame) -> None:
         """Pass the summary of a frame on: one serialisation for all listeners."""

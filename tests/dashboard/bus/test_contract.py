@@ -252,6 +252,7 @@ class TestTopics:
         listener.task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listener.task
+        listener.subscription.take_missed()
         for n in range(20):
             bus.publish("frames", b"%d" % n)
             await asyncio.sleep(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from redis.exceptions import ConnectionError
 
 from dashboard.bus.redis import keys
 from dashboard.bus.redis.appender import Appender
+from dashboard.bus.redis.bus import RedisBus
 from dashboard.bus.redis.connections import Line, connect
 from tests.servers import RedisServer
 
@@ -61,3 +63,28 @@ async def test_what_waits_for_room_is_given_up_with_what_came_before_it(
     assert lost.cancelled()
     await appender.aclose()
     await client.aclose()
+
+
+async def test_a_subscriber_can_tell_that_its_connection_was_replaced(server: RedisServer) -> None:
+    """Also where the client reconnects by itself: what was told in between is lost."""
+    bus = RedisBus(server.url)
+    subscription = bus.subscribe("frames")
+    payloads = aiter(subscription)
+
+    async def until_heard() -> None:
+        while True:
+            bus.publish("frames", b"told")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(following), 0.2)
+                return
+
+    following = asyncio.ensure_future(anext(payloads))
+    await asyncio.wait_for(until_heard(), 10)
+    subscription.take_missed()
+    server.end()
+    server.start()
+    following = asyncio.ensure_future(anext(payloads))
+    await asyncio.wait_for(until_heard(), 20)
+    assert subscription.take_missed() >= 1
+    subscription.close()
+    await bus.aclose()
