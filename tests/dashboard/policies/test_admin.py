@@ -12,10 +12,10 @@ from breakers.circuit.policy import FIELDS
 from dashboard.access.models import AuditEntry, Person, ServiceToken
 from dashboard.access.people import keep_person
 from dashboard.access.services import authenticate_token
-from dashboard.control.services import force
 from dashboard.fleet.services import revision
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
 from dashboard.policies.services import note_declared, save
+from tests.acts import force
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 
