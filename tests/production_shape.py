@@ -174,7 +174,7 @@ class ProductionStack(Dashboard):
         """Set or lift an override, like an operator."""
         self.python(
             "from dashboard.access.models import Person\n"
-            "from tests.acts import force\n"
+            "from tests.operator_actions import force\n"
             "ops = Person.objects.get(username='ops')\n"
             f"force(ops, '{SERVICE}', '{breaker}', '{state}', 'a drill', {expires_in_s})\n"
             "print('true')"
@@ -184,7 +184,7 @@ class ProductionStack(Dashboard):
         """Set or lift an override, like an operator."""
         self.python(
             "from dashboard.access.models import Person\n"
-            "from tests.acts import lift\n"
+            "from tests.operator_actions import lift\n"
             "ops = Person.objects.get(username='ops')\n"
             f"print(json.dumps(lift(ops, '{SERVICE}', '{breaker}', 'over')))"
         )

@@ -15,7 +15,7 @@ from dashboard.control import actions, override_writes, queries
 from dashboard.control.models import Act, Override
 from dashboard.control.override_writes import Target
 from dashboard.fleet.services import revision
-from tests import acts
+from tests import operator_actions
 
 pytestmark = pytest.mark.django_db
 POSTS, USERS, BANK = Target("shop", "posts"), Target("shop", "users"), Target("bank", "posts")
@@ -143,7 +143,9 @@ class TestUndo:
         assert AuditEntry.objects.filter(act="undo").count() == 3
 
     def test_what_stood_before_comes_back_with_the_time_it_had_left(self, operator: Person) -> None:
-        before = acts.force(operator, "shop", "posts", "metrics_only", "watch", 300.0, ["one"])
+        before = operator_actions.force(
+            operator, "shop", "posts", "metrics_only", "watch", 300.0, ["one"]
+        )
         force(operator, targets=[POSTS])
         actions.undo(operator, "undo-001", "act-0001")
         (now,) = queries.standing()
@@ -159,7 +161,7 @@ class TestUndo:
 
     def test_what_somebody_has_changed_since_is_left_alone(self, operator: Person) -> None:
         force(operator, targets=[POSTS, USERS])
-        acts.force(operator, "shop", "posts", "forced_closed", "no, closed", 300.0)
+        operator_actions.force(operator, "shop", "posts", "forced_closed", "no, closed", 300.0)
         (part,) = actions.undo(operator, "undo-001", "act-0001").parts
         assert part.kept == {"posts": "changed since by operator"}
         assert standing() == {("shop", "posts", "forced_closed")}

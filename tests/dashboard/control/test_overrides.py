@@ -17,7 +17,7 @@ from dashboard.control import queries, services
 from dashboard.control.models import Ack, Override
 from dashboard.control.tasks import expire_overrides
 from dashboard.fleet.services import revision
-from tests import acts
+from tests import operator_actions
 
 pytestmark = pytest.mark.django_db
 GOOD: dict[str, Any] = {
@@ -38,7 +38,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
 
 
 def test_forcing_is_a_row_with_who_why_and_until_when(operator: Person) -> None:
-    override = acts.force(operator, **GOOD)
+    override = operator_actions.force(operator, **GOOD)
     assert (override.by, override.reason, override.revision) == ("operator", "posts is down", 1)
     entry = AuditEntry.objects.get()
     assert (entry.by, entry.act, entry.service, entry.breaker) == (
@@ -55,7 +55,7 @@ def test_gates_hear_of_it_once_it_is_committed(
     django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        acts.force(operator, **GOOD)
+        operator_actions.force(operator, **GOOD)
         assert published == []
     assert published == [("desired", b"shop")]
 
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_done(
     operator: Person, changed: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(ValidationError) as error:
-        acts.force(operator, **{**GOOD, **changed})
+        operator_actions.force(operator, **{**GOOD, **changed})
     assert field in error.value.message_dict
     assert not Override.objects.exists()
     assert not AuditEntry.objects.exists()
@@ -91,14 +91,16 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_done(
 
 def test_a_viewer_may_neither_force_nor_lift(viewer: Person) -> None:
     with pytest.raises(PermissionDenied):
-        acts.force(viewer, **GOOD)
+        operator_actions.force(viewer, **GOOD)
     with pytest.raises(PermissionDenied):
-        acts.lift(viewer, "shop", "posts", "why not")
+        operator_actions.lift(viewer, "shop", "posts", "why not")
 
 
 def test_a_new_override_ends_the_one_before(operator: Person) -> None:
-    first = acts.force(operator, **GOOD)
-    second = acts.force(operator, **{**GOOD, "state": "forced_closed", "reason": "well"})
+    first = operator_actions.force(operator, **GOOD)
+    second = operator_actions.force(
+        operator, **{**GOOD, "state": "forced_closed", "reason": "well"}
+    )
     first.refresh_from_db()
     assert first.ended is not None
     assert first.ended_why == "replaced: well"
@@ -106,21 +108,21 @@ def test_a_new_override_ends_the_one_before(operator: Person) -> None:
 
 
 def test_lifting_ends_it_once(operator: Person) -> None:
-    acts.force(operator, **GOOD)
-    assert acts.lift(operator, "shop", "posts", "well again")
-    assert not acts.lift(operator, "shop", "posts", "well again")
+    operator_actions.force(operator, **GOOD)
+    assert operator_actions.lift(operator, "shop", "posts", "well again")
+    assert not operator_actions.lift(operator, "shop", "posts", "well again")
     assert queries.active_overrides("shop") == []
 
 
 def test_lifting_needs_a_reason_too(operator: Person) -> None:
-    acts.force(operator, **GOOD)
+    operator_actions.force(operator, **GOOD)
     with pytest.raises(ValidationError):
-        acts.lift(operator, "shop", "posts", " ")
+        operator_actions.lift(operator, "shop", "posts", " ")
     assert len(queries.active_overrides("shop")) == 1
 
 
 def test_agents_get_the_time_until_expiry(operator: Person) -> None:
-    override = acts.force(operator, **GOOD, instances=["one"])
+    override = operator_actions.force(operator, **GOOD, instances=["one"])
     later = timezone.now() + timedelta(seconds=300)
     Override.objects.update(expires=later)
     (active,) = queries.active_overrides("shop")
@@ -130,8 +132,8 @@ def test_agents_get_the_time_until_expiry(operator: Person) -> None:
 
 
 def test_what_is_over_is_ended_by_the_beat_and_written_down(operator: Person) -> None:
-    acts.force(operator, **GOOD)
-    acts.force(operator, **{**GOOD, "breaker": "users"})
+    operator_actions.force(operator, **GOOD)
+    operator_actions.force(operator, **{**GOOD, "breaker": "users"})
     past = timezone.now() - timedelta(seconds=1)
     Override.objects.filter(breaker="posts").update(expires=past)
     assert queries.active_overrides("shop")[0].breaker == "users"
@@ -148,7 +150,7 @@ class TestAcks:
         return wire.Ack(service="shop", instance="one", revision=1, items=list(items))
 
     def test_the_latest_word_of_an_instance_is_kept(self, operator: Person) -> None:
-        id = acts.force(operator, **GOOD).id
+        id = operator_actions.force(operator, **GOOD).id
         refused = wire.AckItem("override", "posts", "refused", id, "no such state")
         services.record_acks([("shop", self.ack(refused))])
         applied = wire.AckItem("override", "posts", "applied", id)
@@ -157,7 +159,7 @@ class TestAcks:
         assert (row.instance, row.status, row.reason) == ("one", "applied", "")
 
     def test_what_nobody_asked_for_is_left_out(self, operator: Person) -> None:
-        id = acts.force(operator, **{**GOOD, "service": "bank"}).id
+        id = operator_actions.force(operator, **{**GOOD, "service": "bank"}).id
         answer = self.ack(
             wire.AckItem("override", "posts", "applied", "unknown"),
             wire.AckItem("override", "posts", "applied", id),
@@ -169,7 +171,7 @@ class TestAcks:
     def test_many_instances_are_kept_at_once_and_the_last_word_of_each_holds(
         self, operator: Person
     ) -> None:
-        id = acts.force(operator, **GOOD).id
+        id = operator_actions.force(operator, **GOOD).id
         answers = []
         for n in range(50):
             for status in ("refused", "applied"):
@@ -183,7 +185,7 @@ class TestAcks:
 
 def test_recent_reasons_are_offered_once_each(operator: Person) -> None:
     for reason in ("a", "b", "a"):
-        acts.force(operator, **{**GOOD, "reason": reason})
+        operator_actions.force(operator, **{**GOOD, "reason": reason})
     assert queries.recent_reasons() == ["a", "b"]
     assert [each.reason for each in queries.recent("shop", "posts")] == ["a", "b", "a"]
     (info,) = queries.override_infos()

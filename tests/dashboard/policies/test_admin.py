@@ -15,7 +15,7 @@ from dashboard.access.services import authenticate_token
 from dashboard.fleet.services import revision
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
 from dashboard.policies.services import note_declared, save
-from tests.acts import force
+from tests.operator_actions import force
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("static_files")]
 

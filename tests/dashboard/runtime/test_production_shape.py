@@ -69,7 +69,7 @@ def test_calls_are_counted_and_an_override_comes_back_and_expires(shape: Product
 
         shape.python(
             "from dashboard.access.people import keep_person\n"
-            "from tests.acts import force\n"
+            "from tests.operator_actions import force\n"
             "ops = keep_person('ops', 'operator')\n"
             "force(ops, 'shop', 'posts', 'forced_open', 'a drill', 8)\n"
             "print('true')"

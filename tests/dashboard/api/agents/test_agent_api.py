@@ -312,7 +312,7 @@ def test_an_override_reaches_the_agent_and_its_answer_is_kept(
         hear(opened)
         id = dashboard.python(
             "from dashboard.access.people import keep_person\n"
-            "from tests.acts import force\n"
+            "from tests.operator_actions import force\n"
             "ops = keep_person('ops', 'operator')\n"
             "o = force(ops, 'shop', 'posts', 'forced_open', 'a drill', 60, ['one'])\n"
             "print(json.dumps(o.id))"
@@ -333,7 +333,7 @@ def test_an_override_reaches_the_agent_and_its_answer_is_kept(
         eventually(lambda: dashboard.python(kept) == [["applied"]], 10)
         dashboard.python(
             "from dashboard.access.models import Person\n"
-            "from tests.acts import lift\n"
+            "from tests.operator_actions import lift\n"
             "lift(Person.objects.get(username='ops'), 'shop', 'posts', 'over')\n"
             "print('true')"
         )
