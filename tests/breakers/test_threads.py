@@ -1,6 +1,6 @@
 """Eight threads and a million calls: every call is counted once, no probe too many, no convoy.
 
-tests/breakers/test_coverage.py runs these over the twin in plain Python too.
+tests/breakers/test_pure_python.py runs these over the twin in plain Python too.
 """
 
 from __future__ import annotations

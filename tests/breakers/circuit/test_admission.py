@@ -1,6 +1,6 @@
 """The compiled gate and its twin in plain Python: one behaviour.
 
-tests/breakers/test_coverage.py runs the whole suite over the twin too.
+tests/breakers/test_pure_python.py runs this suite over the twin too.
 """
 
 from __future__ import annotations

@@ -191,7 +191,7 @@ def live(
 
 
 @given(weeks(), minute_counts())
-@hypothesis_settings(max_examples=8)
+@hypothesis_settings(max_examples=3)
 def test_a_week_of_history_gives_the_firings_of_live_evaluation(
     changes: list[tuple[float, Key, BreakerFacts]],
     minutes: list[tuple[float, dict[Key, dict[str, int]]]],
