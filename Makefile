@@ -28,6 +28,7 @@ $(COMPILED): breakers/circuit/_admission.c dashboard/bus/_sketches.c setup.py $(
 
 demo: venv ## Start the dashboard and the example fleet (PROFILE=production: all of the Procfile)
 	@$(if $(filter production,$(PROFILE)),./requirements/system.sh redis-server postgres)
+	@$(if $(filter production,$(PROFILE)),[ "$$(id -u)" != 0 ] || ./requirements/system.sh haproxy)
 	@exec $(BIN)/python -m examples.demo $(if $(PROFILE),--profile $(PROFILE))
 
 dashboard: venv ## Bring the demo's dashboard back after it was killed

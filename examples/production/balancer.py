@@ -2,7 +2,7 @@
 
 `python -m examples.production.balancer --port 8000 127.0.0.1:8011 127.0.0.1:8012`
 
-It stands in for haproxy or nginx, which docker-compose.yml uses, where nobody is root. A backend
+It stands in where haproxy is not installed and nobody is root; see deploy/balancer.sh. A backend
 that refuses a connection is passed over, and asked again with the next connection after a second.
 Both directions stop reading while the other side does not take what was read.
 """

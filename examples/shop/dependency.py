@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from examples.shop.behaviour import NORMAL, Behaviour
-from examples.shop.http import Answer, App, Request, problem
+from examples.shop.http import Json, make_application, problem, read_body
 
 _NAMES = ("Ada", "Grace", "Edsger", "Barbara", "Donald", "Radia", "Leslie", "Frances")
 _TOPICS = ("timeouts", "retries", "bulkheads", "backoff", "fallbacks", "probes")
@@ -36,15 +38,17 @@ class Dependency:
         self.requests = 0
         self.in_flight = 0
 
-    def app(self) -> App:
-        """Its HTTP face."""
-        app = App(_nothing_to_do)
-        app.add("GET", r"/(\d{1,9})", self.get)
-        app.add("GET", "/behaviour", self.show)
-        app.add("PUT", "/behaviour", self.change)
-        return app
+    def app(self) -> Starlette:
+        """Its HTTP server."""
+        return make_application(
+            [
+                Route("/{user_id:user}", self.get),
+                Route("/behaviour", self.show, methods=["GET"]),
+                Route("/behaviour", self.change, methods=["PUT"]),
+            ]
+        )
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer in the time, and with the luck, of the present behaviour."""
         self.requests += 1
         self.in_flight += 1
@@ -56,12 +60,12 @@ class Dependency:
         if random.random() < behaviour.errors:
             return problem(500, f"{self.kind} is out of order")
         if random.random() < behaviour.corrupt:
-            return Answer(b'{"id": 1, "na\xff', content_type="application/json")
-        return Answer(answer_of(self.kind, int(request.params[0])))
+            return Response(b'{"id": 1, "na\xff', media_type="application/json")
+        return Json(answer_of(self.kind, request.path_params["user_id"]))
 
-    async def show(self, request: Request) -> Answer:
+    async def show(self, request: Request) -> Response:
         """The behaviour, and how much is asked of it."""
-        return Answer(
+        return Json(
             {
                 "kind": self.kind,
                 "behaviour": self.behaviour,
@@ -71,15 +75,10 @@ class Dependency:
             }
         )
 
-    async def change(self, request: Request) -> Answer:
+    async def change(self, request: Request) -> Response:
         """Take over the behaviour in the body; an empty body goes back to normal."""
-        if request.body:
-            self.behaviour = msgspec.json.decode(request.body, type=Behaviour)
+        if body := await read_body(request):
+            self.behaviour = msgspec.json.decode(body, type=Behaviour)
         else:
             self.behaviour = NORMAL[self.kind]
         return await self.show(request)
-
-
-@asynccontextmanager
-async def _nothing_to_do() -> AsyncIterator[None]:
-    yield

@@ -17,9 +17,15 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from examples.shop.assignment import DEPENDENCIES, SERVICES
-from examples.shop.http import Answer, App, Handler, Request, problem
+from examples.shop.http import Json, make_application, problem
 from examples.shop.incident import SCRIPT, Incident
 
 _PAGE = Path(__file__).parent / "page"
@@ -63,43 +69,46 @@ class Director:
         self._looking = asyncio.Lock()
         self._seen: tuple[float, dict[str, Any]] = (0.0, {})
 
-    def app(self) -> App:
-        """Its HTTP face, open to this machine's own browser only."""
-        app = App(self._directing, guard=refuse_strangers)
-        for path, (name, content_type) in _FILES.items():
-            app.add("GET", path, _file(name, content_type))
-        app.add("GET", "/status", self.status)
-        app.add("POST", "/incident/start", self.start)
-        app.add("POST", "/incident/stop", self.stop)
-        return app
+    def app(self) -> Starlette:
+        """Its HTTP server, open to this machine's own browser only."""
+        return make_application(
+            [
+                *(Route(path, page_file) for path in _FILES),
+                Route("/status", self.status),
+                Route("/incident/start", self.start, methods=["POST"]),
+                Route("/incident/stop", self.stop, methods=["POST"]),
+            ],
+            self._directing,
+            [Middleware(BaseHTTPMiddleware, dispatch=local_only)],
+        )
 
-    async def start(self, request: Request) -> Answer:
+    async def start(self, request: Request) -> Response:
         """Start the incident."""
         self.incident.start()
         self._changed.set()
-        return Answer(self._where())
+        return Json(self._where())
 
-    async def stop(self, request: Request) -> Answer:
+    async def stop(self, request: Request) -> Response:
         """Stop the incident."""
         self.incident.stop()
         self._changed.set()
-        return Answer(self._where())
+        return Json(self._where())
 
-    async def status(self, request: Request) -> Answer:
+    async def status(self, request: Request) -> Response:
         """The incident, the dependencies, what users get, each breaker and each process."""
         async with self._looking:
             at, seen = self._seen
             if time.monotonic() - at > 0.5:
                 seen = await self._look()
                 self._seen = (time.monotonic(), seen)
-        return Answer(
+        return Json(
             {"incident": self._where(), "dashboard": self._dashboard, **seen}, headers=_SAFETY
         )
 
     # -- Applying --------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _directing(self) -> AsyncIterator[None]:
+    async def _directing(self, app: Starlette) -> AsyncIterator[None]:
         async with self._client:
             playing = asyncio.create_task(self._play())
             yield
@@ -179,7 +188,12 @@ def merge(services: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
     return [{"service": s, "name": n, "states": states} for (s, n), states in lines.items()]
 
 
-def refuse_strangers(headers: Mapping[str, str]) -> Answer | None:
+async def local_only(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Serve this machine's own browser only; see `refuse_strangers`."""
+    return refuse_strangers(request.headers) or await call_next(request)
+
+
+def refuse_strangers(headers: Mapping[str, str]) -> Response | None:
     """Refuse other sites' pages, and names that only resolve to this machine (DNS rebinding)."""
     host = headers.get("host", "")
     if urlsplit(f"//{host}").hostname not in _LOCAL:
@@ -190,9 +204,8 @@ def refuse_strangers(headers: Mapping[str, str]) -> Answer | None:
     return None
 
 
-def _file(name: str, content_type: str) -> Handler:
-    async def handler(request: Request) -> Answer:
-        content = (_PAGE / name).read_bytes()
-        return Answer(content, headers=_SAFETY, content_type=content_type)
-
-    return handler
+async def page_file(request: Request) -> Response:
+    """A file of the page, read anew each time so that it can be edited."""
+    name, content_type = _FILES[request.url.path]
+    content = (_PAGE / name).read_bytes()
+    return Response(content, headers=_SAFETY, media_type=content_type)

@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 import uvicorn
+from starlette.applications import Starlette
 
 from examples.shop.assignment import DEPENDENCIES
 from examples.shop.director import Director
-from examples.shop.http import App
 from examples.shop.incident import Incident
 from examples.shop.serve import server
 from examples.shop.supervisor import Process, Say, Supervisor, address, listen
@@ -105,7 +105,7 @@ async def run(
 
 
 @contextlib.asynccontextmanager
-async def _serving(app: App, listening: socket.socket) -> AsyncIterator[None]:
+async def _serving(app: Starlette, listening: socket.socket) -> AsyncIterator[None]:
     page = _Server(server(app).config)
     task = asyncio.create_task(page.serve(sockets=[listening]))
     try:

@@ -1,145 +1,99 @@
-"""A router for the fleet's small HTTP faces, on bare ASGI: nothing hides what a process does."""
+"""What the fleet's HTTP servers share: Starlette applications that speak JSON."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import msgspec
+from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 _MAX_BODY = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a handler gets: the groups of its pattern, the headers in lower case, the body."""
+class UserId(Convertor[int]):
+    """`{user_id:user}` in a path: one to nine digits."""
 
-    params: tuple[str, ...]
-    headers: Mapping[str, str]
-    body: bytes
+    regex = "[0-9]{1,9}"
 
+    def convert(self, value: str) -> int:
+        """The number."""
+        return int(value)
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a handler gives back; `content` that is not bytes becomes JSON."""
-
-    content: Any
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content_type: str = "application/json"
+    def to_string(self, value: int) -> str:
+        """The path's text."""
+        return str(value)
 
 
-Handler = Callable[[Request], Awaitable[Answer]]
+register_url_convertor("user", UserId())
 
 
-class App:
-    """An ASGI application of routes. `lifespan` surrounds the time it serves.
+class Json(Response):
+    """JSON of anything that msgspec encodes."""
 
-    `guard` sees each request's headers first and may answer in the handler's place.
-    """
+    media_type = "application/json"
 
-    def __init__(
-        self,
-        lifespan: Lifespan,
-        guard: Callable[[Mapping[str, str]], Answer | None] = lambda headers: None,
-    ) -> None:
-        self._lifespan = lifespan
-        self._guard = guard
-        self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
-        self.add("GET", "/healthz", _healthy)
-
-    def add(self, method: str, pattern: str, handler: Handler) -> None:
-        """Answer `method` on every path that `pattern`, a regular expression, matches whole."""
-        self._routes.append((method, re.compile(pattern), handler))
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif scope["type"] == "http":
-            await _send(send, await self._answer(scope, receive))
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        async with self._lifespan():
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def _answer(self, scope: Message, receive: Receive) -> Answer:
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        if (refused := self._guard(headers)) is not None:
-            return refused
-        allowed = []
-        for method, pattern, handler in self._routes:
-            if match := pattern.fullmatch(scope["path"]):
-                if method == scope["method"]:
-                    return await self._handle(handler, match.groups(), headers, receive)
-                allowed.append(method)
-        if allowed:
-            return problem(405, "use " + " or ".join(allowed), {"Allow": ", ".join(allowed)})
-        return problem(404, f"there is nothing at {scope['path'][:80]}")
-
-    async def _handle(
-        self,
-        handler: Handler,
-        params: tuple[str, ...],
-        headers: Mapping[str, str],
-        receive: Receive,
-    ) -> Answer:
-        body = await _read(receive)
-        if body is None:
-            return problem(413, f"more than {_MAX_BODY} bytes")
-        try:
-            return await handler(Request(params, headers, body))
-        except msgspec.DecodeError as error:
-            return problem(400, str(error))
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return msgspec.json.encode(content)
 
 
-def problem(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+def problem(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """An answer that says what is wrong."""
-    return Answer({"error": message}, status, headers or {})
+    return Json({"error": message}, status, headers)
 
 
-async def _healthy(request: Request) -> Answer:
-    return Answer({"status": "ok"})
+@asynccontextmanager
+async def no_lifespan(app: Starlette) -> AsyncIterator[None]:
+    """For an application with nothing to start or stop."""
+    yield
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None where it is too long."""
+def make_application(
+    routes: Sequence[BaseRoute],
+    lifespan: Lifespan = no_lifespan,
+    middleware: Sequence[Middleware] = (),
+) -> Starlette:
+    """An application of these routes and `/healthz`, whose errors are JSON too."""
+    return Starlette(
+        routes=[*routes, Route("/healthz", _healthy)],
+        lifespan=lifespan,
+        middleware=middleware,
+        exception_handlers={HTTPException: _refused, msgspec.DecodeError: _not_understood},
+    )
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body.
+
+    Raises:
+        HTTPException: 413, it is longer than 64 KiB.
+    """
     body = b""
-    while True:
-        message = await receive()
-        part: bytes = message.get("body", b"")
+    async for part in request.stream():
         body += part
         if len(body) > _MAX_BODY:
-            return None
-        if not message.get("more_body"):
-            return body
+            raise HTTPException(413, f"more than {_MAX_BODY} bytes")
+    return body
 
 
-async def _send(send: Send, answer: Answer) -> None:
-    content = answer.content
-    body = content if isinstance(content, bytes) else msgspec.json.encode(content)
-    headers = {
-        "Content-Type": answer.content_type,
-        "Content-Length": str(len(body)),
-        **answer.headers,
-    }
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+async def _healthy(request: Request) -> Response:
+    return Json({"status": "ok"})
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, error.detail, error.headers)
+
+
+async def _not_understood(request: Request, error: Exception) -> Response:
+    return problem(400, str(error))

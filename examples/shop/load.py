@@ -18,8 +18,12 @@ from typing import Annotated
 import httpx
 import msgspec
 from msgspec import Meta
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from examples.shop.http import Answer, App, Request
+from examples.shop.http import Json, make_application, read_body
 from examples.shop.profile_api import DEGRADED
 
 USERS = 600
@@ -60,19 +64,17 @@ class Load:
             limits=httpx.Limits(max_connections=_MAX_IN_FLIGHT, max_keepalive_connections=50),
         )
 
-    def app(self) -> App:
-        """Its HTTP face: `GET /stats`, and `PUT /volume`."""
-        app = App(self._running)
-        app.add("GET", "/stats", self.stats)
-        app.add("PUT", "/volume", self.set_volume)
-        return app
+    def app(self) -> Starlette:
+        """Its HTTP server: `GET /stats`, and `PUT /volume`."""
+        routes = [Route("/stats", self.stats), Route("/volume", self.set_volume, methods=["PUT"])]
+        return make_application(routes, self._running)
 
-    async def stats(self, request: Request) -> Answer:
+    async def stats(self, request: Request) -> Response:
         """What users got in each of the last 59 full seconds, the oldest first."""
         now = int(time.monotonic())
         kept = {second.at: second for second in self._seconds}
         window = range(now - _KEPT_S + 1, now)
-        return Answer(
+        return Json(
             {
                 "volume": self.volume.factor,
                 "rate": self.rate * self.volume.factor,
@@ -81,13 +83,13 @@ class Load:
             }
         )
 
-    async def set_volume(self, request: Request) -> Answer:
+    async def set_volume(self, request: Request) -> Response:
         """Take over the volume in the body."""
-        self.volume = msgspec.json.decode(request.body, type=Volume)
-        return Answer(self.volume)
+        self.volume = msgspec.json.decode(await read_body(request), type=Volume)
+        return Json(self.volume)
 
     @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
+    async def _running(self, app: Starlette) -> AsyncIterator[None]:
         arrivals = asyncio.create_task(self._arrive())
         async with self._client:
             yield

@@ -16,6 +16,10 @@ from typing import Any
 
 import httpx
 import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from breakers import (
     CallOptions,
@@ -26,7 +30,7 @@ from breakers import (
     TTLCache,
     remaining,
 )
-from examples.shop.http import Answer, App, Request
+from examples.shop.http import Json, make_application, problem
 from examples.shop.watched import POLICY, breakers_now, watched
 
 DEGRADED = "Shop-Degraded"
@@ -116,31 +120,29 @@ def _without(kind: str, instead: Any, degraded: list[str]) -> Callable[..., Any]
     return fallback
 
 
-def make_app(peers: dict[str, list[str]]) -> App:
-    """The HTTP face: `/profile/<id>`, `/healthz`, and `/breakers` to look inside."""
+def make_app(peers: dict[str, list[str]]) -> Starlette:
+    """The HTTP server: `/profile/<id>`, `/healthz`, and `/breakers` to look inside."""
     client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=200))
     service = ProfileService(peers, client)
 
     @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         with watched("profile-api"):
             async with client:
                 yield
 
-    async def profile(request: Request) -> Answer:
+    async def profile(request: Request) -> Response:
         try:
-            found = await service.get_user_profile(int(request.params[0]))
+            found = await service.get_user_profile(request.path_params["user_id"])
         except (CircuitBreakerOpen, CallTimeout, httpx.HTTPError, ValueError) as error:
             return unavailable(error)
-        return Answer(found, headers=degraded_header(found.degraded))
+        return Json(found, headers=degraded_header(found.degraded))
 
-    async def breakers(request: Request) -> Answer:
-        return Answer(breakers_now())
+    async def breakers(request: Request) -> Response:
+        return Json(breakers_now())
 
-    app = App(lifespan)
-    app.add("GET", r"/profile/(\d{1,9})", profile)
-    app.add("GET", "/breakers", breakers)
-    return app
+    routes = [Route("/profile/{user_id:user}", profile), Route("/breakers", breakers)]
+    return make_application(routes, lifespan)
 
 
 def degraded_header(degraded: list[str]) -> dict[str, str]:
@@ -152,11 +154,8 @@ def degraded_header(degraded: list[str]) -> dict[str, str]:
     return {DEGRADED: ", ".join(degraded)} if degraded else {}
 
 
-def unavailable(error: Exception) -> Answer:
+def unavailable(error: Exception) -> Response:
     """503, and when to come back: when the breaker lets a probe pass, if it knows."""
     after = error.retry_after_s if isinstance(error, CircuitBreakerOpen) else None
-    return Answer(
-        {"error": str(error) or type(error).__name__},
-        status=503,
-        headers={"Retry-After": str(math.ceil(after or 1.0))},
-    )
+    message = str(error) or type(error).__name__
+    return problem(503, message, {"Retry-After": str(math.ceil(after or 1.0))})

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import signal
 import socket
-import sys
 
 import uvicorn
+from starlette.applications import Starlette
 
 from examples import parent_watchdog
 from examples.shop import profile_api, web
 from examples.shop.assignment import DEPENDENCIES, Assignment
 from examples.shop.dependency import Dependency
-from examples.shop.http import App
 from examples.shop.load import Load
 
 
@@ -23,18 +21,16 @@ def main() -> None:
     assignment = Assignment.from_environment()
     logging.basicConfig(level="WARNING", format=f"{assignment.name}: %(message)s")
     listening = socket.socket(fileno=assignment.fd)
-    if assignment.kind == "web":
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-        web.serve(listening, assignment.peers["profile-api"])
-    else:
-        server(app_for(assignment)).run(sockets=[listening])
+    server(app_for(assignment)).run(sockets=[listening])
 
 
-def app_for(assignment: Assignment) -> App:
-    """The application of an asynchronous process."""
+def app_for(assignment: Assignment) -> Starlette:
+    """The application of a process."""
     if assignment.kind in DEPENDENCIES:
         return Dependency(assignment.kind).app()
     peers = assignment.peers
+    if assignment.kind == "web":
+        return web.make_app(peers["profile-api"])
     if assignment.kind == "load":
         # Half of the users come through web, the others ask profile-api themselves.
         api, front = peers["profile-api"], peers["web"]
@@ -42,7 +38,7 @@ def app_for(assignment: Assignment) -> App:
     return profile_api.make_app({kind: peers[kind] for kind in DEPENDENCIES})
 
 
-def server(app: App) -> uvicorn.Server:
+def server(app: Starlette) -> uvicorn.Server:
     """uvicorn at its leanest: no sockets, no access log, little patience at the end."""
     return uvicorn.Server(
         uvicorn.Config(

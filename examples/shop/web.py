@@ -1,4 +1,4 @@
-"""web: the front, synchronous and threaded, on the standard library's server.
+"""web: the front, synchronous: each request is served by a thread.
 
 Its one dependency is profile-api. When too many of its answers are 503, web's own breaker opens,
 and the failure of a database far behind shows as a cascade.
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import html
 import itertools
-import logging
-import math
-import re
-import socket
-import sys
-from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import msgspec
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from breakers import (
     CallOptions,
@@ -28,11 +27,11 @@ from breakers import (
     ResilientCaller,
     remaining,
 )
-from examples.shop.profile_api import degraded_header
+from examples.shop.http import Json, make_application
+from examples.shop.profile_api import degraded_header, unavailable
 from examples.shop.watched import POLICY, breakers_now, watched
 
-logger = logging.getLogger(__name__)
-_PROFILE = re.compile(r"/profile/(\d{1,9})")
+MAX_THREADS = 200
 _PAGE = """<!doctype html><html lang="en"><title>{name}</title>
 <h1>{name}</h1><p>{friends}</p><ul>{posts}</ul></html>"""
 
@@ -82,70 +81,25 @@ def render(profile: Mapping[str, Any]) -> str:
     )
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-    # Header and body leave in one segment; in two, Nagle's algorithm would add 40 ms.
-    wbufsize = -1
-    server: _Server
+def make_app(bases: list[str]) -> Starlette:
+    """The HTTP server. Its handlers are plain functions, which Starlette runs in threads."""
+    front = Front(bases)
 
-    def do_GET(self) -> None:
-        if match := _PROFILE.fullmatch(self.path):
-            self._profile(int(match[1]))
-        elif self.path == "/healthz":
-            self._answer(200, b'{"status": "ok"}')
-        elif self.path == "/breakers":
-            self._answer(200, msgspec.json.encode(breakers_now()))
-        else:
-            self._answer(404, b'{"error": "there is nothing here"}')
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = MAX_THREADS
+        with watched("web"):
+            yield
 
-    def _profile(self, user_id: int) -> None:
+    def profile(request: Request) -> Response:
         try:
-            profile = self.server.front.profile(user_id)
+            found = front.profile(request.path_params["user_id"])
         except (CircuitBreakerOpen, CallTimeout, httpx.HTTPError, ValueError) as error:
-            after = error.retry_after_s if isinstance(error, CircuitBreakerOpen) else None
-            body = msgspec.json.encode({"error": str(error) or type(error).__name__})
-            self._answer(503, body, {"Retry-After": str(math.ceil(after or 1.0))})
-            return
-        page = render(profile).encode()
-        degraded = degraded_header(profile["degraded"])
-        self._answer(200, page, degraded, "text/html; charset=utf-8")
+            return unavailable(error)
+        return HTMLResponse(render(found), headers=degraded_header(found["degraded"]))
 
-    def _answer(
-        self,
-        status: int,
-        body: bytes,
-        headers: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-    ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+    def breakers(request: Request) -> Response:
+        return Json(breakers_now())
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: sixty lines a second help nobody."""
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, listening: socket.socket, front: Front) -> None:
-        super().__init__(listening.getsockname(), _Handler, bind_and_activate=False)
-        self.socket.close()
-        self.socket = listening
-        self.front = front
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what went wrong, unless it is only that the client has gone."""
-        if not isinstance(sys.exception(), ConnectionError):
-            logger.exception("a request failed")
-
-
-def serve(listening: socket.socket, bases: list[str]) -> None:
-    """Serve on a socket that listens already, until the process is told to end."""
-    with watched("web"), _Server(listening, Front(bases)) as server:
-        server.serve_forever(poll_interval=0.2)
+    routes = [Route("/profile/{user_id:user}", profile), Route("/breakers", breakers)]
+    return make_application(routes, lifespan)

@@ -70,6 +70,10 @@ def test_it_prints_the_card_and_lets_the_operator_in(shape: RunningDemo) -> None
         assert "sessionid" in browser.cookies
 
 
+def test_haproxy_is_the_balancer(shape: RunningDemo) -> None:
+    assert any("haproxy" in command for command in shape.process.processes().values())
+
+
 def test_what_the_shop_reports_goes_through_all_of_it(shape: RunningDemo) -> None:
     with shape.signed_in() as browser:
         where = "/api/v1/services/profile-api/breakers/users-db/history?range=5m"
