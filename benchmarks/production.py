@@ -72,6 +72,19 @@ class ProductionStack:
             assert client.post("/login", data=form).status_code == 302
             return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
 
+    def personal_token(self, username: str = "bench") -> str:
+        """A token of the REST API that may read and operate, of a person who exists."""
+        code = (
+            "from datetime import timedelta\n"
+            "from django.utils import timezone\n"
+            "from dashboard.access.models import Person\n"
+            "from dashboard.access.personal_tokens import create_personal_token as create\n"
+            f"person = Person.objects.get(username={username!r})\n"
+            "ends = timezone.now() + timedelta(hours=1)\n"
+            "print(create(person, 'benchmark', ['read', 'operate'], ends)[1])"
+        )
+        return self.manage("shell", "--no-imports", "-c", code).split()[-1]
+
     def query(self, sql: str) -> int:
         """One number out of the database."""
         with psycopg.connect(self.postgres) as connection:

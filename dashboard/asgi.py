@@ -28,7 +28,7 @@ from dashboard.fleet.snapshot.process import fleet_snapshot  # noqa: E402
 from dashboard.observability.process_metrics import add_web_gauges  # noqa: E402
 from dashboard.observability.request_ids import RequestIds  # noqa: E402
 from dashboard.runtime.embedded import embedded  # noqa: E402
-from dashboard.runtime.gc_tuning import tune_gc  # noqa: E402
+from dashboard.runtime.interpreter_tuning import tune_interpreter  # noqa: E402
 
 _pages = RequestIds(get_asgi_application())
 _sockets = RequestIds(
@@ -67,7 +67,7 @@ async def _live(receive: Receive, send: Send) -> None:
             embedded.start()
         _agent_api.start()
         _alerts.start()
-        tune_gc()
+        tune_interpreter()
     except Exception as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         raise

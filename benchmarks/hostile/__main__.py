@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import uvloop
 
 from benchmarks.agents import BREAKERS, CALLS, MSGPACK, SocketAgent
-from benchmarks.production import ROOT, Shape, percentile, production, rss_mb
+from benchmarks.production import ROOT, ProductionStack, percentile, production, rss_mb
 from breakers.protocol import messages as wire
 
 HONEST = "orders"
@@ -122,7 +122,7 @@ class Timed(SocketAgent):
             SocketAgent.report(self)
 
 
-async def _measure(shape: Shape, instances: int, strangers: int, seconds: float) -> Found:
+async def _measure(shape: ProductionStack, instances: int, strangers: int, seconds: float) -> Found:
     tokens = shape.tokens([HONEST, OTHER, HOSTILE])
     honest = [Timed(HONEST, f"i{n:03}", tokens[HONEST], shape.url) for n in range(instances)]
     other = [Timed(OTHER, f"p{n:02}", tokens[OTHER], shape.url) for n in range(10)]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db.models import Q
-
 from breakers.protocol import messages as wire
 from dashboard.policies.models import Refusal
 
@@ -21,28 +19,33 @@ def record_refusals(acks: Sequence[tuple[str, wire.Ack]]) -> None:
         if item.kind == "policy"
     }
     speakers = {(service, ack.instance) for service, ack in acks}
-    named = Q(
-        service__in={service for service, _ in speakers},
-        instance__in={instance for _, instance in speakers},
-    )
-    known = set(Refusal.objects.filter(named).values_list("pk", "service", "breaker", "instance"))
+    # By service, not by instance: after an act thousands of instances answer at once, and few
+    # refusals are kept.
+    kept = Refusal.objects.filter(service__in={service for service, _ in speakers})
+    known = {
+        (service, breaker, instance): pk
+        for pk, service, breaker, instance in kept.values_list(
+            "pk", "service", "breaker", "instance"
+        )
+    }
     refused = {key for key, (_, item) in latest.items() if item.status == "refused"}
     # An acknowledgement names every policy that is meant for its instance.
-    over = [pk for pk, *key in known if (key[0], key[2]) in speakers and tuple(key) not in refused]
+    over = [pk for key, pk in known.items() if (key[0], key[2]) in speakers and key not in refused]
     if over:
         Refusal.objects.filter(pk__in=over).delete()
     if not refused:
         return
-    room = {service: _KEPT_PER_SERVICE for service, _, _ in refused}
-    for service in room:
-        room[service] -= Refusal.objects.filter(service=service).count()
+    left = dict.fromkeys({service for service, _, _ in refused}, _KEPT_PER_SERVICE)
+    for service, _, _ in known:
+        if service in left:
+            left[service] -= 1
     rows = []
     for service, breaker, instance in sorted(refused):
         revision, item = latest[service, breaker, instance]
-        is_new = all(tuple(key) != (service, breaker, instance) for _, *key in known)
-        if is_new and room[service] <= 0:
+        is_new = (service, breaker, instance) not in known
+        if is_new and left[service] <= 0:
             continue
-        room[service] -= is_new
+        left[service] -= is_new
         rows.append(
             Refusal(
                 service=service,

@@ -203,10 +203,12 @@ class AgentSocket:
     async def _say_encoded(self, data: bytes) -> None:
         if self._is_leaving:
             return
-        if self._codec.is_text:
-            await self._send({"type": "websocket.send", "text": data.decode()})
-        else:
-            await self._send({"type": "websocket.send", "bytes": data})
+        kind, payload = ("text", data.decode()) if self._codec.is_text else ("bytes", data)
+        try:
+            await self._send({"type": "websocket.send", kind: payload})
+        except OSError:
+            # The client is gone; reading says so too, after what it has sent.
+            self._is_leaving = True
 
     async def _write(self) -> None:
         while True:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard.observability.process_metrics import add_worker_gauges, does_not_tick, serve
-from dashboard.runtime.gc_tuning import tune_gc
+from dashboard.runtime.interpreter_tuning import tune_interpreter
 from dashboard.runtime.wiring import make_worker
 
 
@@ -31,7 +31,7 @@ async def _run() -> None:
     add_worker_gauges(made)
     serve(lambda: "the fleet does not tick" if does_not_tick(made) else "")
     worker = asyncio.create_task(made.run())
-    tune_gc()
+    tune_interpreter()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.cancel)
