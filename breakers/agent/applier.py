@@ -100,6 +100,8 @@ class Applier:
         self._now = now
         self._given: dict[str, WantedOverride] = {}
         self._late: deque[wire.AckItem] = deque(maxlen=wire.MAX_BREAKERS)
+        # Until when a breaker starts open, and why: those of the fleet are.
+        self._warm: dict[str, tuple[float, str]] = {}
         self.wanted: Wanted | None = None
 
     @property
@@ -117,9 +119,14 @@ class Applier:
         self._given = {
             name: given for name, given in self._given.items() if name in wanted.overrides
         }
+        if desired.warm_starts and self._obedience.warm_starts:
+            self._warm = {
+                each.breaker: (at + each.open_s, each.reason) for each in desired.warm_starts
+            }
         items = list(wanted.superseded)
         for breaker in self._breakers():
             items += self._apply(wanted, breaker)
+            self._start_warm(breaker)
         return items
 
     def created(self, breaker: CircuitBreaker) -> None:
@@ -128,7 +135,16 @@ class Applier:
             items = self._apply(wanted, breaker)
             if wanted is self.wanted:
                 self._late.extend(items)
+                self._start_warm(breaker)
                 return
+
+    def _start_warm(self, breaker: CircuitBreaker) -> None:
+        """Open a breaker that is open at the other instances, unless it knows better."""
+        until, reason = self._warm.pop(breaker.name, (0.0, ""))
+        left = until - self._now()
+        is_closed = breaker.automatic_state == "closed" and breaker.snapshot().override is None
+        if left > 0 and is_closed:
+            breaker.trip(f"{wire.WARM_START}: {reason}", left)
 
     def remaining(self) -> wire.Desired | None:
         """The desired state in force, its expiries counted from now: for a child after fork."""

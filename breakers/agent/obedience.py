@@ -49,6 +49,11 @@ class Obedience:
                 return wrong
         return _storm(fields, declared)
 
+    @property
+    def warm_starts(self) -> bool:
+        """Whether a breaker opens because those of other instances are open."""
+        return not self.report_only and "forced_open" in self.states
+
     def refused_override(self, state: str) -> str:
         """Why an override is not applied; empty if it is."""
         if self.report_only:

@@ -23,7 +23,7 @@ class FieldSpec:
     kind: type[int] | type[float] | type[str]
     default: int | float | str | None
     help: str
-    level: Literal["call", "breaker"]
+    level: Literal["call", "breaker", "fleet"]
     minimum: float = 0.0
     maximum: float = math.inf
     unit: str = ""

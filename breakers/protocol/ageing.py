@@ -34,8 +34,10 @@ def aged_overrides(overrides: Iterable[wire.Override], age_s: float = 0.0) -> li
 
 
 def aged(desired: wire.Desired, age_s: float) -> wire.Desired:
-    """A desired state as it stands `age_s` seconds later."""
-    return msgspec.structs.replace(desired, overrides=aged_overrides(desired.overrides, age_s))
+    """A desired state as it stands `age_s` seconds later; warm starts are over by then."""
+    return msgspec.structs.replace(
+        desired, overrides=aged_overrides(desired.overrides, age_s), warm_starts=[]
+    )
 
 
 def remaining_s(expires_in_s: float | None, age_s: float = 0.0) -> float:

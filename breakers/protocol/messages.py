@@ -34,6 +34,8 @@ MAX_BREAKERS: Final = 1000
 MAX_TRANSITIONS: Final = 64
 MAX_OVER_CAPACITY: Final = 32
 EVERY_BREAKER: Final = "*"
+# Causes of breakers that took over the state of the fleet begin so.
+WARM_START: Final = "warm start"
 
 Name = Annotated[
     str,
@@ -223,12 +225,23 @@ class PolicyItem(Struct, frozen=True, omit_defaults=True):
     selector: Selector | None = None
 
 
+class WarmStart(Struct, frozen=True, omit_defaults=True):
+    """What the other instances know of a breaker: it is open, and will be for `open_s` seconds."""
+
+    breaker: Name
+    open_s: Seconds
+    reason: Text = ""
+
+
 class Desired(Struct, tag_field="type", tag="desired"):
     """The whole desired state of a service. Whatever is absent is not overridden.
 
     `over_capacity` are breakers of the receiving instance beyond the capacity of its service: what
     happens at them is neither shown nor counted, and sending it again changes nothing. When the
     list is full, there may be more.
+
+    `warm_starts` comes with the first desired state of a new process: it opens these breakers, if
+    they are closed, as its own trips would. They are no part of what is desired afterwards.
     """
 
     revision: Count
@@ -237,6 +250,7 @@ class Desired(Struct, tag_field="type", tag="desired"):
     interval_s: Annotated[float, Meta(gt=0, le=86_400)] = 1.0
     server_time: Annotated[float, Meta(ge=0, le=1e11)] = 0.0
     over_capacity: Annotated[list[Name], Meta(max_length=MAX_OVER_CAPACITY)] = []
+    warm_starts: Annotated[list[WarmStart], Meta(max_length=MAX_BREAKERS)] = []
 
 
 class AckItem(Struct, frozen=True, omit_defaults=True):

@@ -81,14 +81,19 @@ class DesiredState:
         return self._as_of_now(await self._current(service))
 
     async def encoded(
-        self, service: str, codec: Codec, over_capacity: Sequence[str] = ()
+        self,
+        service: str,
+        codec: Codec,
+        over_capacity: Sequence[str] = (),
+        warm_starts: Sequence[wire.WarmStart] = (),
     ) -> Encoded:
         """The desired state for one agent. Agents that nothing is special about share the bytes."""
         composed = await self._current(service)
         revision = composed.desired.revision
-        if over_capacity:
+        if over_capacity or warm_starts:
             desired = self._as_of_now(composed)
             desired.over_capacity = list(over_capacity)
+            desired.warm_starts = list(warm_starts)
             return Encoded(revision, codec.encode(desired))
         at, data = composed.encoded.get(codec.name, (0.0, b""))
         now = self._now()

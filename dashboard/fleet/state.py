@@ -20,6 +20,7 @@ from dashboard.fleet.frames import framed
 from dashboard.fleet.membership import forget, set_stale
 from dashboard.fleet.model import ServiceModel
 from dashboard.fleet.outages import OutageRow
+from dashboard.fleet.quorum import QuorumEnd, QuorumTrip, RuleOf, dues
 from dashboard.fleet.sequence_gaps import Gaps
 
 FORGET_AFTER_S: Final = 600.0
@@ -95,6 +96,12 @@ class FleetState:
         for seen in self.services.values():
             if seen.refused:
                 seen.refused = {key: why for key, why in seen.refused.items() if key[0] in standing}
+
+    def quorums_due(
+        self, rule_of: RuleOf, at: float, partitions: frozenset[int]
+    ) -> list[QuorumTrip | QuorumEnd]:
+        """What the quorum rules of these partitions' services ask for now."""
+        return dues(self.watched(partitions), self._overrides, rule_of, at)
 
     # -- Folding ---------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from dashboard.fleet.checkpoint_batch import CursorKey
 from dashboard.fleet.checkpoints import Checkpoints, Sink
 from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
 from dashboard.fleet.outages import OutageRow
+from dashboard.fleet.quorum import QuorumEnd, QuorumTrip, RuleOf
 from dashboard.fleet.sequence_gaps import Gaps
 from dashboard.fleet.services import DESIRED
 from dashboard.fleet.state import FleetState
@@ -40,6 +41,8 @@ WANTED: Final = "frames.wanted"
 _SHARE_EVERY_S: Final = 1.0
 _FULL_EVERY_S: Final = 10.0
 _OVERRIDES_EVERY_S: Final = 5.0
+# One breaker, at most: what was done shows in the next overrides.
+_QUORUM_EVERY_S: Final = 1.0
 _SWEEP_EVERY_S: Final = 3600.0
 
 
@@ -64,6 +67,16 @@ class Store(Sink, Protocol):
         """Keep in mind that these breakers of each service are there; the lives that are stored."""
 
 
+class Quorums(Protocol):
+    """Quorum rules and what they do; given by the composition root."""
+
+    def rules(self) -> RuleOf | None:
+        """The rules as they are stored now; None where none is switched on."""
+
+    def act(self, due: QuorumTrip | QuorumEnd) -> object:
+        """Trip or end a quorum. Safe to repeat."""
+
+
 class FleetWorker:
     """One of any number of consumers of the log. `run` goes on until it is cancelled, then stores
     the rest and gives its partitions back."""
@@ -79,7 +92,11 @@ class FleetWorker:
         checkpoint_s: float,
         wall: Callable[[], float] = time.time,
         watched: Callable[[], frozenset[tuple[str, str]]] = frozenset,
+        quorums: Quorums | None = None,
     ) -> None:
+        self._quorums = quorums
+        self._rule_of: RuleOf | None = None
+        self._acted: dict[tuple[str, str], float] = {}
         self._watched = watched
         self.state = state
         self.last_tick = 0.0
@@ -102,7 +119,7 @@ class FleetWorker:
         parts = (self._share, self._consume, self._tick, self._checkpoint, self._listen)
         running = {
             asyncio.create_task(self._forever(part), name=f"fleet{part.__name__}")
-            for part in (*parts, self._full, self._refresh_overrides, self._sweep)
+            for part in (*parts, self._full, self._refresh_overrides, self._quorum, self._sweep)
         }
         try:
             await asyncio.wait(running)
@@ -265,6 +282,8 @@ class FleetWorker:
                 await database_sync_to_async(lambda: list(self._overrides()))()
             )
             self.state.watch(await database_sync_to_async(self._watched)())
+            if self._quorums is not None:
+                self._rule_of = await database_sync_to_async(self._quorums.rules)()
             try:
                 async with asyncio.timeout(_OVERRIDES_EVERY_S):
                     await self._refresh.wait()
@@ -272,6 +291,25 @@ class FleetWorker:
                 continue
             finally:
                 self._refresh.clear()
+
+    # -- Rules of the fleet ----------------------------------------------------------------------
+
+    async def _quorum(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick_s)
+            await self.apply_quorums()
+
+    async def apply_quorums(self) -> None:
+        """Do what the quorum rules ask for now, where every instance has been heard."""
+        if self._quorums is None or self._rule_of is None:
+            return
+        now = self._wall()
+        due = self.state.quorums_due(self._rule_of, now, self._fully_known())
+        self._acted = {key: at for key, at in self._acted.items() if now - at < _QUORUM_EVERY_S}
+        for each in due:
+            if (key := (each.service, each.breaker)) not in self._acted:
+                self._acted[key] = now
+                await database_sync_to_async(self._quorums.act)(each)
 
     # -- What is long gone -----------------------------------------------------------------------
 

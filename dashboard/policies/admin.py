@@ -4,11 +4,11 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from breakers.circuit.policy import FIELDS
 from dashboard.access.models import Person
 from dashboard.policies import services
 from dashboard.policies.admin_history import PolicyHistory
 from dashboard.policies.forms import GROUPS, PolicyForm
+from dashboard.policies.knobs import KNOBS
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
 from dashboard.policies.quantities import show
 
@@ -36,7 +36,7 @@ class VersionInline(admin.TabularInline):
 def _shown(name: str, change: dict[str, Any], side: str) -> str:
     if side not in change:
         return "inherited"
-    return show(FIELDS[name], change[side]) if name in FIELDS else str(change[side])
+    return show(KNOBS[name], change[side]) if name in KNOBS else str(change[side])
 
 
 @admin.register(BreakerPolicy)
@@ -111,5 +111,5 @@ class PolicyAdmin(PolicyHistory):
 
 def _column(row: BreakerPolicy, name: str) -> str:
     if name in row.fields:
-        return show(FIELDS[name], row.fields[name]) + " ✎"
-    return show(FIELDS[name], row.declared[name]) if name in row.declared else "–"
+        return show(KNOBS[name], row.fields[name]) + " ✎"
+    return show(KNOBS[name], row.declared[name]) if name in row.declared else "–"

@@ -12,12 +12,12 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from breakers.circuit.policy import FIELDS
 from breakers.errors import PolicyError
 from dashboard.access.authority import demand, visible_services
 from dashboard.access.models import Person
 from dashboard.access.roles import CHANGE_POLICIES
 from dashboard.policies import queries, services
+from dashboard.policies.knobs import KNOBS
 from dashboard.policies.models import BreakerPolicy
 from dashboard.policies.quantities import parse, show, wanted
 from dashboard.policies.whatif.runs import judge_incidents
@@ -178,7 +178,7 @@ def _fields(content: Any, path: str, errors: dict[str, str]) -> Fields:
     fields: Fields = {}
     for name, value in _mapping(content, path, errors).items():
         at = f"{path}.{name}"
-        spec = FIELDS.get(str(name))
+        spec = KNOBS.get(str(name))
         if spec is None:
             errors[at[:200]] = "There is no such field."
             continue
@@ -210,11 +210,11 @@ def demand_plan(person: Person) -> None:
 
 
 def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
-    return {name: show(FIELDS[name], fields[name]) for name in FIELDS if name in fields}
+    return {name: show(KNOBS[name], fields[name]) for name in KNOBS if name in fields}
 
 
 def _shown(name: str, change: Mapping[str, Any], side: str) -> str:
-    return show(FIELDS[name], change[side]) if side in change else "inherited"
+    return show(KNOBS[name], change[side]) if side in change else "inherited"
 
 
 def _key(scope: Scope) -> str:

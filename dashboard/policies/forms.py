@@ -9,9 +9,10 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 
-from breakers.circuit.policy import FIELDS, FieldSpec, Policy
+from breakers.circuit.policy import FieldSpec, Policy
 from breakers.errors import PolicyError
 from dashboard.policies import queries, services
+from dashboard.policies.knobs import FLEET_FIELDS, KNOBS
 from dashboard.policies.models import BreakerPolicy
 from dashboard.policies.quantities import OFF, allowed, parse, show, wanted
 
@@ -39,6 +40,7 @@ GROUPS: Final = (
             *("success_threshold", "half_open_max_calls", "half_open_lease"),
         ),
     ),
+    ("Rules of the fleet", tuple(FLEET_FIELDS)),
 )
 
 
@@ -68,7 +70,7 @@ class QuantityField(forms.Field):
 
 
 class PolicyForm(forms.ModelForm):
-    """Fields are taken from `breakers.circuit.policy.FIELDS`; validation too.
+    """Fields are taken from `dashboard.policies.knobs.KNOBS`; validation too.
 
     `base` is the version that the change began from. When somebody has saved meanwhile, fields that
     were left alone take the new values, and what was typed stays.
@@ -83,7 +85,7 @@ class PolicyForm(forms.ModelForm):
         model = BreakerPolicy
         fields = ("service", "breaker")
 
-    knobs = tuple(FIELDS)
+    knobs = tuple(KNOBS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -109,7 +111,7 @@ class PolicyForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        typed = {name: cleaned[name] for name in FIELDS if cleaned.get(name, ...) is not ...}
+        typed = {name: cleaned[name] for name in KNOBS if cleaned.get(name, ...) is not ...}
         below = queries.layers(
             cleaned.get("service") or self.instance.service,
             cleaned.get("breaker") or self.instance.breaker,
@@ -142,7 +144,7 @@ class PolicyForm(forms.ModelForm):
         before = head.versions.filter(number=base or 0).first()
         began = before.fields if before else {}
         data: dict[str, Any] = {name: self.data[name] for name in self.data}
-        for name, spec in FIELDS.items():
+        for name, spec in KNOBS.items():
             key = self.add_prefix(name)
             old = show(spec, began[name]) if name in began else ""
             if (data.get(key) or "").strip() == old:
@@ -153,7 +155,7 @@ class PolicyForm(forms.ModelForm):
 
 def texts(fields: Mapping[str, Any]) -> dict[str, str]:
     """Fields of a policy as they are shown."""
-    return {name: show(FIELDS[name], value) for name, value in fields.items() if name in FIELDS}
+    return {name: show(KNOBS[name], value) for name, value in fields.items() if name in KNOBS}
 
 
 __all__ = ["GROUPS", "OFF", "Policy", "PolicyForm", "QuantityField", "texts"]

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from breakers.circuit.histogram import Histogram
-from breakers.circuit.policy import FIELDS
 from dashboard.access.authority import visible_services
 from dashboard.access.models import Person
 from dashboard.fleet.snapshot.reads import snapshot
 from dashboard.history import queries as history
 from dashboard.policies import queries
+from dashboard.policies.knobs import KNOBS
 from dashboard.policies.quantities import show
 from dashboard.policies.worst_case import worst_case
 
@@ -294,8 +294,8 @@ def fleet(person: Person) -> list[Finding]:
 
 
 def _time(seconds: float | None) -> str:
-    return show(FIELDS["deadline"], seconds)
+    return show(KNOBS["deadline"], seconds)
 
 
 def _rounded(seconds: float) -> str:
-    return show(FIELDS["deadline"], float(f"{seconds:.3g}"))
+    return show(KNOBS["deadline"], float(f"{seconds:.3g}"))

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from django.db.models import Q
 
-from breakers.circuit.policy import FIELDS, FieldSpec, Policy
+from breakers.circuit.policy import FieldSpec
 from breakers.protocol import messages as wire
+from dashboard.policies.knobs import KNOBS, defaults, sent
 from dashboard.policies.models import BreakerPolicy, PolicyVersion, Refusal, Rollout
 
 DEFAULT, CODE, FLEET, SERVICE, BREAKER = "default", "code", "fleet", "service", "breaker"
@@ -43,14 +44,16 @@ def in_force(service: str) -> list[wire.PolicyItem]:
     for row in rows:
         if not row.breaker:
             everywhere.update(row.fields)
+    everywhere = sent(everywhere)
     items = [wire.PolicyItem(wire.EVERY_BREAKER, everywhere)] if everywhere else []
-    items += [wire.PolicyItem(row.breaker, row.fields) for row in rows if row.breaker]
+    own = [(row.breaker, sent(row.fields)) for row in rows if row.breaker]
+    items += [wire.PolicyItem(breaker, fields) for breaker, fields in own if fields]
     running = Rollout.objects.filter(policy__service=service, state=Rollout.RUNNING)
     for rollout in running.select_related("policy").order_by("policy__breaker"):
         items.append(
             wire.PolicyItem(
                 rollout.policy.breaker,
-                rollout.fields,
+                sent(rollout.fields),
                 selector=wire.Selector(**rollout.selector),
             )
         )
@@ -71,7 +74,7 @@ def layers(service: str, breaker: str) -> dict[str, dict[str, Any]]:
         return dict(row.fields) if row else {}
 
     own = rows.get((service, breaker))
-    found = {DEFAULT: Policy().as_dict(), CODE: dict(own.declared) if own else {}}
+    found = {DEFAULT: defaults(), CODE: dict(own.declared) if own else {}}
     found[FLEET] = fields("", "")
     if service:
         found[SERVICE] = fields(service, "")
@@ -85,7 +88,7 @@ def explained(service: str, breaker: str) -> list[Effective]:
     found = layers(service, breaker)
     scope = BREAKER if breaker else SERVICE if service else FLEET
     rows = []
-    for name, spec in FIELDS.items():
+    for name, spec in KNOBS.items():
         setting = [origin for origin in ORIGINS if name in found.get(origin, {})]
         below = [origin for origin in setting if origin != scope]
         declared = [origin for origin in setting if origin in (DEFAULT, CODE)]

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from breakers.circuit.policy import FIELDS, Policy
+from breakers.circuit.policy import Policy
 from breakers.errors import PolicyError
 from dashboard.access.authority import demand
 from dashboard.access.models import Person
@@ -18,6 +18,7 @@ from dashboard.access.roles import CHANGE_POLICIES
 from dashboard.access.services import audit
 from dashboard.common.batch_deletion import sweep
 from dashboard.fleet.services import bump_every_revision, bump_revision
+from dashboard.policies.knobs import FLEET_FIELDS, KNOBS, sent
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
 from dashboard.policies.quantities import show
 from dashboard.policies.queries import diff, layers, versions_since
@@ -173,14 +174,18 @@ def check(fields: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, A
     They must hold together with the values that they are laid over, such as those of the code.
     """
     try:
-        base = Policy().replace(declared)
+        base = Policy().replace(sent(declared))
     except PolicyError:
         # Another version of the library may declare what ours does not know: agents decide.
         base = Policy()
     wrong: dict[str, str] = {}
+    rules: dict[str, Any] = {}
     for name, value in fields.items():
         try:
-            base.replace({name: value})
+            if name in FLEET_FIELDS:
+                rules[name] = FLEET_FIELDS[name].check(value)
+            else:
+                base.replace({name: value})
         except PolicyError as error:
             # A field that is fine by itself and not with the others is found below.
             if error.field == name:
@@ -188,10 +193,10 @@ def check(fields: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, A
     if wrong:
         raise ValidationError(wrong)
     try:
-        policy = base.replace(fields)
+        policy = base.replace(sent(fields))
     except PolicyError as error:
         raise ValidationError({error.field: _complaint(error)}) from None
-    return {name: getattr(policy, name) for name in fields}
+    return {name: rules[name] if name in rules else getattr(policy, name) for name in fields}
 
 
 def contradictions(values: Mapping[str, Any]) -> dict[str, str]:
@@ -221,11 +226,11 @@ def contradictions(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _time(seconds: float | None) -> str:
-    return show(FIELDS["deadline"], seconds)
+    return show(KNOBS["deadline"], seconds)
 
 
 def _complaint(error: PolicyError) -> str:
-    spec = FIELDS.get(error.field)
+    spec = KNOBS.get(error.field)
     shown = f"{error.value:g}" if isinstance(error.value, float) else f"{error.value}"
     if spec is None or error.value is None:
         return f"It must be {error.allowed}."

@@ -8,11 +8,13 @@ from django.conf import settings
 from django.db import transaction
 
 from dashboard.bus import bus
+from dashboard.control import quorum
 from dashboard.control.queries import override_infos
 from dashboard.fleet import services as fleet
 from dashboard.fleet.batch_merging import as_json, merged, services
 from dashboard.fleet.checkpoint_batch import Batch, CursorKey
 from dashboard.fleet.cursors import cursors_of, gaps_of, keep_cursors
+from dashboard.fleet.quorum import QuorumEnd, QuorumTrip, RuleOf
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.worker import FleetWorker, Inherited
 from dashboard.history import queries as history_queries
@@ -20,6 +22,7 @@ from dashboard.history import services as history
 from dashboard.observability import metrics
 from dashboard.policies import rollouts
 from dashboard.policies import services as policies
+from dashboard.policies.fleet_rules import fleet_rules
 
 
 class DatabaseStore:
@@ -76,6 +79,17 @@ class DatabaseStore:
         keep_cursors(batch.cursors, batch.gaps)
 
 
+class StoredQuorums:
+    """Quorum rules of the stored policies; their overrides are the control plane's."""
+
+    def rules(self) -> RuleOf | None:
+        rules = fleet_rules()
+        return rules.quorum_of if rules.has_quorum else None
+
+    def act(self, due: QuorumTrip | QuorumEnd) -> object:
+        return quorum.trip(due) if isinstance(due, QuorumTrip) else quorum.end(due)
+
+
 def make_worker() -> FleetWorker:
     """A fleet worker configured by the settings."""
     return FleetWorker(
@@ -86,4 +100,5 @@ def make_worker() -> FleetWorker:
         tick_s=settings.TICK_S,
         checkpoint_s=settings.CHECKPOINT_S,
         watched=rollouts.watched,
+        quorums=StoredQuorums(),
     )

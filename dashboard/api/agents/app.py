@@ -27,6 +27,7 @@ from dashboard.common.supervision import cancel, keep_running
 from dashboard.control.desired_state import DesiredState
 from dashboard.control.services import record_acks
 from dashboard.policies.acknowledgements import record_refusals
+from dashboard.policies.fleet_rules import warm_starts
 from dashboard.policies.queries import in_force
 
 logger = logging.getLogger("switchgear.agents")
@@ -44,7 +45,7 @@ class AgentApi:
     def __init__(self, capacity: Capacity) -> None:
         self._bus = bus()
         self._authenticator = Authenticator(authenticate_token)
-        self._feed = DesiredFeed(self._bus, DesiredState(in_force))
+        self._feed = DesiredFeed(self._bus, DesiredState(in_force), warm_starts)
         self._inbox = MessageInbox(self._bus, _record, capacity)
         self._capacity = capacity
         self._http = AgentHttp(self._inbox, self._authenticator, self._feed, capacity)

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
+from channels.db import database_sync_to_async
+
+from breakers.protocol import messages as wire
 from breakers.protocol.codec import Codec
 from dashboard.bus import Bus
 from dashboard.control.desired_state import DesiredState, Encoded
 from dashboard.fleet.services import DESIRED
 
+# An agent that was offline at first has learnt for itself what others know.
+_JUST_STARTED_S: Final = 10.0
+
+WarmStarts = Callable[[str, str], Sequence[wire.WarmStart]]
+
+
+def _cold(service: str, instance: str) -> Sequence[wire.WarmStart]:
+    return ()
+
+
+def begins(report: wire.Report) -> bool:
+    """Whether a report is the first of a process that has just started."""
+    return report.seq == 1 and report.age_s + report.interval_s <= _JUST_STARTED_S
+
 
 class DesiredFeed:
     """Sets the event of each connection of a service, and hands out its desired state."""
 
-    def __init__(self, bus: Bus, desired_state: DesiredState) -> None:
+    def __init__(
+        self, bus: Bus, desired_state: DesiredState, warm_starts: WarmStarts = _cold
+    ) -> None:
+        self._warm_starts = warm_starts
         self._bus = bus
         self._desired_state = desired_state
         self._listeners: dict[str, set[asyncio.Event]] = defaultdict(set)
@@ -54,6 +75,10 @@ class DesiredFeed:
         if not self._listeners[service]:
             del self._listeners[service]
 
-    async def encoded(self, service: str, codec: Codec, over_capacity: Sequence[str]) -> Encoded:
-        """The desired state as of now, for one agent."""
-        return await self._desired_state.encoded(service, codec, over_capacity)
+    async def encoded(
+        self, service: str, codec: Codec, over_capacity: Sequence[str], new: str = ""
+    ) -> Encoded:
+        """The desired state as of now, for one agent; `new` names an instance that has just started
+        and takes over the state of the others."""
+        warm = await database_sync_to_async(self._warm_starts)(service, new) if new else ()
+        return await self._desired_state.encoded(service, codec, over_capacity, warm)

@@ -13,7 +13,7 @@ from breakers.protocol.paths import ACKS
 from dashboard.api.agents.authentication import Authenticator, bearer, check_headers
 from dashboard.api.agents.budgets import PATIENCE_S
 from dashboard.api.agents.capacity import Capacity
-from dashboard.api.agents.desired_feed import DesiredFeed
+from dashboard.api.agents.desired_feed import DesiredFeed, begins
 from dashboard.api.agents.error_replies import RETRY_AFTER_S, STATUS, answer, refusal
 from dashboard.api.agents.message_intake import Inbox, take
 from dashboard.common.asgi_types import Receive, Scope, Send
@@ -84,7 +84,8 @@ class AgentHttp:
             raise wire.WireError(refusal("invalid", "an acknowledgement goes to " + ACKS, "$.type"))
         await self._until_safe(service, message, data)
         over_capacity = self._capacity.over_capacity(service, message.instance.id)
-        encoded = await self._feed.encoded(service, codec, over_capacity)
+        new = message.instance.id if begins(message) else ""
+        encoded = await self._feed.encoded(service, codec, over_capacity, new)
         received = [(b"switchgear-received", str(message.seq).encode())]
         await _respond(send, 200, encoded.data, codec.content_type, received)
 

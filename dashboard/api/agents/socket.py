@@ -13,7 +13,7 @@ from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, Codec
 from dashboard.api.agents.authentication import TTL_S, Authenticator, bearer, check_headers
 from dashboard.api.agents.capacity import Capacity
-from dashboard.api.agents.desired_feed import DesiredFeed
+from dashboard.api.agents.desired_feed import DesiredFeed, begins
 from dashboard.api.agents.error_replies import CLOSE_CODES, STATUS, answer, refusal
 from dashboard.api.agents.message_intake import Inbox, take
 from dashboard.common.asgi_types import Message, Receive, Scope, Send
@@ -63,6 +63,7 @@ class AgentSocket:
         self._codec: Codec = CODECS[0]
         self._service = ""
         self._instance = ""
+        self._is_new = False
         self._token = ""
 
     async def serve(self, scope: Scope) -> None:
@@ -172,6 +173,7 @@ class AgentSocket:
         incarnations[message.boot] = max(message.seq, incarnations.get(message.boot, 0))
         self._instance = message.instance.id
         if not self._accepted.is_set():
+            self._is_new = begins(message)
             self._accepted.set()
             self._changed.set()
 
@@ -244,7 +246,8 @@ class AgentSocket:
 
     async def _tell_news(self, told: tuple[int, list[str]] | None) -> tuple[int, list[str]]:
         over_capacity = self._capacity.over_capacity(self._service, self._instance)
-        encoded = await self._feed.encoded(self._service, self._codec, over_capacity)
+        new = self._instance if self._is_new and told is None else ""
+        encoded = await self._feed.encoded(self._service, self._codec, over_capacity, new)
         if told != (now := (encoded.revision, over_capacity)):
             await self._say_encoded(encoded.data)
         return now

@@ -18,18 +18,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from breakers.circuit.histogram import bucket_bounds
 from breakers.circuit.policy import Policy
+from dashboard.fleet.quorum import QuorumRule
 from dashboard.policies.whatif.machine import ReplayBreaker, Strip
+from dashboard.policies.whatif.quorum import ReplayQuorum
 
 ASSUMPTIONS: Final = (
     "Calls are spread evenly over the instances and over each ten seconds.",
     "A refused call would have ended as the calls that ran at the same time.",
     "A call that timed out would have timed out under a longer timeout too.",
     "Callers retry as they did.",
+    "Instances are in different zones; the quorum rule looks once in ten seconds.",
 )
 _SLICES: Final = 10
 
@@ -73,6 +76,7 @@ class Outcome:
     successes_lost: int = 0
     cut: int = 0
     trips: int = 0
+    quorum_trips: int = 0
     open_s: float = 0.0
     strips: list[Strip] = field(default_factory=list)
 
@@ -86,6 +90,7 @@ class Outcome:
             "successes_lost": self.successes_lost,
             "cut": self.cut,
             "trips": self.trips,
+            "quorum_trips": self.quorum_trips,
             "open_s": round(self.open_s, 3),
             "strips": [
                 [[each.begins, each.ends, each.state] for each in strip.pieces]
@@ -103,6 +108,7 @@ def replay(
     policy: Policy,
     instances: int,
     progress: Callable[[float], None] = lambda share: None,
+    rule: QuorumRule | None = None,
 ) -> Outcome:
     """What `policy` would have done to this traffic. `progress` is told the share that is done; it
     may raise `Cancelled`."""
@@ -111,20 +117,26 @@ def replay(
     instances = max(1, instances)
     breakers = [ReplayBreaker(policy, slots[0].at) for _ in range(instances)]
     outcome = Outcome(strips=[each.strip for each in breakers])
+    # Within a slot the order of calls is not known: the rule looks once a slot.
+    if rule is not None:
+        rule = replace(rule, within_s=rule.within_s + slots[0].seconds)
+    quorum = ReplayQuorum(rule, lambda: breakers)
     refused = refused_shares(slots)
     shares = [_share(slot, each) for slot, each in zip(slots, refused, strict=True)]
     for index, slot in enumerate(slots):
         before = shares[index - 1] if index else 0.0
         after = shares[index + 1] if index + 1 < len(slots) else shares[index]
         _replay_slot(slot, refused[index], (before, after), policy, breakers, outcome)
+        quorum.look(slot.at + slot.seconds)
         if index % 64 == 0:
             progress(index / len(slots))
     ends = slots[-1].at + slots[-1].seconds
     for each in breakers:
         each.open_until(ends)
         each.strip.end(ends)
-        outcome.open_s += each.strip.seconds("open")
+        outcome.open_s += each.strip.seconds("open", "forced_open")
         outcome.trips += each.trips
+    outcome.quorum_trips = quorum.trips
     progress(1.0)
     return outcome
 

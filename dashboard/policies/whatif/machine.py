@@ -53,9 +53,9 @@ class Strip:
         if self.pieces:
             self.pieces[-1].ends = at
 
-    def seconds(self, state: str) -> float:
-        """How long it was in a state."""
-        return sum(each.ends - each.begins for each in self.pieces if each.state == state)
+    def seconds(self, *states: str) -> float:
+        """How long it was in one of these states."""
+        return sum(each.ends - each.begins for each in self.pieces if each.state in states)
 
 
 class ReplayBreaker(CircuitBreaker):
@@ -72,15 +72,24 @@ class ReplayBreaker(CircuitBreaker):
         self.strip = Strip()
         self.strip.enter(at, State.CLOSED)
         self.trips = 0
+        self.opened_at = at
         self.add_listener(lambda record: self._noted(record.at, record.after))
 
     def _noted(self, at: float, after: State) -> None:
-        self.trips += after is State.OPEN
+        if after is State.OPEN:
+            self.trips += 1
+            self.opened_at = at
         self.strip.enter(at, after)
 
     def open_until(self, at: float) -> float:
         """Until when every call is refused; `at` where calls pass."""
         self.replay_clock.at = max(self.replay_clock.at, at)
+        if (held := self._override) is not None:
+            if held.until > at:
+                return held.until
+            self.replay_clock.at, now = held.until, self.replay_clock.at
+            self._catch_up()
+            self.replay_clock.at = now
         if self._state is State.OPEN and self._open_until > at:
             return self._open_until
         # An open time that ended between two calls ended then, not at the next call.
@@ -93,7 +102,22 @@ class ReplayBreaker(CircuitBreaker):
     @property
     def is_closed(self) -> bool:
         """Whether calls pass freely."""
-        return self._state is State.CLOSED
+        return self._shown is State.CLOSED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has opened by itself."""
+        return self._shown is State.OPEN
+
+    def hold(self, at: float, seconds: float) -> None:
+        """Force it open, as the rule of a quorum does."""
+        self.replay_clock.at = max(self.replay_clock.at, at)
+        self.set_override(State.FORCED_OPEN, seconds)
+
+    def let_go(self, at: float) -> None:
+        """End that."""
+        self.open_until(at)
+        self.set_override(None)
 
     def call_ended(self, at: float, outcome: str, seconds: float) -> bool:
         """Replay one call: its outcome is success, failure, timeout or ignored. Returns whether it

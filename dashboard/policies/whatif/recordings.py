@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from breakers.circuit.policy import Policy
+from dashboard.fleet.quorum import QuorumRule
 from dashboard.policies.whatif.history import Outcome
 from dashboard.policies.whatif.machine import ReplayBreaker
+from dashboard.policies.whatif.quorum import ReplayQuorum
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,17 @@ class RecordedCall:
     seconds: float
 
 
-def replay_calls(calls: Iterable[RecordedCall], policy: Policy, ends: float) -> Outcome:
+def replay_calls(
+    calls: Iterable[RecordedCall],
+    policy: Policy,
+    ends: float,
+    rule: QuorumRule | None = None,
+) -> Outcome:
     """What `policy` would have done to these calls."""
     pending: list[RecordedCall] = sorted(calls, key=lambda call: (call.at, call.instance))
     outcome = Outcome()
     breakers: dict[str, ReplayBreaker] = {}
+    quorum = ReplayQuorum(rule, breakers.values)
     begins = pending[0].at if pending else ends
     for call in pending:
         breaker = breakers.get(call.instance)
@@ -47,10 +55,12 @@ def replay_calls(calls: Iterable[RecordedCall], policy: Policy, ends: float) -> 
             was_bad = call.outcome in ("failure", "timeout")
             outcome.failures_avoided += was_bad
             outcome.successes_lost += not was_bad
+        quorum.look(call.at)
+    outcome.quorum_trips = quorum.trips
     for _, breaker in sorted(breakers.items()):
         breaker.open_until(ends)
         breaker.strip.end(ends)
         outcome.strips.append(breaker.strip)
-        outcome.open_s += breaker.strip.seconds("open")
+        outcome.open_s += breaker.strip.seconds("open", "forced_open")
         outcome.trips += breaker.trips
     return outcome

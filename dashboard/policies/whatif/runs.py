@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
@@ -19,6 +19,8 @@ from dashboard.access.services import audit
 from dashboard.fleet.snapshot.reads import breaker_view
 from dashboard.history import queries as history
 from dashboard.policies import queries
+from dashboard.policies.fleet_rules import quorum_rule
+from dashboard.policies.knobs import sent
 from dashboard.policies.models import Incident, Replay
 from dashboard.policies.services import check
 from dashboard.policies.whatif.history import ASSUMPTIONS, Cancelled, Outcome, Slot, replay
@@ -130,10 +132,10 @@ def what_if(
     """
     slots = slots_of(service, breaker, begins, ends)
     instances = _instances(service, breaker)
-    in_force = _policy(queries.effective(service, breaker))
-    candidate = _policy(queries.effective(service, breaker, fields))
-    before = replay(slots, in_force, instances, progress)
-    after = replay(slots, candidate, instances, lambda share: progress(1 + share))
+    in_force = queries.effective(service, breaker)
+    candidate = queries.effective(service, breaker, fields)
+    before = _replayed(slots, in_force, instances, progress)
+    after = _replayed(slots, candidate, instances, lambda share: progress(1 + share))
     strips = history.strips(service, breaker, begins, ends)
     return {
         "actual": {
@@ -152,6 +154,15 @@ def what_if(
         "assumptions": list(ASSUMPTIONS),
         "sentence": sentence(before, after),
     }
+
+
+def _replayed(
+    slots: list[Slot],
+    values: Mapping[str, Any],
+    instances: int,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Outcome:
+    return replay(slots, _policy(values), instances, progress, quorum_rule(values))
 
 
 def sentence(before: Outcome, after: Outcome) -> str:
@@ -229,12 +240,12 @@ def judge_incidents(
     """Replay the saved incidents of a breaker under the policy in force and a candidate, both
     complete policies. The measure is the calls that fail or are lost: failures that are let through
     plus successes that are refused or cut by the timeout."""
-    in_force = _policy(queries.effective(service, breaker))
+    in_force = queries.effective(service, breaker)
     found = []
     for row in Incident.objects.filter(service=service, breaker=breaker):
         slots = [_slot(each) for each in row.traffic["slots"]]
-        before = replay(slots, in_force, row.traffic["instances"])
-        after = replay(slots, _policy(candidate), row.traffic["instances"])
+        before = _replayed(slots, in_force, row.traffic["instances"])
+        after = _replayed(slots, candidate, row.traffic["instances"])
         harm_before = before.failures + before.successes_lost
         harm_after = after.failures + after.successes_lost
         found.append(
@@ -279,6 +290,6 @@ def _instances(service: str, breaker: str) -> int:
 
 def _policy(values: Mapping[str, Any]) -> Policy:
     try:
-        return Policy().replace(values)
+        return Policy().replace(sent(values))
     except PolicyError as error:
         raise ValidationError({error.field: str(error)}) from None

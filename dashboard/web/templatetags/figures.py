@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from django import template
 
-from breakers.circuit.policy import FIELDS
 from dashboard.common.display_names import STATE_WORDS, field_value, field_words, state_word
 from dashboard.history.models import Outage
+from dashboard.policies.knobs import KNOBS
 from dashboard.policies.models import PolicyVersion
 from dashboard.policies.quantities import show
 from dashboard.policies.queries import Effective
@@ -40,7 +40,7 @@ def version_changes(version: PolicyVersion) -> str:
     def side(name: str, change: dict[str, object], which: str) -> str:
         if which not in change:
             return "inherited"
-        return show(FIELDS[name], change[which]) if name in FIELDS else str(change[which])
+        return show(KNOBS[name], change[which]) if name in KNOBS else str(change[which])
 
     return "; ".join(
         f"{field_words(name)} {side(name, each, 'before')} → {side(name, each, 'after')}"
