@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -49,6 +50,7 @@ class ProfileService:
     """Calls users-db, posts and social at `peers`, a list of base addresses each."""
 
     def __init__(self, peers: dict[str, list[str]], client: httpx.AsyncClient) -> None:
+        self.unreachable: frozenset[str] = frozenset()
         self._client = client
         self._caller = ResilientCaller(cache=TTLCache(max_entries=2_000))
         self._bases = {kind: itertools.cycle(bases) for kind, bases in peers.items()}
@@ -102,6 +104,8 @@ class ProfileService:
     async def _fetch(self, kind: str, user_id: int) -> Any:
         """One attempt. The client gets the time that is left, so that it gives up when we do."""
         left = remaining()
+        if kind in self.unreachable:
+            raise httpx.ConnectError(f"{kind} is unreachable from this instance")
         try:
             answer = await self._client.get(f"{next(self._bases[kind])}/{user_id}", timeout=left)
         except httpx.TimeoutException as error:
@@ -121,7 +125,8 @@ def _without(kind: str, instead: Any, degraded: list[str]) -> Callable[..., Any]
 
 
 def make_app(peers: dict[str, list[str]]) -> Starlette:
-    """The HTTP server: `/profile/<id>`, `/healthz`, and `/breakers` to look inside."""
+    """The HTTP server: `/profile/<id>`, `/healthz`, `/breakers` to look inside, and `/unreachable`,
+    which cuts this instance alone off from dependencies."""
     client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=200))
     service = ProfileService(peers, client)
 
@@ -141,7 +146,19 @@ def make_app(peers: dict[str, list[str]]) -> Starlette:
     async def breakers(request: Request) -> Response:
         return Json(breakers_now())
 
-    routes = [Route("/profile/{user_id:user}", profile), Route("/breakers", breakers)]
+    async def cut_off(request: Request) -> Response:
+        service.unreachable = frozenset(msgspec.json.decode(await request.body(), type=set[str]))
+        return Json(sorted(service.unreachable))
+
+    async def pid(request: Request) -> Response:
+        return Json(os.getpid())
+
+    routes = [
+        Route("/profile/{user_id:user}", profile),
+        Route("/breakers", breakers),
+        Route("/pid", pid),
+        Route("/unreachable", cut_off, methods=["PUT"]),
+    ]
     return make_application(routes, lifespan)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.examples.demo_fleet import POSTS, Operator, ProfileApis
 from tests.examples.running import Running, eventually, http, running
 
 UP_S = 60.0
@@ -93,6 +94,74 @@ def test_the_operator_can_sign_in(demo: Demo) -> None:
         signed_in = browser.post(str(page.url), data=form)
         assert signed_in.status_code == 200
         assert "sessionid" in browser.cookies
+
+
+@pytest.fixture(scope="module")
+def operator(demo: Demo) -> Iterator[Operator]:
+    password = demo.process.line(r"operator +(\S+)")[1]
+    signed_in = Operator(demo.url, "operator", password)
+    yield signed_in
+    signed_in.close()
+
+
+@pytest.fixture(scope="module")
+def apis(demo: Demo) -> ProfileApis:
+    return ProfileApis(demo.home / str(demo.port))
+
+
+def all_closed(apis: ProfileApis) -> bool:
+    return set(apis.states()) == {"closed"}
+
+
+@pytest.fixture(scope="module")
+def quorum(operator: Operator, apis: ProfileApis) -> Iterator[None]:
+    """The rest of the four instances of profile-api opens when three of them did."""
+    eventually(lambda: all_closed(apis), 20.0, apis.states)
+    page = operator.post(POSTS, quorum_share="75 %", timeout_duration="2 s", action="save")
+    assert "quorum share inherited → 75 %" in page
+    yield
+    apis.cut_off()
+    operator.post(POSTS, action="save")
+
+
+@pytest.mark.usefixtures("quorum")
+class TestFleetRules:
+    def test_one_bad_instance_never_poisons_the_others(self, apis: ProfileApis) -> None:
+        apis.cut_off(0)
+        eventually(lambda: apis.posts(0)["state"] == "half_open", 15.0, apis.states)
+        assert apis.states()[1:] == ["closed"] * 3
+        apis.cut_off()
+        eventually(lambda: all_closed(apis), 15.0, apis.states)
+
+    def test_a_quorum_opens_the_rest_and_all_close_again_by_themselves(
+        self, apis: ProfileApis, operator: Operator
+    ) -> None:
+        before = apis.posts(3)["counts"]
+        apis.cut_off(0, 1, 2)
+        eventually(lambda: apis.posts(3)["state"] == "forced_open", 4.0, apis.states)
+        after = apis.posts(3)
+        assert after["automatic_state"] == "closed"
+        for outcome in ("failure", "timeout"):
+            assert after["counts"].get(outcome, 0) == before.get(outcome, 0)
+        page = operator.page("/services/profile-api/breakers/posts")
+        assert "quorum rule" in page
+        assert "3 of 4 instances opened by themselves within 10 s" in page
+        apis.cut_off()
+        eventually(lambda: all_closed(apis), 30.0, apis.states)
+
+    def test_a_new_instance_starts_open(self, apis: ProfileApis, demo: Demo) -> None:
+        apis.cut_off(0, 1, 2)
+        eventually(lambda: apis.posts(3)["state"] == "forced_open", 4.0, apis.states)
+        # Started again, it could reach posts.
+        os.kill(http.get(f"{apis.addresses[2]}/pid").json(), signal.SIGKILL)
+
+        def warm() -> bool:
+            return str(apis.posts(2)["cause"]).startswith("warm start: ")
+
+        eventually(warm, 10.0, lambda: apis.posts(2))
+        assert not apis.posts(2)["counts"].get("failure", 0)
+        apis.cut_off()
+        eventually(lambda: all_closed(apis), 30.0, apis.states)
 
 
 def test_the_shop_outlives_the_dashboard_and_the_dashboard_comes_back(demo: Demo) -> None:
