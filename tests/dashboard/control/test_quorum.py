@@ -8,12 +8,15 @@ import pytest
 from django.utils import timezone
 
 from dashboard.access.models import AuditEntry, Person
-from dashboard.control import quorum, services
+from dashboard.control import quorum
+from dashboard.control.actions import act
 from dashboard.control.models import Override
+from dashboard.control.override_writes import AUTOMATIC, Target
 from dashboard.fleet.quorum import BY, QuorumEnd, QuorumTrip
 from dashboard.fleet.services import revision
 
 pytestmark = pytest.mark.django_db
+POSTS = [Target("shop", "posts")]
 DUE = QuorumTrip("shop", "posts", ("i3",), 20.0, "quorum: 3 of 4 instances opened")
 
 
@@ -40,19 +43,20 @@ def test_it_is_safe_to_repeat() -> None:
 
 
 def test_it_never_replaces_an_override_of_a_person(operator: Person) -> None:
-    services.force(operator, "shop", "posts", "forced_closed", "we know better", 60.0)
+    act(operator, "act-00001", POSTS, "forced_closed", "we know better", 60.0)
     assert not quorum.trip(DUE)
     assert Override.objects.get(ended=None).by == operator.get_username()
 
 
 def test_a_person_who_ends_it_is_obeyed(operator: Person) -> None:
     quorum.trip(DUE)
-    assert services.lift(operator, "shop", "posts", "i3 is fine")
+    act(operator, "act-00001", POSTS, AUTOMATIC, "i3 is fine")
     assert not quorum.trip(DUE)
     Override.objects.update(ended=timezone.now() - timedelta(minutes=6))
     assert quorum.trip(DUE)
 
 
 def test_it_does_not_end_what_a_person_has_put_there(operator: Person) -> None:
-    made = services.force(operator, "shop", "posts", "forced_open", "we know better", 60.0)
+    act(operator, "act-00001", POSTS, "forced_open", "we know better", 60.0)
+    made = Override.objects.get()
     assert not quorum.end(QuorumEnd("shop", "posts", made.id, "why"))

@@ -44,7 +44,9 @@ class Feed:
 
     def forget(self, service: str, event: asyncio.Event) -> None: ...
 
-    async def encoded(self, service: str, codec: Codec, over_capacity: list[str]) -> Encoded:
+    async def encoded(
+        self, service: str, codec: Codec, over_capacity: list[str], new: str = ""
+    ) -> Encoded:
         desired = wire.Desired(revision=1, over_capacity=over_capacity)
         return Encoded(1, codec.encode(desired))
 

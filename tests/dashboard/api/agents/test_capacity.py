@@ -113,7 +113,9 @@ class Changing(Feed):
     def listen(self, service: str, event: asyncio.Event) -> None:
         self.changed = event
 
-    async def encoded(self, service: str, codec: Codec, over_capacity: list[str]) -> Encoded:
+    async def encoded(
+        self, service: str, codec: Codec, over_capacity: list[str], new: str = ""
+    ) -> Encoded:
         self.looked += 1
         return await super().encoded(service, codec, over_capacity)
 
