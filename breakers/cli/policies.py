@@ -71,9 +71,8 @@ def apply(context: Context, file: Path, reason: str, accept_worse: bool) -> None
     if found["is_worse"] and not accept_worse:
         context.show(found, render_plan)
         raise click.exceptions.Exit(WORSE)
-    if found["changes"]:
-        body = {"document": document, "reason": reason, "base": found["base"]}
-        context.client.write("POST", "/policies/apply", body)
+    body = {"document": document, "reason": reason, "base": found["base"]}
+    context.client.write("POST", "/policies/apply", body)
     context.show(found, render_plan)
 
 

@@ -7,22 +7,24 @@ form takes them, such as `250 ms`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from breakers.errors import PolicyError
-from dashboard.access.authority import demand, visible_services
+from dashboard.access.authority import Anyone, demand, visible_services
 from dashboard.access.models import Person
 from dashboard.access.roles import CHANGE_POLICIES
 from dashboard.policies import queries, services
 from dashboard.policies.knobs import KNOBS
-from dashboard.policies.models import BreakerPolicy
+from dashboard.policies.models import AppliedDocument, BreakerPolicy
 from dashboard.policies.quantities import parse, show, wanted
 from dashboard.policies.whatif.runs import judge_incidents
 
 MAX_SCOPES: Final = 5000
+_APPLIED_KEPT: Final = 20
 _KEYS: Final = {"fleet", "services"}
 _SERVICE_KEYS: Final = {"all", "breakers"}
 
@@ -128,7 +130,60 @@ def apply(
                             for field, messages in error.message_dict.items()
                         }
                     ) from error
+        _keep_applied(person, {**{key: {} for key in current}, **wanted_scopes}, reason)
     return found
+
+
+def _keep_applied(person: Person, scopes: Mapping[Scope, Mapping[str, Any]], reason: str) -> None:
+    AppliedDocument.objects.create(
+        scopes=[[*scope, dict(fields)] for scope, fields in sorted(scopes.items())],
+        reason=reason.strip()[:500],
+        by=person.get_username(),
+    )
+    old = list(AppliedDocument.objects.values_list("pk", flat=True)[_APPLIED_KEPT:])
+    AppliedDocument.objects.filter(pk__in=old).delete()
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A field that was edited here since a document was applied."""
+
+    service: str
+    breaker: str
+    field: str
+    applied: str
+    now: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The document that was applied last, and what was edited here since then."""
+
+    document: AppliedDocument
+    edits: list[Edit]
+
+
+def drift(person: Anyone, service: str | None = None, breaker: str = "") -> Drift | None:
+    """What differs from the document that was applied last, of the services that a person sees or
+    of one scope; None where none was applied."""
+    document = AppliedDocument.objects.first()
+    if document is None:
+        return None
+    applied = {(row[0], row[1]): row[2] for row in document.scopes}
+    edits = []
+    for scope, (_, fields) in sorted(_current(person).items()):
+        if service is not None and scope != (service, breaker):
+            continue
+        changes = queries.diff(applied.get(scope, {}), fields)
+        if not changes:
+            continue
+        (latest, *_) = queries.versions(*scope, limit=1)
+        edits += [
+            Edit(*scope, name, _shown(name, each, "before"), _shown(name, each, "after"), latest.by)
+            for name, each in changes.items()
+        ]
+    return Drift(document, edits)
 
 
 def read(document: Any) -> dict[Scope, Fields]:
@@ -191,7 +246,7 @@ def _fields(content: Any, path: str, errors: dict[str, str]) -> Fields:
     return fields
 
 
-def _current(person: Person) -> dict[Scope, tuple[int, Fields]]:
+def _current(person: Anyone) -> dict[Scope, tuple[int, Fields]]:
     visible = visible_services(person)
     return {
         (row.service, row.breaker): (row.number, row.fields)

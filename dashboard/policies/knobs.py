@@ -62,6 +62,14 @@ _SPECS: Final = (
         "s",
     ),
     FieldSpec(
+        "criticality",
+        str,
+        "default",
+        "What callers lose without it; the linter looks for a fallback where it is critical",
+        "fleet",
+        choices=("critical", "default", "sheddable"),
+    ),
+    FieldSpec(
         "warm_start",
         float,
         0.5,

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from breakers.circuit.histogram import Histogram
-from dashboard.access.authority import visible_services
-from dashboard.access.models import Person
+from dashboard.access.authority import Anyone, visible_services
 from dashboard.fleet.snapshot.reads import snapshot
 from dashboard.history import queries as history
 from dashboard.policies import queries
@@ -53,7 +52,6 @@ class Evidence:
     latencies: Histogram = field(default_factory=Histogram)
     fallbacks: int = 0
     failures: int = 0
-    criticality: str = ""
     restart_s: float | None = None
     # Each path begins with a breaker that is called from outside and ends with this one.
     paths: tuple[tuple[tuple[str, Policy], ...], ...] = ()
@@ -165,7 +163,8 @@ def _timeout_beside_latency(policy: Policy, known: Evidence) -> Iterator[Finding
 
 
 def _no_fallback(policy: Policy, known: Evidence) -> Iterator[Finding]:
-    if known.criticality == "critical" and known.failures and not known.fallbacks:
+    critical = policy.get("criticality") == "critical"
+    if critical and known.failures and not known.fallbacks:
         yield Finding(
             "SG009",
             "failure_threshold",
@@ -277,7 +276,7 @@ def paths_to(
     return tuple(tuple((f"{key[0]}/{key[1]}", policies[key]) for key in path) for path in found)
 
 
-def fleet(person: Person) -> list[Finding]:
+def fleet(person: Anyone) -> list[Finding]:
     """The findings for every breaker of the services that a person sees."""
     visible = visible_services(person)
     shot = snapshot()

@@ -126,6 +126,9 @@ class Rollout(models.Model):
     by = models.CharField(max_length=150)
     reason = models.CharField(max_length=500, blank=True)
     promotes = models.BooleanField(default=True)
+    measures_until = models.DateTimeField(
+        null=True, help_text="Until then its instances refuse nothing, and it is not promoted."
+    )
     started = models.DateTimeField(auto_now_add=True)
     ended = models.DateTimeField(null=True)
     state = models.CharField(max_length=20, default=RUNNING)
@@ -203,6 +206,8 @@ class Replay(models.Model):
     fields = models.JSONField(default=dict)
     begins = models.FloatField()
     ends = models.FloatField()
+    # Counted when it was asked for: the worker that runs it does not follow the fleet.
+    instances = models.PositiveIntegerField(default=1)
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
     state = models.CharField(max_length=20, default=QUEUED)
     progress = models.FloatField(default=0.0)
@@ -215,3 +220,21 @@ class Replay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service}/{self.breaker}: {self.state}"
+
+
+class AppliedDocument(models.Model):
+    """A document that was applied as a whole, as from git: what drift is told from.
+
+    `scopes` are triples of service, breaker and fields, of every scope that it was the truth of.
+    """
+
+    scopes = models.JSONField()
+    reason = models.CharField(max_length=500, blank=True)
+    by = models.CharField(max_length=150)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"applied {self.created:%Y-%m-%d %H:%M} by {self.by}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -17,7 +18,9 @@ from dashboard.access.models import Person
 from dashboard.access.roles import CHANGE_POLICIES
 from dashboard.access.services import audit
 from dashboard.fleet.services import bump_revision
+from dashboard.fleet.snapshot.reads import breaker_view, snapshot
 from dashboard.policies import queries, services
+from dashboard.policies.knobs import sent
 from dashboard.policies.models import BreakerPolicy, Rollout, RolloutArm
 from dashboard.policies.sequential_test import Arm, CanaryTest
 
@@ -42,13 +45,19 @@ def start(
     selector: Mapping[str, list[str]],
     reason: str = "",
     promotes: bool = True,
+    measures_s: float = 0.0,
 ) -> Rollout:
     """Put a candidate in force on the selected instances.
+
+    For `measures_s` seconds it is not promoted: whoever asks for that has set its instances to
+    refuse nothing meanwhile.
 
     Raises:
         ValidationError: a bad field or selector, nothing that changes, or a rollout that runs.
     """
     demand(person, CHANGE_POLICIES, [service])
+    if fields and not sent(fields):
+        raise ValidationError("Rules of the fleet have no canary: save them instead.")
     chosen = check_selector(selector)
     wanted = services.check(fields, queries.effective(service, breaker, {}))
     with transaction.atomic():
@@ -70,6 +79,9 @@ def start(
                     by=person.get_username(),
                     reason=reason.strip()[:500],
                     promotes=promotes,
+                    measures_until=timezone.now() + timedelta(seconds=measures_s)
+                    if measures_s
+                    else None,
                     test=CanaryTest().as_state(),
                     sentence="waiting: the canary has ended no call yet",
                 )
@@ -183,7 +195,8 @@ def _judge(rollout: Rollout) -> bool:
     if not test.canary.calls and silent_s > _SILENT_S:
         why = f"halted: no selected instance has reported a call for {silent_s:.0f} s"
         return _finish(rollout, Rollout.HALTED, why)
-    if test.is_safe and rollout.promotes:
+    measured = rollout.measures_until is None or rollout.measures_until <= now
+    if test.is_safe and rollout.promotes and measured:
         return _promote(rollout, rollout.author, rollout.sentence)
     rollout.save(update_fields=["test", "sentence", "looks"])
     return False
@@ -261,7 +274,22 @@ def _finish(rollout: Rollout, state: str, sentence: str, person: Person | None =
     return True
 
 
-def selected(rollout: Rollout, instances: Iterable[wire.Instance]) -> list[str]:
-    """The names of the instances that a rollout means."""
+def selected_now(rollout: Rollout) -> list[str]:
+    """The names of the connected instances that a rollout means."""
     selector = wire.Selector(**rollout.selector)
-    return [each.id for each in instances if selector.includes(each)]
+    view = breaker_view(rollout.policy.service, rollout.policy.breaker)
+    shots = snapshot(rollout.policy.service)["services"]
+    known = {each["id"]: each for shot in shots for each in shot["instances"]}
+    return [
+        at["id"]
+        for at in (view["instances"] if view else ())
+        if at["id"] in known
+        and selector.includes(
+            wire.Instance(
+                at["id"],
+                version=known[at["id"]]["version"],
+                zone=known[at["id"]]["zone"],
+                tags=known[at["id"]].get("tags", []),
+            )
+        )
+    ]

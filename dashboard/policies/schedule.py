@@ -70,6 +70,12 @@ def schedule(
     return made
 
 
+def waiting(service: str, breaker: str) -> list[ScheduledChange]:
+    """The changes of a scope that have not ended, the next first."""
+    rows = ScheduledChange.objects.filter(policy__service=service, policy__breaker=breaker)
+    return list(rows.filter(done=None).select_related("author"))
+
+
 def cancel(person: Person, pk: int) -> bool:
     """Cancel a scheduled change that has not started; whether there was one."""
     row = ScheduledChange.objects.filter(pk=pk).select_related("policy").first()

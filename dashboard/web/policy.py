@@ -6,23 +6,32 @@ import math
 import time
 from typing import Any, Final
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from breakers.circuit.histogram import bucket_bounds
-from dashboard.access.authority import may, services_with, visible_services
+from dashboard.access.authority import visible_services
 from dashboard.access.models import Person
-from dashboard.access.roles import CHANGE_POLICIES
+from dashboard.fleet.services import revision
 from dashboard.fleet.snapshot.reads import breaker_view, snapshot
 from dashboard.history import queries as history
-from dashboard.policies import lint, queries, rollouts, services
+from dashboard.policies import documents, lint, queries, rollouts, schedule, services
 from dashboard.policies.forms import GROUPS, PolicyForm
 from dashboard.policies.models import BreakerPolicy, PolicyVersion, Replay, Rollout
 from dashboard.policies.whatif import runs
 from dashboard.policies.worst_case import worst_case
+from dashboard.web.policy_scopes import address, check_scope, editor, may_edit
+from dashboard.web.policy_tools import (
+    MEASURES_S,
+    comparison,
+    copy_sources,
+    metrics_only,
+    read_times,
+)
 
 RANGES: Final = {"900": "15 min", "3600": "1 h", "21600": "6 h", "86400": "24 h"}
 _SELECTORS: Final = ("instances", "zones", "versions", "tags")
@@ -31,18 +40,18 @@ _SELECTORS: Final = ("instances", "zones", "versions", "tags")
 @require_http_methods(["GET", "POST"])
 def policy(request: HttpRequest, service: str = "", breaker: str = "") -> HttpResponse:
     """Show the editor; save a version, or start a rollout."""
-    _check_scope(request, service, breaker)
+    check_scope(request, service, breaker)
     head = queries.head(service, breaker) or BreakerPolicy(service=service, breaker=breaker)
     form = PolicyForm(instance=head)
     if request.method == "POST":
-        person = _editor(request, service)
+        person = editor(request, service)
         data = request.POST.copy()
         data["service"], data["breaker"] = service, breaker
         form = PolicyForm(data, instance=head)
         if form.is_valid():
             form, done = _perform(request, person, form, service, breaker)
             if done:
-                return redirect(_address(service, breaker))
+                return redirect(address(service, breaker))
     return _page(request, form, service, breaker)
 
 
@@ -50,17 +59,14 @@ def _perform(
     request: HttpRequest, person: Person, form: PolicyForm, service: str, breaker: str
 ) -> tuple[PolicyForm, bool]:
     data = form.cleaned_data
+    action = request.POST.get("action")
     try:
-        if request.POST.get("action") == "rollout":
-            rollouts.start(
-                person,
-                service,
-                breaker,
-                data["policy_fields"],
-                _selector(request),
-                data["reason"],
-                promotes="promotes" in request.POST,
-            )
+        if action == "rollout":
+            _roll_out(request, person, form, service, breaker)
+        elif action == "schedule":
+            starts, ends = read_times(request.POST)
+            fields, reason = data["policy_fields"], data["reason"]
+            schedule.schedule(person, service, breaker, fields, reason, starts, ends)
         else:
             services.save(
                 person, service, breaker, data["policy_fields"], data["reason"], data["base"] or 0
@@ -74,6 +80,26 @@ def _perform(
         _add(form, error)
         return form, False
     return form, True
+
+
+def _roll_out(
+    request: HttpRequest, person: Person, form: PolicyForm, service: str, breaker: str
+) -> None:
+    data, selector = form.cleaned_data, _selector(request)
+    measures_s = MEASURES_S if "metrics_only" in request.POST else 0.0
+    with transaction.atomic():
+        made = rollouts.start(
+            person,
+            service,
+            breaker,
+            data["policy_fields"],
+            selector,
+            data["reason"],
+            promotes="promotes" in request.POST,
+            measures_s=measures_s,
+        )
+        if measures_s:
+            metrics_only(person, made, measures_s)
 
 
 def _add(form: PolicyForm, error: ValidationError) -> None:
@@ -105,8 +131,14 @@ def _page(request: HttpRequest, form: PolicyForm, service: str, breaker: str) ->
         "instances": _instances(service, view),
         "worst": worst_case(effective) if effective else None,
         "ranges": RANGES,
-        "may_edit": _may_edit(request, service),
+        "may_edit": may_edit(request, service),
         "histogram": _histogram(service, breaker, 86_400.0) if breaker else None,
+        "scheduled": schedule.waiting(service, breaker),
+        "comparison": comparison(request.GET, service, breaker),
+        "sources": copy_sources(request.user, service, breaker) if breaker else [],
+        "drift": documents.drift(request.user, service, breaker) if service else None,
+        "desired_revision": revision(service) if service else None,
+        "measures": f"{MEASURES_S / 60:.0f} min",
         "replays": Replay.objects.filter(service=service, breaker=breaker)[:5] if breaker else [],
     }
     status = 422 if form.is_bound and form.errors else 200
@@ -136,7 +168,7 @@ def _instances(service: str, view: Any) -> list[dict[str, Any]]:
 @require_GET
 def latency(request: HttpRequest, service: str, breaker: str) -> JsonResponse:
     """The latency histogram of a range, as JSON."""
-    _check_scope(request, service, breaker)
+    check_scope(request, service, breaker)
     try:
         seconds = float(request.GET.get("seconds", "86400"))
     except ValueError:
@@ -169,8 +201,8 @@ def _histogram(service: str, breaker: str, seconds: float) -> dict[str, Any]:
 @require_POST
 def what_if(request: HttpRequest, service: str, breaker: str) -> JsonResponse:
     """Queue a what-if of the typed policy over the last `seconds`; save an incident by name."""
-    _check_scope(request, service, breaker)
-    person = _editor(request, service)
+    check_scope(request, service, breaker)
+    person = editor(request, service)
     head = queries.head(service, breaker) or BreakerPolicy(service=service, breaker=breaker)
     data = request.POST.copy()
     data["service"], data["breaker"] = service, breaker
@@ -201,7 +233,7 @@ def replay(request: HttpRequest, pk: int) -> JsonResponse:
     if asked.service not in visible_services(request.user):
         raise Http404
     if request.method == "POST":
-        runs.cancel(_editor(request, asked.service), pk)
+        runs.cancel(editor(request, asked.service), pk)
         asked.refresh_from_db()
     return JsonResponse(
         {
@@ -220,7 +252,7 @@ def restore(request: HttpRequest, pk: int) -> HttpResponse:
     """Roll back to a version."""
     version = get_object_or_404(PolicyVersion.objects.select_related("policy"), pk=pk)
     scope = version.policy
-    person = _editor(request, scope.service)
+    person = editor(request, scope.service)
     try:
         services.roll_back(person, version)
     except ValidationError as error:
@@ -228,14 +260,14 @@ def restore(request: HttpRequest, pk: int) -> HttpResponse:
         form = PolicyForm(instance=head)
         context = {"messages_here": error.messages}
         return render(request, "pages/policy_refused.html", {**context, "form": form}, status=422)
-    return redirect(_address(scope.service, scope.breaker))
+    return redirect(address(scope.service, scope.breaker))
 
 
 @require_POST
 def decide(request: HttpRequest, pk: int, decision: str) -> HttpResponse:
     """Promote a rollout, or take it back."""
     row = get_object_or_404(Rollout.objects.select_related("policy"), pk=pk)
-    person = _editor(request, row.policy.service)
+    person = editor(request, row.policy.service)
     act = {"promote": rollouts.promote, "stop": rollouts.stop}.get(decision)
     if act is None:
         raise Http404
@@ -245,7 +277,7 @@ def decide(request: HttpRequest, pk: int, decision: str) -> HttpResponse:
         return render(
             request, "pages/policy_refused.html", {"messages_here": error.messages}, status=422
         )
-    return redirect(_address(row.policy.service, row.policy.breaker))
+    return redirect(address(row.policy.service, row.policy.breaker))
 
 
 def _selector(request: HttpRequest) -> dict[str, list[str]]:
@@ -259,32 +291,3 @@ def _selector(request: HttpRequest) -> dict[str, list[str]]:
             if part.strip()
         ]
     return chosen
-
-
-def _check_scope(request: HttpRequest, service: str, breaker: str) -> None:
-    visible = visible_services(request.user)
-    if service and service not in visible:
-        raise Http404(f"No service is named {service}.")
-    if not service and not visible:
-        raise PermissionDenied("You may not see policies.")
-    known = breaker_view(service, breaker) is not None if breaker else True
-    if breaker and not known and queries.head(service, breaker) is None:
-        raise Http404(f"No instance of {service} has reported a breaker named {breaker}.")
-
-
-def _may_edit(request: HttpRequest, service: str) -> bool:
-    if not service:
-        return services_with(request.user, CHANGE_POLICIES).is_all
-    return may(request.user, CHANGE_POLICIES, service)
-
-
-def _editor(request: HttpRequest, service: str) -> Person:
-    if not (isinstance(request.user, Person) and _may_edit(request, service)):
-        raise PermissionDenied("You may not change this policy.")
-    return request.user
-
-
-def _address(service: str, breaker: str) -> str:
-    if breaker:
-        return reverse("policy", args=[service, breaker])
-    return reverse("service_policy", args=[service]) if service else reverse("fleet_policy")

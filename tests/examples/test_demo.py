@@ -113,6 +113,18 @@ def all_closed(apis: ProfileApis) -> bool:
     return set(apis.states()) == {"closed"}
 
 
+def test_a_canary_with_a_timeout_below_the_median_is_taken_back(
+    operator: Operator, apis: ProfileApis
+) -> None:
+    eventually(lambda: all_closed(apis), 20.0, apis.states)
+    canary = {"instances": "profile-api-1", "promotes": "on", "action": "rollout"}
+    assert "Take back" in operator.post(POSTS, timeout="30 ms", reason="faster", **canary)
+
+    halted = r"<b>halted</b>: halted: success [\d.]+ % against [\d.]+ %, p < "
+    eventually(lambda: re.search(halted, operator.page(POSTS)), 60.0)
+    eventually(lambda: all_closed(apis), 20.0, apis.states)
+
+
 @pytest.fixture(scope="module")
 def quorum(operator: Operator, apis: ProfileApis) -> Iterator[None]:
     """The rest of the four instances of profile-api opens when three of them did."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
 from breakers.circuit.policy import Policy
 from breakers.errors import PolicyError
@@ -30,6 +32,7 @@ MAX_INCIDENT_SLOTS: Final = 8640
 MAX_INCIDENTS: Final = 500
 _MAX_QUEUED: Final = 5
 _KEPT: Final = 200
+_RUNS_FOR_AT_MOST: Final = timedelta(minutes=15)
 _LOOK_EACH_S: Final = 0.2
 # A candidate is worse when it lets through or loses more than this share more calls.
 WORSE_BY: Final = 0.01
@@ -61,6 +64,7 @@ def ask(
             fields=wanted,
             begins=begins,
             ends=ends,
+            instances=_instances(service, breaker),
             person=person,
         )
         old = list(Replay.objects.values_list("pk", flat=True)[_KEPT:])
@@ -78,8 +82,11 @@ def cancel(person: Person, pk: int) -> bool:
 
 
 def run_queued() -> int:
-    """Run the what-ifs that are queued; returns how many."""
+    """Run the what-ifs that are queued; returns how many. One whose worker has died is failed."""
     done = 0
+    old = timezone.now() - _RUNS_FOR_AT_MOST
+    lost = Replay.objects.filter(state=Replay.RUNNING, created__lt=old)
+    lost.update(state=Replay.FAILED, error="The process that ran it has ended; ask again.")
     for pk in list(
         Replay.objects.filter(state=Replay.QUEUED).order_by("created").values_list("pk", flat=True)
     ):
@@ -108,7 +115,13 @@ def run(asked: Replay) -> None:
     running = Replay.objects.filter(pk=asked.pk, state=Replay.RUNNING)
     try:
         result = what_if(
-            asked.service, asked.breaker, asked.fields, asked.begins, asked.ends, progress
+            asked.service,
+            asked.breaker,
+            asked.fields,
+            asked.begins,
+            asked.ends,
+            asked.instances,
+            progress,
         )
     except Cancelled:
         return
@@ -124,6 +137,7 @@ def what_if(
     fields: Mapping[str, Any],
     begins: float,
     ends: float,
+    instances: int,
     progress: Any = lambda share: None,
 ) -> dict[str, Any]:
     """Replay a range under the policy in force and under a candidate.
@@ -131,7 +145,6 @@ def what_if(
     `actual` has what happened: calls, refusals, failures and the states of the instances.
     """
     slots = slots_of(service, breaker, begins, ends)
-    instances = _instances(service, breaker)
     in_force = queries.effective(service, breaker)
     candidate = queries.effective(service, breaker, fields)
     before = _replayed(slots, in_force, instances, progress)

@@ -49,6 +49,12 @@ def version_changes(version: PolicyVersion) -> str:
 
 
 @register.filter
+def policy_value(value: object, name: str) -> str:
+    """The value of a policy field, with its unit."""
+    return show(KNOBS[name], value) if name in KNOBS else str(value)
+
+
+@register.filter
 def effective_value(row: Effective) -> str:
     """The value of a policy field in force, with its unit."""
     return show(row.spec, row.value)

@@ -43,7 +43,7 @@ def path(*attempts: int, **last: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
         ("SG006", {"timeout_duration": 5.0}, Evidence(restart_s=40.0)),
         ("SG007", {"timeout": 0.1}, Evidence(latencies=sketch(0.5))),
         ("SG008", {"timeout": 30.0}, Evidence(latencies=sketch(0.5))),
-        ("SG009", {}, Evidence(criticality="critical", failures=10)),
+        ("SG009", {"criticality": "critical"}, Evidence(failures=10)),
         (
             "SG010",
             {"failure_rate_threshold": 0.5, "window_size": 5, "minimum_calls": 10},
