@@ -73,14 +73,18 @@ class Graph:
             known = self._below[node] = frozenset(seen - {node})
         return known
 
-    def related(self, one: Node, other: Node) -> bool:
-        """Whether a cascade could link two breakers: through a call path, or a common caller."""
-        return (
-            one[0] == other[0]
-            or one[1] == other[1]
-            or other in self.below(one)
-            or one in self.below(other)
-        )
+    def linked(self, some: Collection[Node], others: Collection[Node]) -> bool:
+        """Whether a cascade could link two groups of breakers: through a call path, a common caller
+        or a common dependency. The work grows with the sum of the groups, not the product."""
+        if {each[0] for each in some} & {each[0] for each in others}:
+            return True
+        if {each[1] for each in some} & {each[1] for each in others}:
+            return True
+        return self._reach(some, others) or self._reach(others, some)
+
+    def _reach(self, above: Iterable[Node], lower: Collection[Node]) -> bool:
+        wanted = set(lower)
+        return any(not wanted.isdisjoint(self.below(each)) for each in above)
 
 
 def first_cause(tripped: Collection[Tripped], graph: Graph, events: Iterable[Event] = ()) -> Cause:

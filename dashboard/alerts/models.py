@@ -68,7 +68,7 @@ class Incident(models.Model):
 
 class Firing(models.Model):
     """A rule that holds on a breaker. `began` is when its condition began, `fired` when it had held
-    for long enough."""
+    for long enough. If it fires again in the same incident, the row goes on: `times` counts."""
 
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE)
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="firings")
@@ -77,6 +77,7 @@ class Firing(models.Model):
     began = models.FloatField()
     fired = models.FloatField()
     ended = models.FloatField(null=True, db_index=True)
+    times = models.PositiveIntegerField(default=1)
     detail = models.CharField(max_length=300, blank=True)
 
     class Meta:

@@ -19,7 +19,7 @@ from django.db.models import F
 from breakers import BreakerError, CircuitBreaker, CircuitBreakerOpen, Registry
 from dashboard.access.authority import teams_of
 from dashboard.alerts.channels import DeliveryError, deliver
-from dashboard.alerts.incidents import note
+from dashboard.alerts.first_cause import note
 from dashboard.alerts.models import Channel, Incident, OutboxMessage, Route, Silence
 from dashboard.alerts.rule_kinds import SEVERITIES
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Max, QuerySet, Sum
 
 from dashboard.access.authority import ServiceSet
 from dashboard.access.models import TeamService
@@ -15,7 +15,7 @@ from dashboard.alerts.evaluation import ActiveRule, Change, Key, replay
 from dashboard.alerts.models import Firing, Incident, Marker, Rule
 from dashboard.alerts.observations import COUNTED, BreakerFacts, InstanceFacts
 from dashboard.alerts.rule_kinds import KINDS, params_of
-from dashboard.history.models import MinuteRollup, Rollup, Transition
+from dashboard.history.models import MinuteRollup, Rolled, Rollup, Transition
 
 WEEK_S: Final = 7 * 86_400.0
 PREVIEW_TICK_S: Final = 5.0
@@ -54,11 +54,18 @@ def open_firings() -> dict[tuple[int, Key], float]:
 
 
 def minutes(since: float, until: float) -> Iterator[tuple[float, dict[Key, dict[str, int]]]]:
-    """The counts of each whole minute between two Unix times, from the ten-second level: the end of
-    the minute, and the counts of each breaker that had calls."""
+    """The counts of each whole minute between two Unix times: the end of the minute, and the counts
+    of each breaker that had calls. The minute level has what is older than its mark, the ten-second
+    level what is newer."""
     first, last = int(since // 60 * 60), int(until // 60 * 60)
-    rows = Rollup.objects.filter(start__gte=first, start__lt=last).order_by("start")
-    yield from _by_minute(rows, first, last)
+    mark = min(
+        max(Rolled.objects.filter(step_s=60).aggregate(to=Max("to"))["to"] or 0, first), last
+    )
+    mark = mark // 60 * 60
+    rolled = MinuteRollup.objects.filter(start__gte=first, start__lt=mark).order_by("start")
+    yield from _by_minute(rolled, first, mark)
+    rows = Rollup.objects.filter(start__gte=mark, start__lt=last).order_by("start")
+    yield from _by_minute(rows, mark, last)
 
 
 def _by_minute(

@@ -6,13 +6,25 @@ A kind on states looks at one breaker at one moment. A kind on counts looks at w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from dashboard.alerts.observations import BreakerFacts, MinuteWindow
+from dashboard.alerts.observations import (
+    COUNTS,
+    HALF_OPEN,
+    OPEN,
+    OVERRIDE,
+    SPLIT,
+    STALE,
+    TRIPS,
+    BreakerFacts,
+    MinuteWindow,
+)
 
 SEVERITIES: Final = ("info", "warning", "critical")
 Params = Mapping[str, float]
+StateJudge = Callable[[BreakerFacts, Params, float], float | None]
+CountsJudge = Callable[[MinuteWindow, Params], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +40,16 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`state` returns since when the condition holds, or None. `counts` returns whether it does."""
+    """`state` returns since when the condition holds, or None, and is asked only if `flag` is set.
+    `counts` returns whether the condition holds after a minute."""
 
     title: str
     help: str
-    flag: str
+    flag: int
     params: tuple[Param, ...] = ()
     for_s: float = 10.0
-    state: Callable[[BreakerFacts, Params, float], float | None] | None = None
-    counts: Callable[[MinuteWindow, Params], bool] | None = None
-    defaults: Mapping[str, float] = field(default_factory=dict)
+    state: StateJudge | None = None
+    counts: CountsJudge | None = None
 
 
 def _open_share(facts: BreakerFacts, params: Params, now: float) -> float | None:
@@ -49,11 +61,11 @@ def _flapping(facts: BreakerFacts, params: Params, now: float) -> float | None:
 
 
 def _half_open(facts: BreakerFacts, params: Params, now: float) -> float | None:
-    return facts.since_state("half_open")
+    return facts.half_open
 
 
 def _forced(facts: BreakerFacts, params: Params, now: float) -> float | None:
-    return facts.forced_since()
+    return facts.forced
 
 
 def _override_ends(facts: BreakerFacts, params: Params, now: float) -> float | None:
@@ -76,29 +88,32 @@ def _not_applied(facts: BreakerFacts, params: Params, now: float) -> float | Non
 
 
 def _fallbacks(window: MinuteWindow, params: Params) -> bool:
-    counts = window.sums(5)
-    failed = counts["failure"] + counts["timeout"] + counts["rejected"]
-    uncovered = failed - counts["fallback"]
+    if window.bad(5) < params["calls"]:
+        return False
+    failed = window.failed()
+    uncovered = failed - window.fallbacks()
     return failed >= params["calls"] and uncovered >= failed * params["share_pct"] / 100
 
 
 def _retries(window: MinuteWindow, params: Params) -> bool:
-    counts = window.sums(5)
     ran = window.ran(5)
-    first = ran - counts["retry"]
-    return ran >= params["calls"] and first > 0 and ran / first >= params["factor"]
+    if ran < params["calls"]:
+        return False
+    first = ran - window.retries()
+    return first > 0 and ran / first >= params["factor"]
 
 
 def _burn(window: MinuteWindow, params: Params) -> bool:
+    if not window.bad(30) or window.ran(60) < params["calls"]:
+        return False
     budget = 1 - params["objective_pct"] / 100
     fast = window.failed_share(60) >= 14.4 * budget and window.failed_share(5) >= 14.4 * budget
     slow = window.failed_share(360) >= 6 * budget and window.failed_share(30) >= 6 * budget
-    return window.ran(60) >= params["calls"] and (fast or slow)
+    return fast or slow
 
 
 def _traffic_gone(window: MinuteWindow, params: Params) -> bool:
-    before = window.calls(30) - window.calls(2)
-    return before / 28 / 60 >= params["rate"] and window.calls(2) == 0
+    return window.calls(2) == 0 and window.calls(30) / 28 / 60 >= params["rate"]
 
 
 _CALLS = Param("calls", "Calls at least", 50, 1, 1e9)
@@ -107,7 +122,7 @@ KINDS: Final[dict[str, Kind]] = {
     "open_share": Kind(
         "Open on instances",
         "The breaker is open on at least a share, and a number, of its live instances.",
-        "open",
+        OPEN,
         (
             Param("share_pct", "Share of instances, %", 25, 0, 100),
             Param("instances", "Instances at least", 1, 1, 5000),
@@ -118,7 +133,7 @@ KINDS: Final[dict[str, Kind]] = {
     "flapping": Kind(
         "Flapping",
         "The breaker trips repeatedly on one instance.",
-        "trips",
+        TRIPS,
         (
             Param("trips", "Trips at least", 4, 2, 100),
             Param("within_s", "Within seconds", 300, 10, 3600),
@@ -129,21 +144,21 @@ KINDS: Final[dict[str, Kind]] = {
     "half_open_stuck": Kind(
         "Stuck half-open",
         "The breaker stays half-open: test calls neither close nor reopen it.",
-        "half_open",
+        HALF_OPEN,
         for_s=120.0,
         state=_half_open,
     ),
     "forced_long": Kind(
         "Forced for long",
         "An operator's override is in force for longer than the time.",
-        "override",
+        OVERRIDE,
         for_s=3600.0,
         state=_forced,
     ),
     "override_ends": Kind(
         "Override about to end",
         "An override ends soon, and the breaker would still be open without it.",
-        "override",
+        OVERRIDE,
         (Param("before_s", "Seconds before the end", 300, 10, 86_400),),
         for_s=0.0,
         state=_override_ends,
@@ -151,7 +166,7 @@ KINDS: Final[dict[str, Kind]] = {
     "silent": Kind(
         "Instances silent",
         "Instances of the service have stopped reporting.",
-        "stale",
+        STALE,
         (Param("instances", "Instances at least", 1, 1, 5000),),
         for_s=60.0,
         state=_silent,
@@ -159,7 +174,7 @@ KINDS: Final[dict[str, Kind]] = {
     "disagreement": Kind(
         "Instances disagree",
         "The breaker is open on some instances and closed on others.",
-        "open",
+        SPLIT,
         (Param("share_pct", "Share of the smaller side, %", 20, 1, 50),),
         for_s=60.0,
         state=_disagreement,
@@ -167,14 +182,14 @@ KINDS: Final[dict[str, Kind]] = {
     "not_applied": Kind(
         "Override not applied",
         "Instances have not confirmed an override or refuse it.",
-        "override",
+        OVERRIDE,
         for_s=60.0,
         state=_not_applied,
     ),
     "fallbacks_failing": Kind(
         "Failures without a fallback",
         "Calls fail or are refused, and no fallback answers instead (five minutes).",
-        "counts",
+        COUNTS,
         (_CALLS, Param("share_pct", "Share without a fallback, %", 50, 1, 100)),
         for_s=0.0,
         counts=_fallbacks,
@@ -182,7 +197,7 @@ KINDS: Final[dict[str, Kind]] = {
     "retry_amplification": Kind(
         "Retry amplification",
         "Retries multiply the calls that reach the dependency (five minutes).",
-        "counts",
+        COUNTS,
         (_CALLS, Param("factor", "Calls for each first attempt", 1.5, 1.01, 100)),
         for_s=0.0,
         counts=_retries,
@@ -191,7 +206,7 @@ KINDS: Final[dict[str, Kind]] = {
         "Error budget burning",
         "The error budget of 30 days burns 14.4 times too fast over an hour and five minutes, or 6 "
         "times too fast over six hours and half an hour.",
-        "counts",
+        COUNTS,
         (_CALLS, Param("objective_pct", "Objective, %", 99.0, 50, 99.999)),
         for_s=0.0,
         counts=_burn,
@@ -199,7 +214,7 @@ KINDS: Final[dict[str, Kind]] = {
     "traffic_gone": Kind(
         "Traffic gone",
         "No calls for two minutes after at least this rate over half an hour.",
-        "counts",
+        COUNTS,
         (Param("rate", "Calls a second before", 1.0, 0.01, 1e6),),
         for_s=0.0,
         counts=_traffic_gone,

@@ -11,21 +11,24 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections, transaction
 
 from dashboard.alerts import outbox, queries
+from dashboard.alerts.cause import Graph
 from dashboard.alerts.evaluation import Change, Evaluator, Key
-from dashboard.alerts.incidents import Impact, apply
+from dashboard.alerts.first_cause import Impact
+from dashboard.alerts.incidents import apply
 from dashboard.alerts.leases import release, take
 from dashboard.alerts.models import Marker
-from dashboard.alerts.observations import BreakerFacts, InstanceFacts
+from dashboard.alerts.observations import CALM, BreakerFacts, InstanceFacts, Row
 from dashboard.alerts.splits import open_only_on
-from dashboard.fleet.frame_types import BreakerView
+from dashboard.fleet.frame_types import BreakerAtInstance, BreakerView, InstanceView
 from dashboard.fleet.snapshot.store import FleetSnapshot, ServiceSnapshot
 
 logger = logging.getLogger("switchgear.alerts")
@@ -53,10 +56,12 @@ class Runner:
         self._shares_thread = not own_thread
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{id(self)}"
         self.evaluator: Evaluator | None = None
-        self._seen: dict[Key, tuple[Any, ...]] = {}
+        # For each breaker the list that was seen last, and the facts of it.
+        self._seen: dict[Key, tuple[list[BreakerAtInstance] | None, BreakerFacts]] = {}
+        self._nodes_changed = False
+        self._graph = Graph(())
         self._reloaded = 0.0
         self._minute = 0.0
-        self._impacts: dict[Key, Impact] = {}
         self._versions: dict[str, frozenset[str]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -85,17 +90,19 @@ class Runner:
 
     async def round(self) -> None:
         """One tick: take the lease, collect, evaluate."""
-        now = self._wall()
-        if not await self._in_thread(take, self._holder, now):
+        await self._in_thread(self._round, self._wall())
+
+    def _round(self, now: float) -> None:
+        """A tick, in a thread of its own: the event loop serves agents and browsers."""
+        close_old_connections()
+        if not take(self._holder, now):
             self.forget()
             return
         if now - self._fleet.at > _OLD_S:
             return
         if self.evaluator is None:
-            await self._in_thread(self._resume, now)
-        changed = self.collect()
-        found = self._new_versions()
-        await self._in_thread(self._evaluate, changed, found, now)
+            self._resume(now)
+        self._evaluate(self.collect(), self._new_versions(), now)
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await sync_to_async(work, thread_sensitive=self._shares_thread)(*arguments)
@@ -104,6 +111,7 @@ class Runner:
         """Drop everything: another process evaluates, or a round failed half-way."""
         self.evaluator = None
         self._seen.clear()
+        self._nodes_changed = True
 
     def _resume(self, now: float) -> None:
         self.evaluator = Evaluator(queries.active_rules())
@@ -115,37 +123,46 @@ class Runner:
         self.evaluator.resume(queries.open_firings())
 
     def collect(self) -> dict[Key, BreakerFacts | None]:
-        """The breakers whose facts have changed since the last call. Runs in the event loop: what
-        has not changed costs a comparison."""
+        """The breakers whose facts have changed since the last call. What has not changed costs a
+        comparison. The event loop may merge a frame meanwhile: it replaces what it changes, and the
+        lists here are copied in one step."""
         changed: dict[Key, BreakerFacts | None] = {}
         seen = self._seen
         count = 0
-        for name, service in self._fleet.services.items():
-            for view in service.breakers.values():
+        for name, service in list(self._fleet.services.items()):
+            for view in list(service.breakers.values()):
                 count += 1
                 key = (name, view["name"])
-                override = view["override"]
-                mark = (
-                    view["instances"],
-                    override and (override["expires_at"], len(override["pending"])),
-                    override and bool(override["refused"]),
-                )
                 before = seen.get(key)
-                if before is not None and before[0] is mark[0] and before[1:] == mark[1:]:
+                rows = view["instances"]
+                if before is not None and before[0] is rows and view["override"] is None:
                     continue
-                seen[key] = mark
-                changed[key] = facts_of(view, service)
+                facts = facts_of(view, service)
+                if before is None:
+                    self._nodes_changed = True
+                    changed[key] = facts
+                elif facts is not before[1] and not facts.same_as(before[1]):
+                    changed[key] = facts
+                # With an override, what has changed may not be in the list.
+                seen[key] = (rows if view["override"] is None else None, facts)
         if len(seen) != count:
-            for key in list(seen):
-                known = self._fleet.services.get(key[0])
-                if known is None or key[1] not in known.breakers:
-                    del seen[key]
-                    changed[key] = None
+            self._drop_gone(changed)
         return changed
 
-    def known(self) -> Collection[Key]:
-        """The breakers that have been collected."""
-        return self._seen.keys()
+    def _drop_gone(self, changed: dict[Key, BreakerFacts | None]) -> None:
+        for key in list(self._seen):
+            known = self._fleet.services.get(key[0])
+            if known is None or key[1] not in known.breakers:
+                del self._seen[key]
+                changed[key] = None
+                self._nodes_changed = True
+
+    def graph(self) -> Graph:
+        """Who depends on what among the breakers that have been collected."""
+        if self._nodes_changed:
+            self._nodes_changed = False
+            self._graph = Graph(self._seen)
+        return self._graph
 
     def impact(self, node: Key) -> Impact:
         """What a message says of a breaker: figures of this moment."""
@@ -153,8 +170,8 @@ class Runner:
         view = service.breakers.get(node[1]) if service is not None else None
         if service is None or view is None:
             return Impact()
-        facts = facts_of(view, service)
-        live = [each for each in facts.instances.values() if not each.stale]
+        instances = instances_of(view["instances"], service.instances)
+        live = [each for each in instances.values() if not each.stale]
         lost = view["failed"] + view["refused"] - view["counts"].get("fallback", 0)
         return Impact(
             open=sum(each.state in {"open", "half_open"} for each in live),
@@ -167,10 +184,10 @@ class Runner:
     def _new_versions(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
         """Services whose instances report a version that was not there before."""
         found = {}
-        for name, service in self._fleet.services.items():
+        for name, service in list(self._fleet.services.items()):
             versions = frozenset(
                 each["version"]
-                for each in service.instances.values()
+                for each in list(service.instances.values())
                 if each["version"] and not each["stale"]
             )
             before = self._versions.get(name)
@@ -187,7 +204,6 @@ class Runner:
         versions: Mapping[str, tuple[frozenset[str], frozenset[str]]],
         now: float,
     ) -> None:
-        close_old_connections()
         evaluator = self.evaluator
         assert evaluator is not None
         if now - self._reloaded >= _RELOAD_S or now < self._reloaded:
@@ -205,7 +221,7 @@ class Runner:
         changes += evaluator.tick(now)
         with transaction.atomic():
             _mark_versions(versions, now)
-            outcome = apply(changes, self.known(), self.impact, now)
+            outcome = apply(changes, self.graph(), self.impact, now)
             for incident in outcome.opened:
                 outbox.announce(incident, "opened", now)
             for incident in outcome.worsened:
@@ -216,28 +232,46 @@ class Runner:
 
 def facts_of(view: BreakerView, service: ServiceSnapshot) -> BreakerFacts:
     """A breaker's view as rules see it."""
-    instances: dict[str, InstanceFacts] = {}
-    would = False
-    for each in view["instances"]:
-        info = service.instances.get(each["id"])
-        since = info["seen_at"] if each["stale"] and info else each["since_at"]
-        instances[each["id"]] = InstanceFacts(
-            each["state"],
-            since,
-            info["version"] if info else "",
-            info["zone"] if info else "",
-            each["stale"],
-        )
-        would = would or each["would_be_open"]
     override = view["override"]
+    rows = view["instances"]
+    if override is None and all(e["state"] == "closed" and not e["stale"] for e in rows):
+        return CALM
+    infos = service.instances
+    shown: Sequence[Row] = rows
+    if any(each["stale"] for each in rows):
+        # A silent instance is silent since its last report.
+        shown = [
+            {"id": each["id"], "state": each["state"], "stale": each["stale"],
+             "since_at": _seen_at(infos, each) if each["stale"] else each["since_at"]}
+            for each in rows
+        ]  # fmt: skip
     return BreakerFacts(
-        instances,
+        partial(instances_of, rows, infos),
         override_ends=override["expires_at"] if override else None,
         unapplied_since=override["created_at"]
         if override and (override["pending"] or override["refused"])
         else None,
-        would_be_open=would,
+        would_be_open=override is not None and any(each["would_be_open"] for each in rows),
+        rows=shown,
     )
+
+
+def instances_of(
+    rows: Iterable[BreakerAtInstance], infos: Mapping[str, InstanceView]
+) -> dict[str, InstanceFacts]:
+    """What is known of a breaker at each instance."""
+    found = {}
+    for each in rows:
+        info = infos.get(each["id"])
+        since = _seen_at(infos, each) if each["stale"] else each["since_at"]
+        version, zone = (info["version"], info["zone"]) if info else ("", "")
+        found[each["id"]] = InstanceFacts(each["state"], since, version, zone, each["stale"])
+    return found
+
+
+def _seen_at(infos: Mapping[str, InstanceView], each: BreakerAtInstance) -> float:
+    info = infos.get(each["id"])
+    return info["seen_at"] if info else each["since_at"]
 
 
 def _mark_versions(

@@ -15,7 +15,7 @@ from dashboard.access.authority import demand
 from dashboard.access.models import Person
 from dashboard.access.roles import ADMINISTER, OPERATE
 from dashboard.access.services import audit
-from dashboard.alerts.incidents import note
+from dashboard.alerts.first_cause import note
 from dashboard.alerts.models import Channel, Firing, Incident, Marker, Rule, Silence
 from dashboard.alerts.outbox import enqueue
 from dashboard.alerts.rule_kinds import params_of

@@ -35,9 +35,10 @@ def test_a_deploy_shortly_before_is_a_reason() -> None:
 
 
 def test_relations_follow_call_paths_and_common_callers() -> None:
-    assert GRAPH.related(WEB, USERS)
-    assert GRAPH.related(USERS, POSTS)
-    assert not GRAPH.related(WEB, ("other", "mail"))
+    assert GRAPH.linked({WEB}, {USERS})
+    assert GRAPH.linked({USERS}, {WEB})
+    assert GRAPH.linked({USERS}, {POSTS})
+    assert not GRAPH.linked({WEB, USERS}, {("other", "mail")})
 
 
 def test_a_cycle_of_services_ends() -> None:

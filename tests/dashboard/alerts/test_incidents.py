@@ -7,8 +7,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 
 from dashboard.access.models import Person
 from dashboard.alerts import outbox, services
+from dashboard.alerts.cause import Graph
 from dashboard.alerts.evaluation import Change
-from dashboard.alerts.incidents import CALM_S, Impact, Outcome, apply
+from dashboard.alerts.first_cause import Impact
+from dashboard.alerts.incidents import CALM_S, Outcome, apply
 from dashboard.alerts.leases import LEASE_S, release, take
 from dashboard.alerts.models import (
     Channel,
@@ -31,13 +33,13 @@ NODES = [WEB, USERS, POSTS, *((f"s{n}", "db") for n in range(40))]
 def fire(*nodes: tuple[str, str], at: float = NOW, rule: str = "Open") -> Outcome:
     id = Rule.objects.get(name=rule).pk
     changes = [Change(True, id, node, at - 5, at) for node in nodes]
-    return apply(changes, NODES, lambda node: Impact(open=2, instances=4), at)
+    return apply(changes, Graph(NODES), lambda node: Impact(open=2, instances=4), at)
 
 
 def end(*nodes: tuple[str, str], at: float, rule: str = "Open") -> Outcome:
     id = Rule.objects.get(name=rule).pk
     changes = [Change(False, id, node, NOW, at) for node in nodes]
-    return apply(changes, NODES, lambda node: Impact(), at)
+    return apply(changes, Graph(NODES), lambda node: Impact(), at)
 
 
 @pytest.fixture
@@ -81,15 +83,15 @@ class TestGrouping:
     def test_it_closes_after_calm(self) -> None:
         fire(POSTS)
         end(POSTS, at=NOW + 100)
-        assert apply([], NODES, lambda node: Impact(), NOW + 110).closed == []
-        (closed,) = apply([], NODES, lambda node: Impact(), NOW + 101 + CALM_S).closed
+        assert apply([], Graph(NODES), lambda node: Impact(), NOW + 110).closed == []
+        (closed,) = apply([], Graph(NODES), lambda node: Impact(), NOW + 101 + CALM_S).closed
         assert closed.ended == NOW + 100
 
     def test_a_firing_within_the_calm_keeps_it_open(self) -> None:
         fire(POSTS)
         end(POSTS, at=NOW + 100)
         fire(POSTS, at=NOW + 120)
-        assert apply([], NODES, lambda node: Impact(), NOW + 200).closed == []
+        assert apply([], Graph(NODES), lambda node: Impact(), NOW + 200).closed == []
         assert Incident.objects.count() == 1
 
     def test_a_deploy_before_is_named(self) -> None:

@@ -1,0 +1,113 @@
+"""Names the first cause of a stored incident, and writes its headline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import Max, Min, Q
+
+from dashboard.alerts.cause import Event, Graph, Node, Tripped, first_cause
+from dashboard.alerts.models import Incident, IncidentEvent, Marker
+
+MAX_EVENTS: Final = 2000
+# The first cause is sought among the breakers that tripped first; the work grows with the square.
+CONSIDERED: Final = 200
+_NAMED: Final = 6
+_MARKERS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a page or a message says of a breaker besides its name."""
+
+    open: int = 0
+    instances: int = 0
+    lost_per_s: float = 0.0
+    has_fallback: bool = False
+    only_on: str = ""
+
+
+def describe(
+    incident: Incident, graph: Graph, impact: Callable[[Node], Impact], events: Sequence[Event]
+) -> None:
+    """Find the first cause again, write the headline, and note whether nothing fires any more."""
+    firings = incident.firings.order_by()
+    earliest = list(
+        firings.values_list("service", "breaker")
+        .annotate(first=Min("began"))
+        .order_by("first", "service", "breaker")[: CONSIDERED + 1]
+    )
+    if not earliest:
+        return
+    total = len(earliest)
+    if total > CONSIDERED:
+        total = firings.values("service", "breaker").distinct().count()
+    tripped = [
+        Tripped((service, breaker), at, only_on=impact((service, breaker)).only_on)
+        for service, breaker, at in earliest[:CONSIDERED]
+    ]
+    cause = first_cause(tripped, graph, events)
+    before = (incident.service, incident.breaker)
+    incident.service, incident.breaker = cause.first.node
+    incident.why = cause.why
+    incident.began = earliest[0][2]
+    beyond = total - len(tripped)
+    incident.headline = _headline(cause.first, cause.symptoms, graph, impact, beyond)[:300]
+    known = firings.aggregate(fired=Max("fired"), ended=Max("ended"))
+    if before != cause.first.node and total > 1:
+        note(incident, known["fired"], "cause",
+             f"First cause: {full_name(cause.first.node)} ({', '.join(cause.why)})")  # fmt: skip
+    if not firings.filter(ended=None).exists():
+        incident.calm_since = incident.calm_since or known["ended"]
+    incident.save()
+
+
+def _headline(
+    first: Tripped,
+    symptoms: Sequence[Tripped],
+    graph: Graph,
+    impact: Callable[[Node], Impact],
+    beyond: int,
+) -> str:
+    figures = impact(first.node)
+    where = f" on {figures.open} of {figures.instances} instances" if figures.open else ""
+    only = f", only on {first.only_on}" if first.only_on else ""
+    parts = [f"{first.node[1]} failing for {first.node[0]}{where}{only}"]
+    above = [each.node for each in symptoms if first.node in graph.below(each.node)]
+    beside = [each.node for each in symptoms if each.node not in above]
+    if above:
+        parts.append("takes down " + names(above, " → "))
+    if beside:
+        parts.append("also " + names(beside, "/", beyond))
+    if figures.lost_per_s >= 0.1:
+        parts.append(f"{figures.lost_per_s:.0f} calls/s lost")
+    if figures.has_fallback:
+        parts.append(f"{first.node[1]} has a fallback")
+    return "; ".join(parts)
+
+
+def note(incident: Incident, at: float, kind: str, text: str, by: str = "") -> None:
+    """Add a line to the incident's timeline, up to the maximum."""
+    if incident.events.count() < MAX_EVENTS:
+        IncidentEvent.objects.create(incident=incident, at=at, kind=kind, text=text[:2000], by=by)
+
+
+def markers_before(now: float, seconds: float) -> list[Event]:
+    """Deploys and policy changes of the last hours, newest first."""
+    is_change = ~Q(kind__in=("trip", "incident"))
+    rows = Marker.objects.filter(is_change, at__gte=now - seconds, at__lte=now)[:_MARKERS]
+    return [Event(row.at, row.service, row.text) for row in rows]
+
+
+def full_name(node: Node) -> str:
+    """ "service/breaker"."""
+    return f"{node[0]}/{node[1]}"
+
+
+def names(nodes: Sequence[Node], joint: str = "/", beyond: int = 0) -> str:
+    """The first few names, and how many more there are."""
+    shown = ", ".join(joint.join(each) for each in nodes[:_NAMED])
+    more = len(nodes) - min(len(nodes), _NAMED) + beyond
+    return shown + (f" and {more} more" if more else "")
