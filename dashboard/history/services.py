@@ -1,23 +1,28 @@
-"""Writes of this room."""
+"""Writes of history: checkpoints are added, levels rolled up, and what is old deleted."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from breakers.circuit.histogram import Histogram
 from breakers.circuit.records import OUTCOMES
+from dashboard.common.database_errors import is_of_content
 from dashboard.fleet.checkpoint_batch import Batch, Delta, ReportedTransition
+from dashboard.fleet.services import put_aside
 from dashboard.history import outages, partitions, upserts
 from dashboard.history.levels import LEVELS, TRANSITIONS, finest_for, homes
 from dashboard.history.models import Bucket, HourRollup, MinuteRollup, Rolled, Rollup, Transition
-from dashboard.history.sketches import pack, unpack, write
+from dashboard.history.sketches import MOST, pack, unpack, write
 from dashboard.history.span_splitting import spread
+
+logger = logging.getLogger("switchgear.history")
 
 MODELS = (Rollup, MinuteRollup, HourRollup)
 _Key = tuple[str, str, int]
@@ -65,8 +70,9 @@ def _pieces(batch: Batch) -> Iterator[tuple[str, str, int, int, Delta]]:
 
 
 def _row(key: _Key, delta: Delta) -> tuple[Any, ...]:
-    counts = (delta.counts.get(name, 0) for name in OUTCOMES)
-    sketch = write(pack(delta.latencies.buckets), connection.vendor)
+    counts = (min(delta.counts.get(name, 0), MOST) for name in OUTCOMES)
+    buckets = {index: min(n, MOST) for index, n in delta.latencies.buckets.items()}
+    sketch = write(pack(buckets), connection.vendor)
     return (*key, *counts, sketch, delta.latencies.sum_s)
 
 
@@ -120,7 +126,7 @@ def roll_up(now: float | None = None) -> int:
 def _roll_step(index: int, now: float) -> int | None:
     """One span; None when there is nothing left to carry."""
     _lock(shared=False)
-    lower, upper = LEVELS[index - 1], LEVELS[index]
+    upper = LEVELS[index]
     carried = marks()
     # What the level below still waits for would be missing above.
     settled = now - upper.settle_s if index == 1 else min(now - upper.settle_s, carried[index - 1])
@@ -137,8 +143,33 @@ def _roll_step(index: int, now: float) -> int | None:
         begin = upper.floor(oldest)
         end = min(target, begin + upper.chunk_s)
         partitions.ensure(upper, (begin, end - 1))
-        changed = upserts.roll(lower, upper, begin, end)
+        changed = _roll_span(index, begin, end)
     Rolled.objects.update_or_create(step_s=upper.step_s, defaults={"to": end})
+    return changed
+
+
+def _roll_span(index: int, begin: int, end: int) -> int:
+    """Carry one span. Where the database refuses it for its content, each service is carried for
+    itself, and one that is refused is put aside: its rows stay in the level below."""
+    lower, upper = LEVELS[index - 1], LEVELS[index]
+    try:
+        with transaction.atomic():
+            return upserts.roll(lower, upper, begin, end)
+    except DatabaseError as error:
+        if not is_of_content(error):
+            raise
+    rows = MODELS[index - 1].objects.filter(start__gte=begin, start__lt=end)
+    changed = 0
+    for service in rows.order_by("service").values_list("service", flat=True).distinct():
+        try:
+            with transaction.atomic():
+                changed += upserts.roll(lower, upper, begin, end, [service])
+        except DatabaseError as error:
+            if not is_of_content(error):
+                raise
+            logger.error("%r cannot be rolled up from %d to %d: %s", service, begin, end, error)
+            what = {"level": upper.table, "from": begin, "to": end}
+            put_aside(service, msgspec.json.encode(what).decode(), repr(error))
     return changed
 
 

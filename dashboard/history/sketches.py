@@ -9,15 +9,17 @@ PostgreSQL keeps it as `bigint[]`, SQLite as JSON. Both have the same two functi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from breakers.circuit.histogram import Histogram
-
 Packed = list[int]
+
+# The most that one row counts of anything: more is kept as this. It is beyond what any service can
+# do, and so far below 64 bits that tens of thousands of rows can be summed.
+MOST: Final = 2**48
 
 
 def pack(buckets: Mapping[int, int]) -> Packed:
@@ -83,18 +85,21 @@ def _add(one: str, other: str) -> str:
 
 class _Sum:
     def __init__(self) -> None:
-        self._total = Histogram()
+        self._buckets: dict[int, int] = {}
 
     def step(self, packed: str) -> None:
-        self._total.merge(unpack(read(packed)))
+        total = self._buckets
+        for index, n in unpack(read(packed)).items():
+            total[index] = total.get(index, 0) + n
 
     def finalize(self) -> str:
-        return msgspec.json.encode(pack(self._total.buckets)).decode()
+        bounded = {index: min(n, MOST) for index, n in self._buckets.items()}
+        return msgspec.json.encode(pack(bounded)).decode()
 
 
 # One pass over the shorter sketch; plpgsql does it in a quarter of what set-returning SQL takes.
-POSTGRES_FUNCTIONS = """
-CREATE FUNCTION sketch_add(a bigint[], b bigint[]) RETURNS bigint[]
+POSTGRES_ADD = f"""
+CREATE OR REPLACE FUNCTION sketch_add(a bigint[], b bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
   shift int;
@@ -109,11 +114,14 @@ BEGIN
   missing := cardinality(b) + shift - cardinality(a);
   IF missing > 0 THEN a := a || array_fill(0::bigint, ARRAY[missing]); END IF;
   FOR i IN 2..cardinality(b) LOOP
-    IF b[i] <> 0 THEN a[i + shift] := a[i + shift] + b[i]; END IF;
+    IF b[i] <> 0 THEN a[i + shift] := least(a[i + shift]::numeric + b[i], {MOST}); END IF;
   END LOOP;
   RETURN a;
 END $$;
+"""
+POSTGRES_FUNCTIONS = f"""
+{POSTGRES_ADD}
 CREATE AGGREGATE sketch_sum(bigint[]) (
-  sfunc = sketch_add, stype = bigint[], initcond = '{}', combinefunc = sketch_add, parallel = safe
+  sfunc = sketch_add, stype = bigint[], initcond = '{{}}', combinefunc = sketch_add, parallel = safe
 );
 """

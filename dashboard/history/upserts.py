@@ -13,6 +13,7 @@ from django.db import connection
 
 from breakers.circuit.records import OUTCOMES
 from dashboard.history.levels import TRANSITIONS, Level
+from dashboard.history.sketches import MOST
 
 BUCKET_COLUMNS: Final = ("service", "breaker", "start", *OUTCOMES, "sketch", "sum_s")
 TRANSITION_COLUMNS: Final = (
@@ -28,7 +29,6 @@ TRANSITION_COLUMNS: Final = (
     "cause",
     "window",
 )
-_SUMMED: Final = (*OUTCOMES, "sum_s")
 
 
 def _names(columns: Sequence[str], of: str = "") -> str:
@@ -45,17 +45,20 @@ def add_buckets(level: Level, rows: Iterable[Sequence[Any]]) -> None:
         cursor.execute(f"DELETE FROM {staging}")
 
 
-def roll(lower: Level, upper: Level, begin: int, end: int) -> int:
-    """Add what a level holds of a span to the level above; how many rows that made or changed."""
-    sums = ", ".join(f'sum("{name}")' for name in OUTCOMES)
+def roll(
+    lower: Level, upper: Level, begin: int, end: int, services: Sequence[str] | None = None
+) -> int:
+    """Add what a level holds of a span to the level above, of some services or of all; how many
+    rows that made or changed."""
+    sums = ", ".join(map(_sum, OUTCOMES))
     start = f'"start" / {upper.step_s} * {upper.step_s}'
     source = (
         f'SELECT "service", "breaker", {start}, {sums}, sketch_sum("sketch"), sum("sum_s")'
-        f' FROM "{lower.table}" WHERE "start" >= %s AND "start" < %s'
+        f' FROM "{lower.table}" WHERE "start" >= %s AND "start" < %s{_among(services)}'
         f" GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
     with connection.cursor() as cursor:
-        cursor.execute(_merge(upper, source), [begin, end])
+        cursor.execute(_merge(upper, source), [begin, end, *(services or ())])
         changed: int = cursor.rowcount
         return changed
 
@@ -74,11 +77,37 @@ def add_transitions(rows: Iterable[Sequence[Any]]) -> None:
         cursor.execute(f"DELETE FROM {staging}")
 
 
+def _among(services: Sequence[str] | None) -> str:
+    if services is None:
+        return ""
+    return f' AND "service" IN ({", ".join(["%s"] * len(services))})'
+
+
+def _sum(name: str) -> str:
+    """A sum that stops at `MOST`. SQLite raises where a sum leaves 64 bits, even one that is not
+    used, so that it adds up the upper and the lower 32 bits apart."""
+    if connection.vendor == "postgresql":
+        return f'least(sum("{name}"), {MOST})'
+    upper, lower = f'sum("{name}" >> 32)', f'sum("{name}" & 4294967295)'
+    high = f"min({upper} + ({lower} >> 32), {MOST >> 31})"
+    return f"min({high} * 4294967296 + ({lower} & 4294967295), {MOST})"
+
+
+def _added(name: str) -> str:
+    """What is kept and what is added, up to `MOST`; neither is above it."""
+    least = "least" if connection.vendor == "postgresql" else "min"
+    return (
+        f'"{name}" = {least}({least}(kept."{name}", {MOST}) + {least}(excluded."{name}", {MOST}), '
+        f"{MOST})"
+    )
+
+
 def _merge(level: Level, source: str) -> str:
-    added = ", ".join(f'"{name}" = kept."{name}" + excluded."{name}"' for name in _SUMMED)
+    added = ", ".join(map(_added, OUTCOMES))
     return (
         f'INSERT INTO "{level.table}" AS kept ({_names(BUCKET_COLUMNS)}) {source}'
         f' ON CONFLICT ("service", "breaker", "start") DO UPDATE SET {added},'
+        f' "sum_s" = kept."sum_s" + excluded."sum_s",'
         f' "sketch" = sketch_add(kept."sketch", excluded."sketch")'
     )
 

@@ -6,17 +6,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dashboard.fleet.checkpoint_batch import Batch, Delta, Span
+from dashboard.fleet.models import DeadLetter
 from dashboard.history import partitions, queries, services, upserts
 from dashboard.history.levels import DAY, HOUR, LEVELS
 from dashboard.history.models import HourRollup, MinuteRollup, Rollup
+from dashboard.history.sketches import MOST
 from dashboard.history.span_splitting import spread
 from tests.dashboard.history.reports import NOW, absorb, batch_of
 
@@ -260,3 +263,76 @@ def test_partitions_are_there_before_they_are_needed() -> None:
 def test_an_empty_checkpoint_is_none() -> None:
     services.absorb(Batch(), NOW)
     assert successes() == (0, 0, 0)
+
+
+POISON = 2**62
+
+
+def poison(service: str, rows: int = 40) -> None:
+    """Rows as they would be after thousands of reports that each claim 2**40 calls a thousand
+    times."""
+    packed = [-30, POISON, POISON]
+    start = int(NOW) // 10 * 10
+    for n in range(rows):
+        Rollup.objects.create(
+            service=service, breaker="p", start=start + n * 10, success=POISON, failure=POISON,
+            sketch=packed, sum_s=1e300,
+        )  # fmt: skip
+
+
+def test_sums_of_poisoned_counts_stop_at_a_bound() -> None:
+    partitions.ensure(LEVELS[0], [int(NOW), int(NOW) + 400])
+    poison("hostile")
+    for second in range(0, 400, 10):
+        absorb(NOW + second, success=3, failure=0)
+    services.roll_up(NOW + 7200)
+    assert {row.success for row in MinuteRollup.objects.filter(service="hostile")} == {MOST}
+    assert {max(row.sketch[1:]) for row in HourRollup.objects.filter(service="hostile")} == {MOST}
+    honest = HourRollup.objects.filter(service="shop").values_list("success", flat=True)
+    assert sum(honest) == 40 * 3, "to the last call"
+
+
+def test_a_row_that_was_rolled_up_takes_more_poison_without_failing() -> None:
+    partitions.ensure(LEVELS[0], [int(NOW), int(NOW) + 400])
+    poison("hostile")
+    services.roll_up(NOW + 7200)
+    HourRollup.objects.filter(service="hostile").update(success=2**63 - 1)
+    upserts.roll(LEVELS[1], LEVELS[2], int(NOW) // HOUR * HOUR, int(NOW) // HOUR * HOUR + 2 * HOUR)
+    assert {row.success for row in HourRollup.objects.filter(service="hostile")} == {MOST}
+
+
+def test_counts_of_one_checkpoint_stop_at_the_bound() -> None:
+    absorb(NOW, success=2**60, failure=0)
+    assert Rollup.objects.get().success == MOST
+
+
+def test_a_service_whose_rows_are_refused_does_not_stop_the_others() -> None:
+    for second in range(0, 400, 10):
+        absorb(NOW + second, success=3, failure=0)
+    partitions.ensure(LEVELS[0], [int(NOW), int(NOW) + 400])
+    poison("hostile", rows=3)
+    rolled = upserts.roll
+
+    def refusing(lower: Any, upper: Any, begin: int, end: int, of: Any = None) -> int:
+        if of is None or "hostile" in of:
+            with connection.cursor() as cursor:
+                bad = "'{'::json" if connection.vendor == "postgresql" else "sketch_add('{', '{')"
+                cursor.execute(f"SELECT {bad}")
+        return rolled(lower, upper, begin, end, of)
+
+    with patch.object(upserts, "roll", refusing):
+        services.roll_up(NOW + 7200)
+    assert sum(HourRollup.objects.values_list("success", flat=True)) == 40 * 3
+    assert {each.service for each in DeadLetter.objects.all()} == {"hostile"}
+
+
+def test_a_database_that_fails_for_its_own_sake_is_tried_again_later() -> None:
+    absorb(NOW, success=3, failure=0)
+    with (
+        patch.object(upserts, "roll", side_effect=OperationalError("database is locked")),
+        pytest.raises(OperationalError),
+    ):
+        services.roll_up(NOW + 7200)
+    assert not DeadLetter.objects.exists()
+    services.roll_up(NOW + 7200)
+    assert sum(HourRollup.objects.values_list("success", flat=True)) == 3
