@@ -19,7 +19,7 @@ from dashboard.access.models import Person
 from dashboard.fleet.services import revision
 from dashboard.fleet.snapshot.reads import breaker_view, snapshot
 from dashboard.history import queries as history
-from dashboard.policies import documents, lint, queries, rollouts, schedule, services
+from dashboard.policies import advice, documents, lint, queries, rollouts, schedule, services
 from dashboard.policies.forms import GROUPS, PolicyForm
 from dashboard.policies.models import BreakerPolicy, PolicyVersion, Replay, Rollout
 from dashboard.policies.whatif import runs
@@ -114,6 +114,7 @@ def _page(request: HttpRequest, form: PolicyForm, service: str, breaker: str) ->
     effective = queries.effective(service, breaker) if breaker else None
     findings = lint.breaker(service, breaker) if breaker else []
     view = breaker_view(service, breaker) if breaker else None
+    advised = advice.breaker(service, breaker) if breaker else []
     rows = {row.spec.name: row for row in queries.explained(service, breaker)}
     context = {
         "service": service,
@@ -133,6 +134,8 @@ def _page(request: HttpRequest, form: PolicyForm, service: str, breaker: str) ->
         "ranges": RANGES,
         "may_edit": may_edit(request, service),
         "histogram": _histogram(service, breaker, 86_400.0) if breaker else None,
+        "advice": advised,
+        "looser": [each for each in advised if each.is_looser],
         "scheduled": schedule.waiting(service, breaker),
         "comparison": comparison(request.GET, service, breaker),
         "sources": copy_sources(request.user, service, breaker) if breaker else [],
