@@ -35,25 +35,11 @@ STANDARD_FUNCTION_NAMES = {
     "console",  # the terminal that the command line writes to
 }
 # Modules that are still to be renamed or split; this list only shrinks.
-STILL_RENAMING = ("-",)
 PLANNED = {
     "docs/failure-modes.md",
     "breakers/cli",
     "dashboard/api/operators",
 }
-STILL_LONG = {
-    "tests/breakers/circuit/test_breaker.py",
-    "tests/breakers/limits/test_limits.py",
-    "tests/breakers/test_edge_cases.py",
-    "tests/breakers/test_peer_defects.py",
-    "tests/breakers/test_unusual_uses.py",
-    "tests/breakers/trust/test_rules.py",
-    "tests/dashboard/api/agents/test_agent_api.py",
-    "tests/dashboard/fleet/test_state.py",
-    "tests/failure_modes/harness.py",
-    "tests/failure_modes/modes.py",
-}
-STILL_NAMED = {"test_acts_on_many.py"}
 FOLDERS = "breakers|dashboard|docs|examples|benchmarks|deploy|requirements|static|templates|tests"
 
 
@@ -108,15 +94,14 @@ def is_retired_file(name: str) -> bool:
 
 def test_no_file_or_folder_has_a_retired_name() -> None:
     names = {part for path in tracked_files() for part in path.relative_to(ROOT).parts}
-    assert sorted(name for name in names - STILL_NAMED if is_retired_file(name)) == []
+    assert sorted(name for name in names if is_retired_file(name)) == []
 
 
 def test_no_class_or_function_has_a_retired_name() -> None:
     found = {
         str(path.relative_to(ROOT)): names
         for path in python_modules()
-        if not str(path.relative_to(ROOT)).startswith(STILL_RENAMING)
-        and (names := retired_definitions(path.read_text()))
+        if (names := retired_definitions(path.read_text()))
     }
     assert found == {}
 
@@ -139,7 +124,7 @@ def test_modules_are_short() -> None:
         if path.suffix in {".py", ".js", ".css"} and "migrations" not in path.parts
     }
     long = {name for name, lines in lengths.items() if lines > MAX_LINES}
-    assert long - STILL_LONG == set()
+    assert long == set()
 
 
 def named_paths(text: str) -> list[str]:

@@ -25,11 +25,9 @@ from breakers import (
 )
 from breakers.calls.coroutine_timeouts import acall_within
 from breakers.calls.isolation import IsolationPool, Job
-from breakers.calls.single_flight import SingleFlight
 from breakers.circuit.histogram import Histogram
 from breakers.circuit.states import check_transition
 from breakers.circuit.windows import TimeWindow, WindowFigures
-from breakers.deadline import bounded
 from breakers.testing import FakeClock
 
 
@@ -160,59 +158,6 @@ async def test_a_timeout_needs_a_task() -> None:
     asyncio.get_running_loop().call_soon(outside_of_any_task)
     await asyncio.sleep(0.01)
     assert "needs a task" in str(met[0])
-
-
-class TestSingleFlight:
-    def crowd(
-        self, flights: SingleFlight, error: type[BaseException]
-    ) -> tuple[list[str], list[str]]:
-        """Two who ask at once; the first is met by `error`."""
-        arrived, go = threading.Event(), threading.Event()
-        asked: list[str] = []
-        ended: list[str] = []
-
-        def service() -> str:
-            asked.append("asked")
-            arrived.set()
-            assert go.wait(5)
-            if len(asked) == 1:
-                raise error
-            return "answer"
-
-        def come() -> None:
-            try:
-                ended.append(flights.run("k", service))
-            except BaseException as met:
-                ended.append(type(met).__name__)
-
-        first, second = threading.Thread(target=come), threading.Thread(target=come)
-        first.start()
-        assert arrived.wait(5)
-        flight = flights._flights["k"]
-        second.start()
-        while not flight.done._cond._waiters:  # type: ignore[attr-defined]
-            pass
-        go.set()
-        first.join(5)
-        second.join(5)
-        return asked, ended
-
-    def test_threads_that_wait_get_the_failure_too(self) -> None:
-        asked, ended = self.crowd(SingleFlight(), KeyError)
-        assert (asked, ended) == (["asked"], ["KeyError", "KeyError"])
-
-    def test_where_the_one_who_asks_is_interrupted_the_next_asks(self) -> None:
-        asked, ended = self.crowd(SingleFlight(), SystemExit)
-        assert len(asked) == 2
-        assert sorted(ended) == ["SystemExit", "answer"]
-
-    async def test_no_coroutine_waits_for_another_beyond_its_deadline(self) -> None:
-        flights = SingleFlight()
-        leader = asyncio.create_task(flights.arun("k", asyncio.Event().wait))
-        await asyncio.sleep(0)
-        with pytest.raises(CallTimeout), bounded(0.02):
-            await flights.arun("k", asyncio.Event().wait)
-        leader.cancel()
 
 
 async def test_coroutines_are_refused_and_counted_as_functions_are() -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.failure_modes.harness import VERSIONS, Result, measure_all
+from tests.failure_modes.harness import measure_all
 from tests.failure_modes.modes import MODES
 from tests.failure_modes.report import page, table
+from tests.failure_modes.world import VERSIONS, Result
 
 Results = dict[tuple[str, str], Result]
 _RESULTS = pytest.StashKey[Results]()

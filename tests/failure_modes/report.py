@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.failure_modes.harness import VERSIONS, Result
 from tests.failure_modes.modes import MODES
+from tests.failure_modes.world import VERSIONS, Result
 
 _HEAD = """# Failure modes
 
@@ -18,7 +18,7 @@ page names 47 and shows what each does to three versions of the endpoint: **naiv
 from that run's measurements. Each mode is a real fault on a real socket, process or clock. A cell
 says what was seen in the phases of the mode, first the fault, last the recovery; "not kept" says
 what broke the promise. The promises (answers, time, effect on other callers, load on the
-dependency) are in `tests/failure_modes/modes.py`.
+dependency) are in `tests/failure_modes/dependency_modes.py` and `tests/failure_modes/own_modes.py`.
 """
 
 

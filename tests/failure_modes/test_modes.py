@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.failure_modes.conftest import Results
-from tests.failure_modes.modes import MODES, Mode
+from tests.failure_modes.mode_types import Mode
+from tests.failure_modes.modes import MODES
 
 
 def test_there_are_47_modes_with_different_names() -> None:

@@ -22,11 +22,6 @@ DESIRED = wire.Desired(
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def file(tmp_path: Path, clock: FakeClock) -> DesiredFile:
     return DesiredFile(tmp_path, "shop/é", clock)
 

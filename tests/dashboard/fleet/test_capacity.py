@@ -9,7 +9,7 @@ import pytest
 from breakers.protocol import messages as wire
 from dashboard.fleet import membership
 from dashboard.fleet.state import FORGET_AFTER_S
-from tests.dashboard.fleet.test_state import NOW, Fleet, report
+from tests.dashboard.fleet.reporting import NOW, Fleet, report
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from dashboard.api.agents.authentication import Authenticator
 from dashboard.api.agents.socket import AgentSocket
 from dashboard.control.desired_state import Encoded
 from dashboard.fleet.membership import MAX_BREAKERS
-from tests.dashboard.api.agents.test_agent_api import post, report
+from tests.dashboard.api.agents.talking import post, report
 from tests.dashboard.api.agents.test_bus_outage import Capacity, Feed, Inbox
 from tests.dashboard.api.agents.test_bus_outage import report as a_report
 from tests.dashboard.child_process import Dashboard

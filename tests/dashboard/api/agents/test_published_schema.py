@@ -21,7 +21,7 @@ from dashboard.api.agents.app import AgentApi
 from dashboard.api.agents.error_replies import CLOSE_CODES, STATUS
 from dashboard.fleet.snapshot.process import fleet_snapshot
 from tests.breakers.protocol.test_messages import GOOD, read
-from tests.dashboard.api.agents.test_agent_api import post, report
+from tests.dashboard.api.agents.talking import post, report
 from tests.dashboard.child_process import Dashboard
 from tests.examples.running import http
 

@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.dashboard.api.agents.test_agent_api import post, report
+from tests.dashboard.api.agents.talking import post, report
 from tests.dashboard.child_process import Dashboard
 
 PASSWORD = "a password for the tests"
