@@ -42,6 +42,8 @@ def deliver(message: OutboxMessage) -> None:
     Raises:
         DeliveryError: it was not accepted.
     """
+    if not message.channel.url:
+        raise DeliveryError("the address cannot be decrypted with this SECRET_KEY; enter it again")
     if message.channel.kind == "webhook":
         _webhook(message.channel, message)
     else:

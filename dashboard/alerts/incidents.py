@@ -21,6 +21,8 @@ from dashboard.alerts.rule_kinds import KINDS, SEVERITIES
 
 # An incident closes after this time without a firing.
 CALM_S: Final = 60.0
+# After this time without a firing, what fires is a new incident with a first cause of its own.
+REST_S: Final = 30.0
 # A firing joins an open incident that is linked to it and began at most this long ago.
 JOINS_S: Final = 6 * 3600.0
 # So many unlinked groups within this time are one flood.
@@ -138,7 +140,9 @@ class _Open:
 
     def takes(self, group: Collection[Change], now: float) -> bool:
         """Whether a call path or a common caller links a group to the incident."""
-        if self.incident.began < now - JOINS_S:
+        incident = self.incident
+        has_rested = incident.calm_since is not None and now - incident.calm_since >= REST_S
+        if has_rested or incident.began < now - JOINS_S:
             return False
         return self._graph.linked(self.members, {each.key for each in group})
 

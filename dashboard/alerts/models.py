@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from dashboard.alerts.rule_kinds import KINDS, SEVERITIES
+from dashboard.common.sealed_field import SealedField
 
 _SEVERITY = [(each, each.capitalize()) for each in SEVERITIES]
 
@@ -118,8 +119,9 @@ class Channel(models.Model):
     kind = models.CharField(
         max_length=10, choices=[("apprise", "Apprise URL"), ("webhook", "Signed webhook")]
     )
-    url = models.CharField(max_length=1000)
-    secret = models.CharField(max_length=200, blank=True)
+    # Both are encrypted: an Apprise URL has a token or a password in it.
+    url = SealedField(max_length=1000)
+    secret = SealedField(max_length=200, blank=True)
     enabled = models.BooleanField(default=True)
     failing_since = models.FloatField(null=True, editable=False)
     last_error = models.CharField(max_length=300, blank=True, editable=False)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from breakers import BreakerError, CircuitBreaker, CircuitBreakerOpen, Registry
 from dashboard.access.authority import teams_of
@@ -44,22 +44,43 @@ def announce(incident: Incident, kind: str, now: float) -> int:
     if is_silenced(incident, now):
         note(incident, now, "silenced", "No messages: a silence matches")
         return 0
-    routes = Route.objects.filter(enabled=True, channel__enabled=True).select_related("channel")
     queued = 0
-    for route in routes:
+    for route in _routes():
         if not _wants(route, incident):
             continue
         if kind != "opened" and route.escalate_after_s:
             continue
-        due = now + route.escalate_after_s
-        if incident.severity != "critical":
-            due = after_quiet_hours(route, due)
-        queued += enqueue(
-            route.channel, kind, incident.headline, body_of(incident, kind),
-            key=f"{incident.id}:{kind}:{incident.severity}:{route.id}", now=now, due=due,
-            incident=incident, only_unacknowledged=route.escalate_after_s > 0,
-        )  # fmt: skip
+        queued += _queue(route, incident, kind, now)
     return queued
+
+
+def announce_to_new_routes(now: float) -> int:
+    """Tell the open incidents to routes that have no message about them: a route that was added
+    since, or one that wants an incident only since it has grown."""
+    queued = 0
+    routes = list(_routes())
+    for incident in Incident.objects.filter(ended=None, merged_into=None):
+        keys = OutboxMessage.objects.filter(incident=incident).values_list("key", flat=True)
+        told = {key.rpartition(":")[2] for key in keys}
+        new = [each for each in routes if str(each.pk) not in told and _wants(each, incident)]
+        if new and not is_silenced(incident, now):
+            queued += sum(_queue(each, incident, "opened", now) for each in new)
+    return queued
+
+
+def _routes() -> QuerySet[Route]:
+    return Route.objects.filter(enabled=True, channel__enabled=True).select_related("channel")
+
+
+def _queue(route: Route, incident: Incident, kind: str, now: float) -> int:
+    due = now + route.escalate_after_s
+    if incident.severity != "critical":
+        due = after_quiet_hours(route, due)
+    return enqueue(
+        route.channel, kind, incident.headline, body_of(incident, kind),
+        key=f"{incident.id}:{kind}:{incident.severity}:{route.id}", now=now, due=due,
+        incident=incident, only_unacknowledged=route.escalate_after_s > 0,
+    )  # fmt: skip
 
 
 def enqueue(

@@ -206,7 +206,8 @@ class Runner:
     ) -> None:
         evaluator = self.evaluator
         assert evaluator is not None
-        if now - self._reloaded >= _RELOAD_S or now < self._reloaded:
+        reloads = now - self._reloaded >= _RELOAD_S or now < self._reloaded
+        if reloads:
             self._reloaded = now
             rules = queries.active_rules()
             if {rule.id: rule for rule in rules} != evaluator.rules:
@@ -228,6 +229,8 @@ class Runner:
                 outbox.announce(incident, "worsened", now)
             for incident in outcome.closed:
                 outbox.announce(incident, "resolved", now)
+            if reloads:
+                outbox.announce_to_new_routes(now)
 
 
 def facts_of(view: BreakerView, service: ServiceSnapshot) -> BreakerFacts:

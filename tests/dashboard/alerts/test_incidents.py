@@ -10,7 +10,7 @@ from dashboard.alerts import outbox, services
 from dashboard.alerts.cause import Graph
 from dashboard.alerts.evaluation import Change
 from dashboard.alerts.first_cause import Impact
-from dashboard.alerts.incidents import CALM_S, Outcome, apply
+from dashboard.alerts.incidents import CALM_S, REST_S, Outcome, apply
 from dashboard.alerts.leases import LEASE_S, release, take
 from dashboard.alerts.models import (
     Channel,
@@ -63,6 +63,22 @@ class TestGrouping:
         assert "web → profile-api" in incident.headline
         assert "profile-api/users-db" in incident.headline
         assert incident.firings.count() == 3
+
+    def test_what_fires_after_a_rest_is_an_incident_with_its_own_first_cause(self) -> None:
+        fire(USERS, at=NOW)
+        end(USERS, at=NOW + 5)
+        (again,) = fire(POSTS, at=NOW + 5 + REST_S).opened
+        fire(USERS, at=NOW + 70)
+        again.refresh_from_db()
+        assert (again.service, again.breaker) == POSTS
+        assert again.firings.count() == 2
+
+    def test_what_fires_again_before_a_rest_keeps_its_row(self) -> None:
+        fire(POSTS, at=NOW)
+        end(POSTS, at=NOW + 5)
+        assert fire(POSTS, at=NOW + 4 + REST_S).opened == []
+        firing = Firing.objects.get()
+        assert (firing.times, firing.ended) == (2, None)
 
     def test_breakers_that_nothing_links_are_incidents_of_their_own(self) -> None:
         fire(POSTS)
@@ -172,6 +188,25 @@ class TestMessages:
         assert outbox.is_link_of(one, token)
         assert not outbox.is_link_of(other, token)
         assert not outbox.is_link_of(one, token + "x")
+
+    def test_a_route_added_during_an_incident_is_told_of_it_once(self, route: Route) -> None:
+        (incident,) = fire(POSTS).opened
+        outbox.announce(incident, "opened", NOW)
+        assert outbox.announce_to_new_routes(NOW + 5) == 0
+        late = Route.objects.create(name="late", channel=route.channel)
+        assert outbox.announce_to_new_routes(NOW + 10) == 1
+        assert outbox.announce_to_new_routes(NOW + 15) == 0
+        assert OutboxMessage.objects.get(key__endswith=f":{late.pk}").kind == "opened"
+
+    def test_a_route_of_another_service_is_told_when_the_incident_reaches_it(
+        self, route: Route
+    ) -> None:
+        route.service = "web"
+        route.save()
+        (incident,) = fire(POSTS).opened
+        assert outbox.announce(incident, "opened", NOW) == 0
+        fire(WEB, at=NOW + 50)
+        assert outbox.announce_to_new_routes(NOW + 50) == 1
 
 
 class TestPeople:
