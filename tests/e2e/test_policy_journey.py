@@ -156,7 +156,7 @@ def test_an_operator_tunes_a_policy_with_evidence(
 
     def confirmed() -> bool:
         page.reload()
-        shown = page.locator("#applied tbody tr td:nth-child(2)").all_inner_texts()
+        shown = page.locator("#applied tbody tr td:nth-child(3)").all_inner_texts()
         return shown == [str(revision)] * 3
 
     until(confirmed)

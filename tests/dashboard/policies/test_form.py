@@ -9,15 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from breakers.circuit.policy import FIELDS, FieldSpec, Policy
+from breakers.circuit.policy import FieldSpec, Policy
 from breakers.errors import PolicyError
 from dashboard.access.models import Person
 from dashboard.policies import services
 from dashboard.policies.forms import PolicyForm
+from dashboard.policies.knobs import KNOBS
 from dashboard.policies.models import BreakerPolicy
 from dashboard.policies.quantities import parse, show
 
-SPECS = sorted(FIELDS.values(), key=lambda spec: spec.name)
+SPECS = sorted(KNOBS.values(), key=lambda spec: spec.name)
 
 
 def values(spec: FieldSpec) -> st.SearchStrategy[Any]:
@@ -62,7 +63,7 @@ def test_any_text_is_a_value_in_range_or_a_policy_error(spec: FieldSpec, text: s
     ],
 )
 def test_texts(field: str, text: str, value: Any) -> None:
-    assert parse(FIELDS[field], text) == value
+    assert parse(KNOBS[field], text) == value
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_texts(field: str, text: str, value: Any) -> None:
 )
 def test_a_refusal_says_what_was_typed_and_what_would_be_right(text: str) -> None:
     with pytest.raises(PolicyError) as error:
-        parse(FIELDS["timeout"], text)
+        parse(KNOBS["timeout"], text)
     assert error.value.value == text
     assert "from 1 ms to 1 h" in error.value.allowed
 
@@ -79,17 +80,17 @@ def test_a_refusal_says_what_was_typed_and_what_would_be_right(text: str) -> Non
 @pytest.mark.parametrize("text", ["2.5", "1e3", "off", "3 s"])
 def test_a_count_is_a_whole_number(text: str) -> None:
     if text == "1e3":
-        assert parse(FIELDS["window_size"], text) == 1000
+        assert parse(KNOBS["window_size"], text) == 1000
         return
     with pytest.raises(PolicyError):
-        parse(FIELDS["retries"], text)
+        parse(KNOBS["retries"], text)
 
 
 class TestForm(TestCase):
     @settings(max_examples=40, deadline=None)
     @given(
         st.dictionaries(
-            st.sampled_from(sorted(FIELDS)),
+            st.sampled_from(sorted(KNOBS)),
             st.one_of(st.integers(-2, 200), st.floats(-1, 5000), st.sampled_from(["count", "x"])),
             max_size=4,
         )
@@ -131,3 +132,23 @@ def test_a_form_over_a_newer_version_keeps_what_was_typed(operator: Person) -> N
     assert again.is_valid()
     assert again.cleaned_data["policy_fields"] == {"timeout": 0.3, "retries": 1}
     assert again.cleaned_data["base"] == 2
+
+
+NUMBERS = ("-1", "nan", "NaN", "inf", "-inf", "1e308", "1e-308")
+HOSTILE = (*NUMBERS, "many", "٣", "１２", "0x10", "1_0", "", "\0")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("name", [spec.name for spec in SPECS if not spec.choices])
+def test_a_hostile_value_is_refused_at_its_field_or_in_range(name: str, text: str) -> None:
+    head = BreakerPolicy(service="shop", breaker="posts")
+    form = PolicyForm(
+        {"service": "shop", "breaker": "posts", "base": "0", name: text}, instance=head
+    )
+    if form.is_valid():
+        saved = form.cleaned_data["policy_fields"]
+        assert saved == ({name: KNOBS[name].check(saved[name])} if saved else {})
+        assert saved or not text.strip()
+    else:
+        assert name in form.errors

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.utils import timezone
 
+from breakers.protocol import messages as wire
 from dashboard.access.models import Person
+from dashboard.bus.memory import MemoryBus
+from dashboard.fleet.snapshot import process
+from dashboard.fleet.snapshot.store import FleetSnapshot
 from dashboard.history.models import Rollup
 from dashboard.policies import services
 from dashboard.policies.models import Replay
 from dashboard.policies.tasks import run_replays
 from dashboard.policies.whatif import runs
+from tests.dashboard.web.showing import showing
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +52,31 @@ def test_a_what_if_is_queued_run_and_kept(operator: Person, outage: tuple[float,
     assert done.result["candidate"]["failures"] > done.result["in_force"]["failures"]
     assert "12,000 calls" in done.result["sentence"]
     assert run_replays() == 0
+
+
+def test_a_worker_that_does_not_follow_the_fleet_runs_it(
+    operator: Person, outage: tuple[float, float]
+) -> None:
+    with showing() as show:
+        for name in ("one", "two", "three"):
+            show("shop", wire.BreakerReport("posts", "closed"), instance=name)
+        asked = runs.ask(operator, "shop", "posts", {"failure_threshold": 50}, *outage)
+        # As in a Celery worker.
+        process.replace(FleetSnapshot(MemoryBus()))
+        assert run_replays() == 1
+    done = Replay.objects.get(pk=asked.pk)
+    assert (done.state, done.error) == (Replay.DONE, "")
+    assert len(done.result["candidate"]["strips"]) == 3
+
+
+def test_one_whose_worker_died_fails_and_can_be_asked_again(
+    operator: Person, outage: tuple[float, float]
+) -> None:
+    asked = runs.ask(operator, "shop", "posts", {}, *outage)
+    old = timezone.now() - timedelta(minutes=20)
+    Replay.objects.filter(pk=asked.pk).update(state=Replay.RUNNING, created=old)
+    assert run_replays() == 0
+    assert Replay.objects.get(pk=asked.pk).state == Replay.FAILED
 
 
 def test_a_cancelled_what_if_is_not_run(operator: Person, outage: tuple[float, float]) -> None:
