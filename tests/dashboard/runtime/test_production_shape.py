@@ -92,6 +92,28 @@ def test_calls_are_counted_and_an_override_comes_back_and_expires(shape: Product
         agent.stop()
 
 
+def test_celery_runs_a_what_if(shape: ProductionStack) -> None:
+    shape.python(
+        "import time\n"
+        "from dashboard.access.people import keep_person\n"
+        "from dashboard.history.models import Rollup\n"
+        "from dashboard.policies.models import Replay\n"
+        "end = int(time.time()) // 10 * 10 - 60\n"
+        "Rollup.objects.create(service='shop', breaker='ads', start=end - 60, failure=100)\n"
+        "ops = keep_person('ops', 'operator')\n"
+        "asked = {'fields': {'failure_threshold': None}, 'instances': 4, 'person': ops}\n"
+        "where = {'service': 'shop', 'breaker': 'ads', 'begins': end - 600, 'ends': end}\n"
+        "Replay.objects.create(**asked, **where)\n"
+        "print('true')"
+    )
+    done = (
+        "from dashboard.policies.models import Replay\n"
+        "print(json.dumps([[r.state, r.error, r.result.get('candidate', {}).get('failures')]"
+        " for r in Replay.objects.all()]))"
+    )
+    eventually(lambda: shape.python(done) == [["done", "", 100]], 15, lambda: shape.python(done))
+
+
 def test_a_killed_fleet_worker_loses_and_repeats_nothing(shape: ProductionStack) -> None:
     before = shape.counted()
     registry = Registry()
