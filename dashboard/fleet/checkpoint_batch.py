@@ -16,6 +16,7 @@ from dashboard.fleet.outages import OutageRow
 from dashboard.fleet.sequence_gaps import Gaps
 
 BUCKET_S = 10
+_ROWS_A_SPAN = 10
 CursorKey = tuple[str, str, str]
 
 
@@ -94,6 +95,11 @@ class Batch:
 
     def __bool__(self) -> bool:
         return self.position != (0, 0)
+
+    @property
+    def weight(self) -> int:
+        """About how many rows it becomes."""
+        return len(self.deltas) + _ROWS_A_SPAN * len(self.spans) + len(self.transitions)
 
     def add(
         self, report: wire.Report, breaker: wire.BreakerReport, counts: dict[str, int], at: float

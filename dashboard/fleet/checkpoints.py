@@ -1,9 +1,10 @@
 """What was counted since the last checkpoint, and how it gets stored.
 
-One transaction stores what all partitions brought, or nothing of it. It is fenced: a partition that
-another worker has taken over meanwhile is refused, and forgotten here. What the database refuses
-for its content is narrowed down to the service it is about and put aside; anything else is tried
-again for as long as it takes, for nothing is safe before it is stored.
+One transaction stores what the partitions brought, or nothing of it; a partition that brought much
+more than usual has a transaction of its own, after the others are safe. It is fenced: a partition
+that another worker has taken over meanwhile is refused, and forgotten here. What the database
+refuses for its content is narrowed down to the service it is about and put aside; anything else is
+tried again for as long as it takes, for nothing is safe before it is stored.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ logger = logging.getLogger("switchgear.fleet")
 
 _RETRY_S: Final = 1.0
 _LAST_TRIES: Final = 5
+# A partition with more rows is stored by itself, so that the others do not wait for it.
+_HEAVY_ROWS: Final = 4_000
 # Content that a second try will not change. Whatever else fails may be the database's own trouble.
 _OF_THE_CONTENT: Final = (
     DataError,
@@ -130,22 +133,37 @@ class Checkpoints:
             for each in self._storing:
                 self._flush(each)
                 self.begin(each.partition, each.epoch)
-            self._groups = [self._storing]
+            self._groups = _lightest_first(self._storing)
         while self._groups:
-            error = await self._try(self._groups[0])
+            group = self._groups[0]
+            error = await self._try(group)
             if isinstance(error, Fenced):
                 logger.warning("%s", error)
                 for partition in error.partitions:
                     self.forget(partition)
                 self._fenced(error.partitions)
             elif error is None:
-                del self._groups[0]
+                # Some of it may have been fenced and forgotten meanwhile.
+                stored = set(map(id, group))
+                self._groups = [
+                    kept
+                    for each in self._groups
+                    if (kept := [batch for batch in each if id(batch) not in stored])
+                ]
             elif not await self._isolate(error):
                 return False
-        stored, self._storing = self._storing, []
+            await self._commit_stored()
         self._tries = 0
-        await self._commit({each.partition: each.position for each in stored})
+        await self._commit_stored()
         return True
+
+    async def _commit_stored(self) -> None:
+        """Commit the partitions of which nothing is left to store."""
+        left = {batch.partition for group in self._groups for batch in group}
+        stored = [each for each in self._storing if each.partition not in left]
+        if stored:
+            self._storing = [each for each in self._storing if each.partition in left]
+            await self._commit({each.partition: each.position for each in stored})
 
     async def _try(self, group: list[Batch]) -> BaseException | None:
         if self._write is None:
@@ -179,3 +197,13 @@ class Checkpoints:
         # It may have been fenced and forgotten meanwhile.
         self._groups = [group for group in self._groups if batch not in group]
         return True
+
+
+def _lightest_first(storing: list[Batch]) -> list[list[Batch]]:
+    light = [each for each in storing if each.weight <= _HEAVY_ROWS]
+    heavy = sorted((each for each in storing if each.weight > _HEAVY_ROWS), key=_weight)
+    return [group for group in (light, *([each] for each in heavy)) if group]
+
+
+def _weight(batch: Batch) -> int:
+    return batch.weight

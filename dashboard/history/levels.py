@@ -45,8 +45,9 @@ LEVELS: Final = (
     Level("history_hour", HOUR, 730 * DAY, 30 * DAY, settle_s=10 * MINUTE, chunk_s=6 * HOUR),
 )
 TRANSITIONS: Final = Level("history_transition", 1, 730 * DAY, 30 * DAY)
-# So many buckets at most is one report spread over; a longer one goes to a coarser level.
-_SPREAD: Final = 60
+# So many buckets at most is one report spread over; a longer one goes to a coarser level. Agents
+# merge what they could not send into reports of at most a minute.
+_SPREAD: Final = 12
 
 
 def finest_for(span_s: float) -> int:
@@ -55,6 +56,11 @@ def finest_for(span_s: float) -> int:
         if span_s <= _SPREAD * level.step_s:
             return index
     return len(LEVELS) - 1
+
+
+def buckets_for(span_s: float) -> int:
+    """How many rows, at most, the counts of one breaker over so many seconds become."""
+    return int(span_s // LEVELS[finest_for(span_s)].step_s) + 1
 
 
 def homes(

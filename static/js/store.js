@@ -8,12 +8,11 @@ const SECONDS = 60;
 
 /**
  * The known instances of a breaker, with the changed ones in place.
- * @param {BreakerAtInstance[]} known @param {BreakerAtInstance[]} changed @param {Set<string>} gone
+ * @param {BreakerAtInstance[]} known @param {BreakerAtInstance[]} changed
  */
-function mergedInstances(known, changed, gone) {
-  if (!changed.length && !gone.size) return known;
+function mergedInstances(known, changed) {
+  if (!changed.length) return known;
   const all = new Map(known.map((each) => [each.id, each]));
-  for (const id of gone) all.delete(id);
   for (const each of changed) all.set(each.id, each);
   return [...all.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
@@ -84,6 +83,7 @@ export class Store extends EventTarget {
     const changed = new Set();
     this.overCapacity.set(frame.service, frame.over_capacity);
     this.#applyInstances(frame);
+    this.#removeInstances(frame, changed);
     if (frame.full) {
       const kept = new Set(frame.breakers.map((each) => each.name));
       for (const [key, each] of this.breakers) {
@@ -94,7 +94,6 @@ export class Store extends EventTarget {
       }
     }
     const second = Math.floor(frame.at);
-    const gone = new Set(frame.removed.instances);
     for (const each of frame.breakers) {
       const key = keyOf(frame.service, each.name);
       const known = this.breakers.get(key);
@@ -103,7 +102,7 @@ export class Store extends EventTarget {
       if (each.tail) extendMinute(each, known);
       // A frame brings only the instances that have changed at a breaker.
       if (known?.instances && each.instances && !frame.full) {
-        each.instances = mergedInstances(known.instances, each.instances, gone);
+        each.instances = mergedInstances(known.instances, each.instances);
       }
       this.breakers.set(key, each);
       changed.add(key);
@@ -129,6 +128,18 @@ export class Store extends EventTarget {
     }
     for (const each of frame.instances) instances.set(each.id, each);
     for (const id of frame.removed.instances) instances.delete(id);
+  }
+
+  /** Remove instances from every breaker of the service, also from those that the frame does not
+   * name. @param {Frame} frame @param {Set<string>} changed */
+  #removeInstances(frame, changed) {
+    if (!frame.removed.instances.length) return;
+    const gone = new Set(frame.removed.instances);
+    for (const [key, each] of this.breakers) {
+      if (each.service !== frame.service || !each.instances?.some((at) => gone.has(at.id))) continue;
+      this.breakers.set(key, { ...each, instances: each.instances.filter((at) => !gone.has(at.id)) });
+      changed.add(key);
+    }
   }
 
   /** @param {Set<string>} keys */

@@ -15,12 +15,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from math import ceil
 from typing import Final, TypeVar
 
 from breakers.protocol import messages as wire
 from dashboard.api.agents.error_replies import refusal
 from dashboard.common.token_bucket import TokenBuckets
+from dashboard.history.levels import buckets_for
 from dashboard.observability.metrics import counters
 
 PATIENCE_S: Final = 5.0
@@ -49,8 +49,9 @@ TRANSITIONS: Final = "transitions"
 LIMITS: Final = {
     BYTES: Limit("$", "bytes of messages", 32 * 2**20, 64 * 2**20),
     BREAKERS: Limit("$.breakers", "breakers in reports", 50_000, 200_000),
-    # A report of a long time becomes a row for each ten seconds of it and each breaker.
-    ROWS: Limit("$.interval_s", "rows of history", 2_000, 20_000),
+    # A report of a long time becomes several rows for each breaker. A checkpoint stores ten
+    # thousand within a second, and every service waits for it.
+    ROWS: Limit("$.interval_s", "rows of history", 1_500, 10_000),
     # 8,640 a day, and two starts of every process of the largest service at once.
     BOOTS: Limit("$.boot", "starts of processes", 0.1, 10_000),
     TRANSITIONS: Limit("$.breakers", "changes of state", 500, 20_000),
@@ -112,7 +113,7 @@ class ServiceBudgets:
     def _costs(self, service: str, report: wire.Report) -> dict[str, float]:
         costs: dict[str, float] = {BREAKERS: float(max(1, len(report.breakers)))}
         if report.interval_s > _BUCKET_S:
-            costs[ROWS] = float(ceil(report.interval_s / _BUCKET_S) * len(report.breakers))
+            costs[ROWS] = float(buckets_for(report.interval_s) * len(report.breakers))
         if (report.instance.id, report.boot) not in self._incarnations.get(service, ()):
             costs[BOOTS] = 1.0
         transitions = sum([len(each.transitions) for each in report.breakers])

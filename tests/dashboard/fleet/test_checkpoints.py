@@ -1,0 +1,75 @@
+"""One partition's weight does not hold up the receipts of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from django.db import DataError, OperationalError
+
+from dashboard.fleet.checkpoint_batch import Batch, Delta
+from dashboard.fleet.checkpoints import Checkpoints
+
+LIGHT, HEAVY = 1, 2
+
+
+class Sink:
+    """Notes which partitions are stored together, and which are safe by then."""
+
+    def __init__(self, fails: Mapping[int, Exception] | None = None) -> None:
+        self.fails = dict(fails or {})
+        self.log: list[str] = []
+
+    def absorb(self, batches: Sequence[Batch]) -> None:
+        self.log.append(f"store {sorted(each.partition for each in batches)}")
+        for each in batches:
+            if each.partition in self.fails:
+                raise self.fails[each.partition]
+
+    def put_aside(self, batch: Batch, error: str) -> None:
+        self.log.append(f"aside {batch.partition}")
+
+    async def commit(self, positions: Mapping[int, tuple[int, int]]) -> None:
+        self.log.append(f"safe {sorted(positions)}")
+
+
+def checkpoints(sink: Sink, rows: Mapping[int, int]) -> Checkpoints:
+    made = Checkpoints(sink, sink.commit, lambda _: None)
+    for partition, count in rows.items():
+        made.begin(partition, 1)
+        batch = made.batch(partition)
+        assert batch is not None
+        batch.position = (1, 0)
+        batch.deltas = {(f"s{partition}", f"b{n}", 0): Delta({"success": 1}) for n in range(count)}
+        batch.cursors = {(f"s{partition}", "i", "b"): 1}
+    return made
+
+
+@pytest.mark.django_db
+async def test_light_partitions_are_safe_before_a_heavy_one_is_stored() -> None:
+    sink = Sink()
+    await checkpoints(sink, {HEAVY: 5000, LIGHT: 10, 3: 20}).store()
+    assert sink.log == ["store [1, 3]", "safe [1, 3]", "store [2]", "safe [2]"]
+
+
+@pytest.mark.django_db
+async def test_a_heavy_partition_that_fails_leaves_the_light_ones_safe() -> None:
+    sink = Sink({HEAVY: OperationalError("gone")})
+    made = checkpoints(sink, {HEAVY: 5000, LIGHT: 10})
+    assert not await made.store_once()
+    assert sink.log == ["store [1]", "safe [1]", "store [2]"]
+    assert made.is_clean(LIGHT)
+    assert not made.is_clean(HEAVY)
+    sink.fails.clear()
+    assert await made.store_once()
+    assert sink.log[-1] == "safe [2]"
+
+
+@pytest.mark.django_db
+async def test_a_refused_heavy_partition_is_put_aside_and_committed() -> None:
+    sink = Sink({HEAVY: DataError("poison")})
+    made = checkpoints(sink, {HEAVY: 5000, LIGHT: 10})
+    assert not await made.store_once(), "the first failure may be the database's own"
+    assert await made.store_once()
+    assert sink.log[-2:] == ["aside 2", "safe [2]"]
+    assert made.is_clean(HEAVY)
