@@ -11,7 +11,7 @@ then at half that rate, while the time from an agent's report to a browser's fra
 every report sent must be in the database.
 
 The floor, measured in the same run, is a bare typed MessagePack decode and a pipelined XADD of the
-same report. The ratio is the CPU time of gate and fleet a report, over that.
+same report. The ratio is the CPU time of web and fleet a report, over that.
 """
 
 from __future__ import annotations
@@ -144,11 +144,11 @@ async def _row(
         await each.connect(shape.url)
     load = Load(agents, first_rate)
     await load.run(each_s * 0.3, None)  # until caches are warm and every instance is known
-    gate, fleet, safe = cpu_s(shape.web), cpu_s(shape.fleet), load.safe
+    web, fleet, safe = cpu_s(shape.web), cpu_s(shape.fleet), load.safe
     rss, began = rss_mb(shape.web + shape.fleet), time.perf_counter()
     await load.run(each_s * 0.35, None)
     took, done = time.perf_counter() - began, load.safe - safe
-    gate, fleet = cpu_s(shape.web) - gate, cpu_s(shape.fleet) - fleet
+    web, fleet = cpu_s(shape.web) - web, cpu_s(shape.fleet) - fleet
     await load.drain()
 
     probe = Probe(shape.url, *next(iter(tokens.items())), cookie)
@@ -164,7 +164,7 @@ async def _row(
     row = Row(
         size,
         done / took,
-        gate / done * 1e6,
+        web / done * 1e6,
         fleet / done * 1e6,
         percentile(probe.latencies, 0.5) * 1e3,
         percentile(probe.latencies, 0.99) * 1e3,
@@ -299,7 +299,7 @@ class Probe:
 
 def _table(rows: list[Row]) -> str:
     lines = [
-        f"{'instances':>9} {'updates/s':>10} {'per core':>10} {'gate µs':>8} {'fleet µs':>8} "
+        f"{'instances':>9} {'updates/s':>10} {'per core':>10} {'web µs':>8} {'fleet µs':>8} "
         f"{'p50 ms':>7} {'p99 ms':>7} {'server MB':>13} {'lost':>5}"
     ]
     for row in rows:

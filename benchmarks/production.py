@@ -60,7 +60,7 @@ class ProductionStack:
         return dict(zip(services, made[-len(services) :], strict=True))
 
     def cookie(self, role: str = "operator") -> str:
-        """The session of a person who has logged in at the door."""
+        """The session of a person who has logged in."""
         with tempfile.NamedTemporaryFile("w") as file:
             file.write(_PASSWORD)
             file.flush()

@@ -125,8 +125,8 @@ class BulkheadFull(BreakerError):
     """As many calls as allowed are running already.
 
     >>> from breakers import Bulkhead
-    >>> room = Bulkhead(1)
-    >>> with room, room:
+    >>> bulkhead = Bulkhead(1)
+    >>> with bulkhead, bulkhead:
     ...     pass
     Traceback (most recent call last):
       ...

@@ -1,4 +1,4 @@
-"""The Django project: takes the agents' reports in, shows them live, takes operators' acts out."""
+"""The Django project: ingests reports, shows them live, and sends operators' acts to agents."""
 
 from dashboard.celery import app as celery_app
 

@@ -4,6 +4,6 @@ from dashboard.runtime import checks  # noqa: F401 - registers them
 
 
 class DashboardConfig(AppConfig):
-    """The composition root: no models, only what puts the rooms together."""
+    """The composition root: no models, only what connects the packages."""
 
     name = "dashboard"

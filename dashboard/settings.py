@@ -102,8 +102,8 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES: dict[str, Any] = {
     "default": env.database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
 }
-# The fleet and the gate ask often and outside of requests: keep connections, and replace those that
-# a restart of the database has left dead.
+# The fleet worker and the agents' API query often and outside of requests: keep connections, and
+# replace those that a restart of the database has left dead.
 DATABASES["default"].update({"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True})
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
@@ -292,7 +292,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [SELF],
         "connect-src": [SELF],
         # plotly.min.js inserts one style element for its maps, which are not used here. Naming its
-        # hash keeps the console clean without opening the door to any other inline style.
+        # hash keeps the console clean without allowing any other inline style.
         "style-src": [SELF, "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"],
         "img-src": [SELF, "data:"],
         "object-src": [NONE],

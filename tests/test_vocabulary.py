@@ -34,7 +34,10 @@ STANDARD_FUNCTION_NAMES = {
     "waiting",  # callers in a queue
     "console",  # the terminal that the command line writes to
 }
-# Modules that are still to be renamed or split; this list only shrinks.
+# Words of earlier prose that stood for a term of the field, and what is written instead.
+RETIRED_PROSE = re.compile(
+    r"\b(the gates?|this room|no room|its door|the doors?|faces show|(?<!control )rooms?)\b", re.I
+)
 PLANNED = {
     "docs/failure-modes.md",
     "breakers/cli",
@@ -125,6 +128,28 @@ def test_modules_are_short() -> None:
     }
     long = {name for name, lines in lengths.items() if lines > MAX_LINES}
     assert long == set()
+
+
+def prose() -> list[Path]:
+    """Sources and pages that people read; the tests' own words are not among them."""
+    kept = (".py", ".md", ".html", ".js", ".c")
+    return [
+        path
+        for path in tracked_files()
+        if path.suffix in kept
+        and path.relative_to(ROOT).parts[0] != "tests"
+        and path.name not in ("CHANGELOG.md", "contributing.md")
+    ]
+
+
+def test_prose_uses_the_terms_of_the_field() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}:{number}": match[0]
+        for path in prose()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if (match := RETIRED_PROSE.search(line))
+    }
+    assert found == {}
 
 
 def named_paths(text: str) -> list[str]:

@@ -118,10 +118,10 @@ async def _warm(entry: Pool, users: int, workers: int) -> None:
         if time.monotonic() > until:
             raise TimeoutError("the service did not start")
         await asyncio.sleep(0.05)
-    gate = asyncio.Semaphore(max(1, workers - 1))
+    slots = asyncio.Semaphore(max(1, workers - 1))
 
     async def one(user_id: int) -> None:
-        async with gate:
+        async with slots:
             with contextlib.suppress(OSError):
                 await entry.ask({"id": user_id})
 

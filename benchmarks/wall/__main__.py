@@ -69,9 +69,9 @@ def measure(browser: Browser, env: dict[str, str], breakers: int, minutes: float
 @contextmanager
 def opened(browser: Browser, env: dict[str, str], breakers: int) -> Iterator[Wall]:
     """A browser window in which an operator looks at the wall of a fleet."""
-    with dashboard(env, breakers) as door:
+    with dashboard(env, breakers) as login:
         context = browser.new_context(viewport={"width": 1440, "height": 900})
-        yield Wall(context, door)
+        yield Wall(context, login)
         context.close()
 
 

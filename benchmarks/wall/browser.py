@@ -62,16 +62,16 @@ class Longest:
 class Wall:
     """The wall as a person has it open."""
 
-    def __init__(self, context: BrowserContext, door: DashboardLogin) -> None:
+    def __init__(self, context: BrowserContext, login: DashboardLogin) -> None:
         self.rate = 0.0
         self.page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
         self.page.add_init_script(_WATCH)
         self.cdp = context.new_cdp_session(self.page)
         self.cdp.send("Performance.enable")
-        self.page.goto(door.url)
-        self.page.get_by_label("Name").fill(door.person)
-        self.page.get_by_label("Password").fill(door.password)
+        self.page.goto(login.url)
+        self.page.get_by_label("Name").fill(login.person)
+        self.page.get_by_label("Password").fill(login.password)
         self.page.get_by_role("button", name="Log in").click()
         self.page.wait_for_selector("#connection[data-status=live]")
         # In the default view healthy services are folded to a line each.

@@ -83,9 +83,9 @@ def dashboard(env: dict[str, str], breakers: int) -> Iterator[DashboardLogin]:
     server = [sys.executable, "-m", "benchmarks.wall.serve", str(port), str(breakers)]
     process = subprocess.Popen(server, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:
-        door = DashboardLogin(f"http://127.0.0.1:{port}")
-        _wait(door.url, process)
-        yield door
+        login = DashboardLogin(f"http://127.0.0.1:{port}")
+        _wait(login.url, process)
+        yield login
     finally:
         process.kill()
         process.wait()

@@ -39,7 +39,7 @@ class Outbox:
 
     Memory: `max_bytes` of waiting slices at most, plus what is sealed: at most one message's worth
     (1 MiB) beyond its last slice. At the bound the oldest waiting slices are merged; counts are
-    never dropped for want of room. Only what the merged breakers themselves need (about 3 kB a
+    never dropped for lack of space. Only what the merged breakers themselves need (about 3 kB a
     breaker at the worst) can exceed it.
     """
 
@@ -74,7 +74,7 @@ class Outbox:
     # -- Merging ---------------------------------------------------------------------------------
 
     def _coarsen(self) -> None:
-        """Merge what has grown old, then what there is no room for."""
+        """Merge what has grown old, then what exceeds the bound."""
         newest = 0
         for (_, keep), (coarser, _) in pairwise(_TIERS):
             newest += keep

@@ -1,4 +1,4 @@
-"""Breakers that the dashboard has no room for: people should know, the service goes on."""
+"""Breakers beyond the dashboard's capacity: logged once, the service goes on."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class OverCapacity:
         some = sorted(names)
         named = ", ".join(map(repr, some[:_NAMED]))
         logger.warning(
-            "the dashboard has no room for %s%d breakers of this process, and neither shows nor "
-            "counts what happens at them: %s%s. %r has as many as it watches of one service. "
+            "the dashboard has no capacity for %s%d breakers of this process, and neither shows "
+            "nor counts what happens at them: %s%s. %r has as many as it watches of one service. "
             "They work as before",
             "at least " if len(names) == wire.MAX_OVER_CAPACITY else "",
             len(names),

@@ -53,7 +53,7 @@ _EMPTY: Final = _encoder.encode([])
 
 
 def merge(first: Slice, second: Slice) -> tuple[Slice, int]:
-    """Two neighbours as one, and how many transitions it had no room for.
+    """Two neighbours as one, and how many transitions were dropped.
 
     Counts and histograms add up. State, cause and gauges are the later ones. Of more transitions
     than a report may carry the latest stay.

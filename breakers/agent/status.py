@@ -11,8 +11,8 @@ class AgentStatus:
 
     `link` is `websocket` or `http` while connected, else empty, and `problem` says why.
     `reports_dropped` and `calls_dropped` are what the dashboard refused for good,
-    `transitions_dropped` what merged reports had no room for. `unwatched` are breakers that the
-    dashboard has no room for: it neither shows nor counts what happens at them. It names 32.
+    `transitions_dropped` what merged reports could not hold. `unwatched` are breakers that the
+    dashboard has no capacity for: it neither shows nor counts what happens at them. It names 32.
     """
 
     running: bool = False

@@ -113,7 +113,7 @@ failed:
 /* -- Ticket ----------------------------------------------------------------------------------- */
 
 /* Successes wait in buckets: whoever finds the breaker's lock taken goes on, so there may be very
-   many, and they take the same room. */
+   many, and they take the same memory. */
 typedef struct {
     PyObject_HEAD
     double plain_below, edge, lease, sum, last;

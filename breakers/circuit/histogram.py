@@ -99,7 +99,7 @@ class Histogram:
         self.sum_s += sum_s
 
     def _reach(self, lowest: int, highest: int) -> None:
-        """Make room for these buckets, and a few more on either side."""
+        """Extend the buckets to hold these, and a few more on either side."""
         last = self._first + len(self._counts) - 1
         if not self._counts:
             self._first, last = lowest, lowest - 1

@@ -92,7 +92,7 @@ class MemoryBus:
 
 
 class _MemoryLog:
-    """The one worker's side: it holds everything for as long as it lives."""
+    """The one worker's side: it holds everything for as long as it runs."""
 
     def __init__(self, bus: MemoryBus) -> None:
         self._bus = bus

@@ -1,4 +1,4 @@
-"""Reads of this room."""
+"""Reads of overrides, their acknowledgements and acts."""
 
 from django.db.models import QuerySet
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""What the beat runs for this room."""
+"""Periodic tasks of this package."""
 
 from celery import shared_task
 

@@ -68,7 +68,7 @@ class ReportApplier:
             return
         instance = instance_of(service, report, at, self._interval_s)
         if instance is None:
-            # The gate let it through and it will be called safe: it counts, but is not shown.
+            # The agents' API accepted it, so it is counted and acknowledged, but not shown.
             service.over_capacity.instance(report.instance.id, at)
             if is_new:
                 self._overtaken(service, report, at, batch)

@@ -82,7 +82,7 @@ class Checkpoints:
         return self._filling.get(partition)
 
     def unsaved(self) -> set[CursorKey]:
-        """The lives that have reported something which is not stored yet."""
+        """The incarnations that have reported something which is not stored yet."""
         batches = (*self._filling.values(), *self._storing)
         return {key for each in batches for key in each.cursors}
 

@@ -1,4 +1,4 @@
-"""What faces show of the fleet, as plain JSON-ready dictionaries, and what they must be told."""
+"""Views of the fleet and frames of their changes, as JSON-ready dictionaries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class OverrideInfo:
 
 class InstanceView(TypedDict):
     """`seen_at` is Unix time of the last report; `stale` after three intervals without one.
-    `unwatched`, where there are any, are breakers of it that found no room, 32 at most."""
+    `unwatched`, where there are any, are breakers of it that are over capacity, 32 at most."""
 
     id: str
     host: str
@@ -152,7 +152,7 @@ class Removed(TypedDict):
 
 
 class OverCapacityView(TypedDict):
-    """How many instances and breakers found no room during the last minute (up to 1,000 each)."""
+    """Instances and breakers over capacity during the last minute, up to 1,000 each."""
 
     instances: int
     breakers: int

@@ -22,8 +22,8 @@ _SHORT_CAUSE: Final = 80
 def instance_of(
     service: ServiceModel, report: wire.Report, at: float, interval_s: float
 ) -> InstanceModel | None:
-    """The instance that reports; None where there is no room for another. It reports each
-    `interval_s` at most."""
+    """The instance that reports; None where the service has no capacity for another. It reports
+    each `interval_s` at most."""
     id = report.instance.id
     instance = service.instances.get(id)
     if instance is None:
@@ -49,7 +49,7 @@ def instance_of(
 
 
 def breaker_of(service: ServiceModel, name: str, at: float) -> BreakerModel | None:
-    """The breaker over all instances; None where there is no room for another."""
+    """The breaker over all instances; None where the service has no capacity for another."""
     breaker = service.breakers.get(name)
     if breaker is None:
         if len(service.breakers) >= MAX_BREAKERS:

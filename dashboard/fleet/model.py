@@ -89,7 +89,7 @@ class InstanceModel:
         self.revision = report.revision
         self.stale = False
         self.breakers: dict[str, InstanceBreaker] = {}
-        # Breakers of it that found no room, the first few.
+        # Breakers of it that are over capacity, the first few.
         self.over_capacity: set[str] = set()
 
 
@@ -155,7 +155,7 @@ class ServiceModel:
 
 
 class OverCapacity:
-    """Instances and breakers that found no room, of late."""
+    """Instances and breakers that were over capacity lately."""
 
     _LIMIT: Final = 1000
 

@@ -1,4 +1,4 @@
-"""What a worker remembers of lives, services and breakers that are long gone, and how it forgets.
+"""What a worker remembers of incarnations, services and breakers that are gone, and for how long.
 
 A life that has been silent for an hour may still send a report again, so its cursor stays in memory
 as long as in the database; a task drops it there after a week. Pure, like the state.
@@ -26,8 +26,8 @@ def reported(services: Iterable[ServiceModel]) -> dict[str, list[str]]:
 
 
 def forget(services: dict[str, ServiceModel], gone: Iterable[CursorKey], at: float) -> None:
-    """Forget these lives, the last transitions of breakers that nobody has reported for a day, and
-    services of which nothing is left."""
+    """Forget these incarnations, the last transitions of breakers that were not reported for
+    a day, and services of which nothing is left."""
     for name, instance, boot in gone:
         if (service := services.get(name)) is not None:
             service.cursors.pop((instance, boot), None)

@@ -1,4 +1,4 @@
-"""Writes of this room: services and the numbers of their desired states."""
+"""Writes of services and of the numbers of their desired states."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -34,7 +34,7 @@ def get_or_create_service(name: str) -> Service:
 def bump_revision(name: str) -> int:
     """Number the service's next desired state, inside the transaction that changes it.
 
-    Once that commits, the gates hear of it on the topic `desired`.
+    Once that commits, web processes are notified on the topic `desired`.
     """
     get_or_create_service(name)
     Service.objects.filter(name=name).update(revision=F("revision") + 1)

@@ -1,4 +1,4 @@
-"""Turns what has been seen into what faces show."""
+"""Builds the views of instances and breakers from the fleet's model."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Store(Sink, Protocol):
         """Fence off whoever had these partitions, and read what is stored of them."""
 
     def still_reported(self, breakers: Mapping[str, Collection[str]]) -> Collection[CursorKey]:
-        """Keep in mind that these breakers of each service are there; the lives that are stored."""
+        """Remember these breakers of each service; returns the incarnations that are stored."""
 
 
 class Quorums(Protocol):

@@ -20,7 +20,7 @@ DAY: Final = 86_400
 class Level:
     """Buckets of `step_s` seconds, kept for `kept_s`, in partitions of `partition_s`. The rollup
     carries a bucket on when it is `settle_s` old, `chunk_s` at a time. Pages of the table are
-    filled to `fill_pct`: a row that every checkpoint adds to needs room beside it."""
+    filled to `fill_pct`: a row that every checkpoint updates needs free space in its page."""
 
     table: str
     step_s: int

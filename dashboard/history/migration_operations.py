@@ -1,4 +1,4 @@
-"""What migrations of this room need beyond Django's own operations."""
+"""What migrations of this package need beyond Django's own operations."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from dashboard.history.levels import HOUR, LEVELS, TRANSITIONS, Level
 
 logger = logging.getLogger("switchgear.history")
 
-# PostgreSQL's advisory locks of this room. Whoever wants several takes them in this order.
+# PostgreSQL's advisory locks of history. Several are taken in this order.
 ROLLING = 0x5347_0001
 PARTITIONS = 0x5347_0002
 # Dropped this much after the last write that may still go there.

@@ -187,7 +187,7 @@ def _lock(shared: bool) -> None:
             cursor.execute(f"SELECT pg_advisory_xact_lock{kind}(%s)", [partitions.ROLLING])
 
 
-# -- Making room ---------------------------------------------------------------------------------
+# -- Retention ------------------------------------------------------------------------------------
 
 
 def prune(now: float | None = None) -> int:

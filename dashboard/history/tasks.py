@@ -1,4 +1,4 @@
-"""What the beat runs for this room. Each may run twice, or twice at once."""
+"""Periodic tasks of history. Each may run twice, or twice at once."""
 
 import time
 

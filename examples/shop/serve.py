@@ -39,7 +39,7 @@ def app_for(assignment: Assignment) -> Starlette:
 
 
 def server(app: Starlette) -> uvicorn.Server:
-    """uvicorn at its leanest: no sockets, no access log, little patience at the end."""
+    """uvicorn without WebSockets and access log, and with a short time to shut down."""
     return uvicorn.Server(
         uvicorn.Config(
             app,

@@ -150,8 +150,8 @@ const STEPS_S = [60, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800
 /** @param {number} from @param {number} to @param {(at: number) => number} scale
  * @param {number} label @param {number} width @param {number} height */
 function ticks(from, to, scale, label, width, height) {
-  const room = Math.max(2, Math.floor((width - label) / 110));
-  const step = STEPS_S.find((each) => (to - from) / each <= room) ?? 2_592_000;
+  const labels = Math.max(2, Math.floor((width - label) / 110));
+  const step = STEPS_S.find((each) => (to - from) / each <= labels) ?? 2_592_000;
   const zone = offset(from);
   const drawn = [];
   for (let at = Math.ceil((from + zone) / step) * step - zone; at <= to; at += step) {

@@ -117,11 +117,11 @@ function sizeOf(places, vertical) {
   const all = [...places.values()];
   const layers = 1 + Math.max(0, ...all.map((each) => each.layer));
   const most = Math.max(1, ...all.map((each) => each.of));
-  const [pad, gap, room] = [14, 12, canvas.clientWidth];
+  const [pad, gap, available] = [14, 12, canvas.clientWidth];
   if (vertical) {
     const step = 136;
-    const narrowest = Math.max(92, Math.min(NODE.width, (room - 2 * pad) / most - gap));
-    const width = Math.max(room, most * (narrowest + gap) + 2 * pad);
+    const narrowest = Math.max(92, Math.min(NODE.width, (available - 2 * pad) / most - gap));
+    const width = Math.max(available, most * (narrowest + gap) + 2 * pad);
     return {
       width,
       height: (layers - 1) * step + NODE.height + 2 * pad,
@@ -132,8 +132,8 @@ function sizeOf(places, vertical) {
       },
     };
   }
-  const step = Math.max(NODE.width + 150, Math.min(460, (room - NODE.width - 2 * pad) / Math.max(1, layers - 1)));
-  const width = Math.max(room, (layers - 1) * step + NODE.width + 2 * pad);
+  const step = Math.max(NODE.width + 150, Math.min(460, (available - NODE.width - 2 * pad) / Math.max(1, layers - 1)));
+  const width = Math.max(available, (layers - 1) * step + NODE.width + 2 * pad);
   const row = most > 8 ? 66 : 96;
   const height = Math.max(2.8, most) * row;
   const left = (width - ((layers - 1) * step + NODE.width)) / 2;

@@ -58,7 +58,7 @@ function render() {
   fill(instanceRows, instances.length, (i, row) => showInstance(row, instances[i]), 6);
 }
 
-/** What there is no room for, and the first of its names. @param {InstanceView[]} instances */
+/** What is over capacity, and the first of its names. @param {InstanceView[]} instances */
 function showFull(instances) {
   const turned = store.overCapacity.get(service) ?? { breakers: 0, instances: 0 };
   const names = [...new Set(instances.flatMap((each) => each.over_capacity ?? []))].sort();

@@ -1,4 +1,4 @@
-"""What happens seldom: the far branches of small rooms."""
+"""What happens seldom: the rarely taken branches."""
 
 from __future__ import annotations
 

@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class AgentsApiConfig(AppConfig):
-    """The agents' door."""
+    """The agents' API: reports in, desired states out."""
 
     name = "dashboard.api.agents"

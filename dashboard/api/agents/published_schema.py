@@ -1,5 +1,5 @@
 """The protocol, published: JSON Schema of its messages, OpenAPI of its HTTP side, AsyncAPI of its
-socket. Generated from the structs and tables that the gate itself goes by, read by anybody."""
+socket. Generated from the structs and tables that validation itself uses, readable by anybody."""
 
 from __future__ import annotations
 

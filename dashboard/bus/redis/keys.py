@@ -17,7 +17,7 @@ def size(partition: int) -> str:
 
 
 def lease(partition: int) -> str:
-    """The worker that reads the partition, with a time to live."""
+    """The worker that reads the partition, with an expiry."""
     return f"switchgear:{{{partition}}}:lease"
 
 

@@ -1,9 +1,9 @@
 """Partitions shared out among the living workers by leases in Redis.
 
-Each worker says every second that it lives, and renews its leases. Nobody plans for all: who holds
-more than a fair share gives some up, who holds fewer takes what is free. Times are Redis's; a
-worker trusts a lease for less than Redis does, by its own monotonic clock, which goes on while the
-process is stopped.
+Each worker says every second that it is alive, and renews its leases. There is no leader: a worker
+that holds more than a fair share releases some, one that holds fewer takes what is free. Times are
+Redis's; a worker trusts a lease for less than Redis does, by its own monotonic clock, which goes on
+while the process is stopped.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class RedisLog:
 
     async def share(self) -> Shares:
         shares = await self._leases.share()
-        # Once more, for a gate that was not listening when it was said first.
+        # Once more, for a web process that was not subscribed the first time.
         self._announce({p: at for p, at in self._committed.items() if p in self.held()})
         await self._trim()
         return shares

@@ -1,4 +1,4 @@
-"""Every row of a cursor is written each second. With room left in its page the new version stays
+"""Every row of a cursor is written each second. With free space in its page the new version stays
 there, no index is touched, and the old one is cleared away without a vacuum."""
 
 from django.db import migrations

@@ -1,4 +1,4 @@
-"""Reads of this room: series behind charts, sums behind tables, and what changed state when."""
+"""Reads of history: series behind charts, sums behind tables, and what changed state when."""
 
 from dashboard.history.queries.outages import (
     open_outages,

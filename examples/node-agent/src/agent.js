@@ -47,7 +47,7 @@ export class Agent {
   #ping = /** @type {NodeJS.Timeout | undefined} */ (undefined);
   #emptied = () => {};
   #unwatchedSaid = -Infinity;
-  /** Breakers that the dashboard has no room for, 32 at most: it neither shows nor counts them. @type {string[]} */
+  /** Breakers that the dashboard has no capacity for, 32 at most: it neither shows nor counts them. @type {string[]} */
   over_capacity = [];
 
   /** @param {Settings} settings */
@@ -260,13 +260,13 @@ export class Agent {
     this.#later(0.05);
   }
 
-  /** Warn of what there is no room for, but not all the time. @param {string[]} names */
+  /** Warn of what is over capacity, but not all the time. @param {string[]} names */
   #notWatched(names) {
     const isNews = names.some((each) => !this.over_capacity.includes(each));
     this.over_capacity = names;
     if (!isNews || seconds() - this.#unwatchedSaid < UNWATCHED_SAID_EVERY_S) return;
     this.#unwatchedSaid = seconds();
-    this.log(`the dashboard has no room for these breakers and does not count them: ${names.join(", ")}`);
+    this.log(`the dashboard has no capacity for these breakers and does not count them: ${names.join(", ")}`);
   }
 
   /** Have the desired state in force at one breaker. @param {Watched} watched @returns {object[]} */

@@ -6,7 +6,7 @@ import { WebSocketServer } from "ws";
 
 import { Agent } from "../src/index.js";
 
-test("what the dashboard has no room for is said once and nothing else happens", async (t) => {
+test("what the dashboard has no capacity for is said once and nothing else happens", async (t) => {
   const server = new WebSocketServer({ port: 0 });
   await once(server, "listening");
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
@@ -26,7 +26,7 @@ test("what the dashboard has no room for is said once and nothing else happens",
   while (agent.over_capacity.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual(agent.over_capacity, ["user-1", "user-2"]);
   assert.equal(said.length, 1);
-  assert.match(said[0], /no room for these breakers and does not count them: user-1$/);
+  assert.match(said[0], /no capacity for these breakers and does not count them: user-1$/);
 
   socket.send(JSON.stringify(desired));
   while (agent.over_capacity.length) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -227,7 +227,7 @@ def test_workers_that_need_the_same_new_partition_at_once_all_get_it() -> None:
     assert successes()[0] == 8
 
 
-# -- Making room ---------------------------------------------------------------------------------
+# -- Retention ------------------------------------------------------------------------------------
 
 
 def test_each_level_is_kept_for_its_time() -> None:

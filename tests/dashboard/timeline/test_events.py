@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from dashboard.access.models import Person
 from dashboard.access.services import audit
-from dashboard.control import services as control
 from dashboard.history import partitions
 from dashboard.history.levels import TRANSITIONS
 from dashboard.history.models import Outage, Transition
@@ -23,6 +22,7 @@ from dashboard.policies import services as policies
 from dashboard.timeline.event_text import said
 from dashboard.timeline.events import KINDS, TOGETHER_S, Event, Wanted, events, together
 from dashboard.timeline.exports import as_csv, as_json, as_markdown
+from tests import operator_actions
 
 ABOUT: dict[str, Any] = {"from": "then", "to": "now", "filter": {"service": "", "breaker": ""}}
 
@@ -56,9 +56,9 @@ def everything(**more: Any) -> Wanted:
 
 @pytest.mark.django_db
 def test_transitions_and_acts_are_on_one_axis(operator: Person) -> None:
-    control.force(operator, "shop", "posts", "forced_open", "INC-1", 600)
+    operator_actions.force(operator, "shop", "posts", "forced_open", "INC-1", 600)
     policies.save(operator, "shop", "posts", {"timeout": 0.4}, "too slow")
-    control.lift(operator, "shop", "posts", "over")
+    operator_actions.lift(operator, "shop", "posts", "over")
     transition(timezone.now().timestamp() + 1)
     found = list(events(everything(), oldest_first=True))
     assert [each.kind for each in found] == ["override", "policy", "override", "transition"]
@@ -77,7 +77,7 @@ def test_every_filter_leaves_out_the_rest(operator: Person) -> None:
     transition(10.0)
     transition(20.0, breaker="social")
     transition(30.0, service="web")
-    control.force(operator, "shop", "posts", "forced_open", "INC-1", 600)
+    operator_actions.force(operator, "shop", "posts", "forced_open", "INC-1", 600)
     audit(None, "token created", service="web")
 
     def ids(**more: Any) -> int:

@@ -1,4 +1,4 @@
-"""The agents' door, knocked on over real sockets: by agents, and by who would like to be one."""
+"""The agents' door, over real sockets: by agents, and by who would like to be one."""
 
 from __future__ import annotations
 
