@@ -165,15 +165,15 @@ class Conversation:
             if link.window == 1 and self._now() >= self._due:
                 return
 
-    def _report(self, sealed: Sealed) -> wire.Report:
+    def _report(self, sealed: Sealed) -> wire.PackedReport:
         piece = sealed.slice
-        return wire.Report(
+        return wire.PackedReport(
             service=self.speaker.service,
             instance=self._instance(),
             boot=self.speaker.boot,
             seq=sealed.seq,
             interval_s=min(86_400.0, max(0.001, piece.duration)),
-            breakers=piece.breakers(),
+            breakers=msgspec.Raw(piece.data),
             age_s=min(1e9, max(0.0, self._now() - piece.end)),
             revision=self.applier.revision,
             leaving=self._is_leaving and self.outbox.is_last(sealed.seq),

@@ -46,6 +46,8 @@ class Codec:
 
     def encode(self, message: wire.FromAgent | wire.FromServer) -> bytes:
         """Serialise one message."""
+        if self.is_text and isinstance(message, wire.PackedReport):
+            message = message.unpacked()
         return self._encoder.encode(message)
 
     def from_agent(self, data: bytes) -> wire.FromAgent:

@@ -30,7 +30,8 @@ class ScriptedLink:
     def send(self, message: wire.FromAgent) -> Sequence[wire.FromServer]:
         if self.broken:
             raise LinkLost("broken by the test")
-        self.sent.append(message)
+        packed = isinstance(message, wire.PackedReport)
+        self.sent.append(message.unpacked() if packed else message)
         answers, self.answers = self.answers, []
         return answers
 

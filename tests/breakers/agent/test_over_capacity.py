@@ -1,4 +1,4 @@
-"""What the dashboard has no room for: said once, shown always, and no reason to do anything."""
+"""What the dashboard has no capacity for: said once, shown always, and no reason to do anything."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_it_is_in_the_status_and_in_the_log_and_nothing_is_sent_again(
     tell(talk, "posts", "users")
     assert talk.counters.over_capacity == ("posts", "users")
     (said,) = caplog.messages
-    assert "no room for 2 breakers of this process" in said
+    assert "no capacity for 2 breakers of this process" in said
     assert "'posts', 'users'. 'shop' has as many as it watches" in said
     assert len(link.sent) == sent
 
