@@ -8,9 +8,11 @@ from breakers.cli.application import main
 
 # Subcommands register on import.
 from breakers.cli import (  # noqa: F401  isort: skip
+    alerts,
     override_commands,
     audit,
     login,
+    markers,
     mcp_server,
     policies,
     simulate,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from dashboard.access.models import Person
 from dashboard.access.services import audit
 from dashboard.alerts.models import Channel, Route, Silence
-from dashboard.alerts.services import LONGEST_SILENCE_S
+from dashboard.alerts.routes import wrong_fields
+from dashboard.alerts.silences import LONGEST_SILENCE_S
 
 
 class ChannelForm(forms.ModelForm):
@@ -67,32 +66,12 @@ class RouteForm(forms.ModelForm):
             "escalate_after_s", "enabled",
         )  # fmt: skip
 
-    def clean_zone(self) -> str:
-        """A known time zone."""
-        zone = str(self.cleaned_data["zone"])
-        if zone not in available_timezones():
-            raise ValidationError(f"{zone!r} is not a time zone; use a name such as Europe/Berlin.")
-        return zone
-
-    def clean_escalate_after_s(self) -> float:
-        """At most a day."""
-        seconds = float(self.cleaned_data["escalate_after_s"])
-        if not 0 <= seconds <= 86_400:
-            raise ValidationError(f"{seconds:g} s; use 0 to 86400 s.")
-        return seconds
-
-    def clean(self) -> dict[str, Any] | None:
-        """Quiet hours have a beginning and an end."""
-        cleaned = super().clean() or self.cleaned_data
-        begin, end = cleaned.get("quiet_from"), cleaned.get("quiet_to")
-        if (begin is None) != (end is None):
-            self.add_error(
-                "quiet_to" if end is None else "quiet_from", "Give both hours, or neither."
-            )
-        for name, hour in (("quiet_from", begin), ("quiet_to", end)):
-            if hour is not None and hour > 23:
-                self.add_error(name, f"{hour} is not an hour; use 0 to 23.")
-        return cleaned
+    def _post_clean(self) -> None:
+        """The checks of a route, at its fields."""
+        super()._post_clean()  # type: ignore[misc]
+        for name, message in wrong_fields(self.instance).items():
+            if name not in self.errors:
+                self.add_error(name, message)
 
 
 class SilenceForm(forms.ModelForm):

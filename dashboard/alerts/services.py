@@ -1,4 +1,4 @@
-"""Write operations of people: incidents, rules, channels, silences, markers. Each function is one
+"""Write operations of people: incidents, rules, channels, markers. Each function is one
 transaction with authority and audit."""
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from dashboard.access.models import Person
 from dashboard.access.roles import ADMINISTER, OPERATE
 from dashboard.access.services import audit
 from dashboard.alerts.first_cause import note
-from dashboard.alerts.models import Channel, Firing, Incident, Marker, Rule, Silence
+from dashboard.alerts.models import Channel, Firing, Incident, Marker, Rule
 from dashboard.alerts.outbox import enqueue
-from dashboard.alerts.rule_kinds import params_of
+from dashboard.alerts.rule_checks import checked
 
-LONGEST_SILENCE_S: Final = 30 * 86_400
 MAX_NOTE: Final = 2000
 MARKER_KINDS: Final = ("deploy", "config", "incident", "other", "version", "policy")
 
@@ -143,13 +142,7 @@ def save_rule(person: Person, rule: Rule) -> Rule:
         ValidationError: a field that could never be right, by name.
     """
     demand(person, ADMINISTER)
-    try:
-        rule.params = params_of(rule.kind, rule.params)
-    except ValueError as error:
-        raise ValidationError(error.args[0]) from None
-    if not 0 <= rule.for_s <= 86_400:
-        raise ValidationError({"for_s": f"{rule.for_s:g} s; use 0 to 86400 s."})
-    rule.full_clean()
+    checked(rule).full_clean()
     rule.save()
     audit(person, "alert rule saved", rule=rule.name, kind=rule.kind)
     return rule
@@ -161,27 +154,6 @@ def delete_rule(person: Person, rule: Rule) -> None:
     demand(person, ADMINISTER)
     audit(person, "alert rule deleted", rule=rule.name)
     rule.delete()
-
-
-@transaction.atomic
-def add_silence(person: Person, service: str, breaker: str, reason: str, seconds: float) -> Silence:
-    """Send no messages about matching breakers for a time.
-
-    Raises:
-        ValidationError: a reason or an end is missing, or the end is too far away.
-    """
-    demand(person, OPERATE, [service] if service and "*" not in service else None)
-    if not reason.strip():
-        raise ValidationError({"reason": "A silence needs a reason."})
-    if not 60 <= seconds <= LONGEST_SILENCE_S:
-        raise ValidationError({"seconds": f"{seconds:g} s; use 60 s to 30 days."})
-    now = time.time()
-    silence = Silence.objects.create(
-        service=service, breaker=breaker, reason=reason.strip()[:300],
-        by=person.get_username(), starts=now, ends=now + seconds,
-    )  # fmt: skip
-    audit(person, "silence added", service=service, breaker=breaker, reason=silence.reason)
-    return silence
 
 
 @transaction.atomic

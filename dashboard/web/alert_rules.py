@@ -15,6 +15,7 @@ from dashboard.access.models import Person
 from dashboard.access.roles import ADMINISTER
 from dashboard.alerts import queries, services
 from dashboard.alerts.models import Channel, Rule
+from dashboard.alerts.rule_checks import checked
 from dashboard.alerts.rule_kinds import KINDS
 
 
@@ -86,15 +87,12 @@ def rule(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         given = form.rule()
         try:
             if "preview" in request.POST:
-                queries.as_active(given)
-                preview = queries.preview(given)
+                preview = queries.preview(checked(given))
             else:
                 services.save_rule(person, given)
                 return redirect("rules")
         except ValidationError as error:
             form.add_errors(error)
-        except ValueError as error:
-            form.add_errors(ValidationError(error.args[0]))
     context = {"form": form, "preview": preview, "kinds": KINDS, "rule": known}
     return render(request, "pages/alert_rule.html", context, status=422 if form.errors else 200)
 

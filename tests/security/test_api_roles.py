@@ -45,12 +45,16 @@ ALLOWED: Final[dict[str, str]] = {
     "delete_team": "admin",
     "put_team_member": "admin",
     "delete_team_member": "admin",
+    "export_alerts": "admin",
+    "plan_alerts": "admin",
+    "apply_alerts": "admin",
 }
 OTHERS: Final = frozenset({"policies", "markers"})
 BODY: Final[dict[str, Any]] = {
     "name": "t", "scopes": ["read"], "services": [], "role": "viewer", "expires_in_s": 60,
     "reason": "r", "to": "x", "targets": [{"service": "s", "breaker": "b"}],
     "state": "forced_open", "decision": "approve", "anchors": [],
+    "document": {},
 }  # fmt: skip
 
 

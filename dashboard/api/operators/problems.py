@@ -72,6 +72,16 @@ class ApiError(Exception):
         return response
 
 
+def invalid_document(error: DjangoValidationError) -> ApiError:
+    """What is wrong with a document, by path."""
+    if hasattr(error, "error_dict"):
+        fields = [(name, "; ".join(each)) for name, each in error.message_dict.items()]
+    else:
+        fields = [("document", message) for message in error.messages]
+    detail = "; ".join(f"{name}: {message}" for name, message in fields)
+    return ApiError(422, "invalid", detail[:2000], fields)
+
+
 def unauthenticated(detail: str = "Send a personal token: Authorization: Bearer …") -> ApiError:
     """The error of a request without a valid token or session."""
     return ApiError(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})

@@ -5,6 +5,7 @@ from typing import Final
 from ninja import Router
 
 from dashboard.api.operators.routers import (
+    alerts,
     audit,
     bulk_actions,
     markers,
@@ -18,6 +19,7 @@ from dashboard.api.operators.routers import (
 
 ROUTERS: Final[dict[str, Router]] = {
     "/acts": bulk_actions.router,
+    "/alerts": alerts.router,
     "/approvals": bulk_actions.approvals_router,
     "/audit": audit.router,
     "/markers": markers.router,

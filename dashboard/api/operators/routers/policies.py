@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from ninja import Router, Schema
 
 from dashboard.api.operators.pipeline import ApiRequest
-from dashboard.api.operators.problems import ApiError, Problem
+from dashboard.api.operators.problems import ApiError, Problem, invalid_document
 from dashboard.policies import documents, lint
 from dashboard.policies.services import PolicyConflict
 
@@ -88,7 +88,7 @@ def plan_policies(request: ApiRequest, body: PlanIn) -> dict[str, Any]:
     try:
         return documents.plan(request.caller.person, body.document)
     except ValidationError as error:
-        raise _invalid(error) from None
+        raise invalid_document(error) from None
 
 
 @router.post("/apply", response={200: PlanOut, **ERRORS}, operation_id="apply_policies")
@@ -100,7 +100,7 @@ def apply_policies(request: ApiRequest, body: ApplyIn) -> dict[str, Any]:
     except PolicyConflict as error:
         raise ApiError(409, "changed", error.messages[0]) from None
     except ValidationError as error:
-        raise _invalid(error) from None
+        raise invalid_document(error) from None
 
 
 @router.get("/lint", response={200: list[FindingOut], **ERRORS}, operation_id="lint_policies")
@@ -108,12 +108,3 @@ def lint_policies(request: ApiRequest) -> list[dict[str, Any]]:
     """The findings of the linter for every breaker that the caller sees."""
     request.caller.demand_scope("read")
     return [each.as_dict() for each in lint.fleet(request.caller.person)]
-
-
-def _invalid(error: ValidationError) -> ApiError:
-    if hasattr(error, "error_dict"):
-        fields = [(name, "; ".join(each)) for name, each in error.message_dict.items()]
-    else:
-        fields = [("document", message) for message in error.messages]
-    detail = "; ".join(f"{name}: {message}" for name, message in fields)
-    return ApiError(422, "invalid", detail[:2000], fields)

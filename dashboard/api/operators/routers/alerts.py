@@ -1,0 +1,88 @@
+"""Alert rules, routes and silences as one document: export, plan and apply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from ninja import Router, Schema
+
+from dashboard.alerts import documents
+from dashboard.api.operators.pipeline import ApiRequest
+from dashboard.api.operators.problems import ApiError, Problem, invalid_document
+
+router = Router(tags=["alerts"])
+ERRORS = dict.fromkeys((401, 403, 409, 422, 429), Problem)
+
+
+class AlertsDocument(Schema):
+    """Rules and routes by name, and silences. Routes name their channels, whose secrets are not
+    part of it."""
+
+    rules: dict[str, Any] = {}
+    routes: dict[str, Any] = {}
+    silences: list[dict[str, Any]] = []
+
+
+class AlertsChange(Schema):
+    """What changes at a path; `none` where there is nothing."""
+
+    path: str
+    before: str
+    after: str
+
+
+class RulePreview(Schema):
+    """How often a rule would have fired; `cut` if history has more than a preview reads."""
+
+    rule: str
+    count: int
+    days: float
+    cut: bool
+
+
+class AlertsPlan(Schema):
+    """What a document would change. `base` is to be sent with apply."""
+
+    changes: list[AlertsChange]
+    previews: list[RulePreview]
+    base: str
+
+
+class AlertsPlanIn(Schema):
+    document: dict[str, Any]
+
+
+class AlertsApplyIn(Schema):
+    document: dict[str, Any]
+    reason: str = ""
+    base: str | None = None
+
+
+@router.get("", response={200: AlertsDocument, **ERRORS}, operation_id="export_alerts")
+def export_alerts(request: ApiRequest) -> dict[str, Any]:
+    """All rules and routes, and the silences that have not ended."""
+    request.caller.demand_scope("read")
+    return documents.export(request.caller.person)
+
+
+@router.post("/plan", response={200: AlertsPlan, **ERRORS}, operation_id="plan_alerts")
+def plan_alerts(request: ApiRequest, body: AlertsPlanIn) -> dict[str, Any]:
+    """Compare a document with what is in force, and replay its new rules over history."""
+    request.caller.demand_scope("read")
+    try:
+        return documents.plan(request.caller.person, body.document)
+    except ValidationError as error:
+        raise invalid_document(error) from None
+
+
+@router.post("/apply", response={200: AlertsPlan, **ERRORS}, operation_id="apply_alerts")
+def apply_alerts(request: ApiRequest, body: AlertsApplyIn) -> dict[str, Any]:
+    """Put a document in force, in one transaction."""
+    request.caller.demand_scope("admin")
+    try:
+        return documents.apply(request.caller.person, body.document, body.reason, body.base)
+    except documents.DocumentConflict as error:
+        raise ApiError(409, "changed", error.messages[0]) from None
+    except ValidationError as error:
+        raise invalid_document(error) from None
