@@ -22,9 +22,10 @@ from benchmarks.contenders import NEVER, work
 from benchmarks.naive import NaiveBreaker
 from benchmarks.rounds import last_line
 from breakers import CircuitBreaker
+from breakers.circuit.recorder import ENTRY, RECORDED_CALLS
 
 _MANY = 200
-_LIMITS = {"count": 8192, "time": 32_768}
+_LIMITS = {"count": 16_384, "time": 32_768}
 FLOOR = "naive class"
 
 
@@ -106,6 +107,8 @@ def main() -> None:
         print(f"{name:{width}}  {size:>8,.0f}  {size / floor:>8.2f}")
     print("Only switchgear, interlock and nopanic keep a window, only switchgear a histogram.")
     print("tenacity and stamina have no breaker.")
+    recorder = RECORDED_CALLS * ENTRY.size
+    print(f"{recorder} bytes of each are the flight recorder ({RECORDED_CALLS} calls).")
     print(f"count window of 100 calls: {count_100:.0f} bytes, limit {_LIMITS['count']}")
     print(f"time window of 60 s: {time_60:.0f} bytes, limit {_LIMITS['time']}")
     print(last_line(count_100 / floor, floor, best, sizes[best] / floor))

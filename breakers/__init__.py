@@ -17,7 +17,7 @@ from breakers.calls.thread_timeouts import timeout
 from breakers.circuit import async_rules as _async_rules  # noqa: F401 - registers itself
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.circuit.policy import Policy
-from breakers.circuit.records import Snapshot, TransitionRecord
+from breakers.circuit.records import RecordedCall, Snapshot, TransitionRecord
 from breakers.circuit.registry import Registry, registry
 from breakers.circuit.states import State
 from breakers.criticality import Criticality, criticality, current_criticality
@@ -67,6 +67,7 @@ __all__ = [
     "PolicyError",
     "RateLimited",
     "RateLimiter",
+    "RecordedCall",
     "Registry",
     "RegistryFull",
     "ResilientCaller",

@@ -67,6 +67,8 @@ class Attempts:
             attempt += 1
             result: Any = None
             timeout = declared if _current.get() is None else _attempt_timeout(declared)
+            if attempt > 1 and breaker is not None:
+                breaker._note_attempt(attempt)
             try:
                 if timeout is None:
                     result = (
@@ -132,6 +134,8 @@ class Attempts:
             attempt += 1
             result: Any = None
             timeout = declared if _current.get() is None else _attempt_timeout(declared)
+            if attempt > 1 and breaker is not None:
+                breaker._note_attempt(attempt)
             try:
                 if options.awaits_breaker:
                     result = await _through_async_rules(

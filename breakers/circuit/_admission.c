@@ -30,6 +30,7 @@
 static PyObject *circuit_breaker_open;
 static PyObject *time_monotonic;
 static PyObject *context_marker;
+static PyObject *attempt_marker; /* of a context: (breaker's address, number of the attempt) */
 static PyObject *name_admit, *name_abandon, *name_mark_probe, *name_flush, *name_returned;
 static PyObject *name_returned_awaitable, *name_failed, *name_merge;
 
@@ -47,6 +48,23 @@ bucket_of(double seconds)
         return HIGHEST;
     }
     if (seconds > least) {
+        /* By the bits of the number, which are faster than a logarithm. Only within a rounding error
+           of an edge does the logarithm decide, as it does in Python. */
+        static const double edges[SCALE + 1] = {
+            1.0, 0x1.172b83c7d517bp+0, 0x1.306fe0a31b715p+0, 0x1.4bfdad5362a27p+0,
+            0x1.6a09e667f3bcdp+0, 0x1.8ace5422aa0dbp+0, 0x1.ae89f995ad3adp+0, 0x1.d5818dcfba487p+0, 2.0};
+        uint64_t bits, ones = UINT64_C(1023) << 52;
+        double m;
+        memcpy(&bits, &seconds, sizeof(bits));
+        int exponent = (int)(bits >> 52) - 1023, part = 0;
+        bits = (bits & ((UINT64_C(1) << 52) - 1)) | ones;
+        memcpy(&m, &bits, sizeof(m));
+        for (int i = 1; i < SCALE; i++) {
+            part += m >= edges[i];
+        }
+        if (m - edges[part] > 1e-9 && edges[part + 1] - m > 1e-9) {
+            return exponent * SCALE + part;
+        }
         return (int)ceil(log2(seconds) * SCALE) - 1;
     }
     return LOWEST;
@@ -295,8 +313,28 @@ static PyType_Spec ticket_spec = {
 
 /* -- Admission ------------------------------------------------------------------------------------ */
 
+/* One call in the flight recorder: the layout of breakers.circuit.recorder. The start is in
+   microseconds of the breaker's clock, of 48 bits. */
+typedef struct {
+    uint32_t start_low;
+    uint16_t start_high;
+    uint8_t outcome, attempt;
+    uint32_t latency_us;
+} CallEntry;
+
+#define RECORDED_CALLS 256
+#define MAX_RECORDED_CALLS 65536
+#define SUCCESS 0
+#define REJECTED 5
+#define MOST_S 1.4e8 /* of a start, in 48 bits of microseconds */
+
 typedef struct {
     PyObject_HEAD
+    CallEntry *calls; /* a ring, always a power of two */
+    size_t calls_mask;
+    unsigned long long n_calls, oldest_call; /* the ring has none from before */
+    unsigned int noted_attempts; /* attempts after the first that have not ended */
+    char records_refusals;
     PyObject *ticket;   /* an Ticket, or None */
     PyObject *name;
     PyObject *now;
@@ -323,6 +361,12 @@ admission_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED
     admission->is_system_clock = 1;
 #endif
     admission->refusing_until = -Py_HUGE_VAL;
+    admission->calls = PyMem_Calloc(RECORDED_CALLS, sizeof(CallEntry));
+    admission->calls_mask = RECORDED_CALLS - 1;
+    if (admission->calls == NULL) {
+        Py_DECREF(admission);
+        return PyErr_NoMemory();
+    }
     return (PyObject *)admission;
 }
 
@@ -367,6 +411,7 @@ admission_dealloc(PyObject *self)
     Py_CLEAR(((Admission *)self)->name);
     Py_CLEAR(((Admission *)self)->now);
     active_clear((Admission *)self);
+    PyMem_Free(((Admission *)self)->calls);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -534,6 +579,176 @@ read_clock(Admission *admission, double *at)
     return *at == -1.0 && PyErr_Occurred() ? -1 : 0;
 }
 
+/* -- The flight recorder --------------------------------------------------------------------- */
+
+/* Whether this context has a noted attempt of this breaker, and its number. Nothing here fails. */
+static int
+noted_attempt(Admission *admission)
+{
+    PyObject *noted = NULL;
+    int attempt = 0;
+    if (PyContextVar_Get(attempt_marker, Py_None, &noted) < 0) {
+        PyErr_Clear();
+        return 0;
+    }
+    if (PyTuple_CheckExact(noted) && PyTuple_GET_SIZE(noted) == 2 &&
+        PyLong_AsVoidPtr(PyTuple_GET_ITEM(noted, 0)) == admission) {
+        attempt = (int)PyLong_AsLong(PyTuple_GET_ITEM(noted, 1));
+    }
+    Py_DECREF(noted);
+    return attempt;
+}
+
+/* The number of the attempt that ends in this context. An exception that is set stays. */
+static uint8_t
+take_attempt(Admission *admission)
+{
+    if (admission->noted_attempts == 0) {
+        return 1;
+    }
+    PyObject *kind, *error, *trace;
+    PyErr_Fetch(&kind, &error, &trace);
+    int attempt = noted_attempt(admission);
+    if (attempt > 0) {
+        admission->noted_attempts--;
+        PyObject *token = PyContextVar_Set(attempt_marker, Py_None);
+        Py_XDECREF(token);
+    }
+    PyErr_Restore(kind, error, trace);
+    return attempt > 0 ? (uint8_t)(attempt < 255 ? attempt : 255) : 1;
+}
+
+static void
+record_call(Admission *admission, double start, double elapsed, uint8_t outcome)
+{
+    if (!(start > -MOST_S && start < MOST_S)) {
+        start = 0.0;
+    }
+    double us = elapsed * 1e6 + 0.5;
+    uint64_t at = (uint64_t)(int64_t)(start * 1e6);
+    CallEntry *entry = &admission->calls[admission->n_calls++ & admission->calls_mask];
+    entry->start_low = (uint32_t)at;
+    entry->start_high = (uint16_t)(at >> 32);
+    entry->outcome = outcome;
+    entry->attempt = take_attempt(admission);
+    entry->latency_us = us >= 4294967295.0 ? UINT32_MAX : us > 0.0 ? (uint32_t)us : 0;
+}
+
+static PyObject *
+admission_record_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 3) {
+        PyErr_SetString(PyExc_TypeError, "_record_call takes a start, a latency and an outcome");
+        return NULL;
+    }
+    double start = PyFloat_AsDouble(args[0]), elapsed = PyFloat_AsDouble(args[1]);
+    long outcome = PyLong_AsLong(args[2]);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    record_call((Admission *)self, start, elapsed, (uint8_t)outcome);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+admission_read_calls(PyObject *self, PyObject *arg)
+{
+    Admission *admission = (Admission *)self;
+    unsigned long long since = PyLong_AsUnsignedLongLong(arg);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    unsigned long long n = admission->n_calls, size = admission->calls_mask + 1;
+    unsigned long long first = n > size ? n - size : 0;
+    first = first > admission->oldest_call ? first : admission->oldest_call;
+    first = since > first ? (since < n ? since : n) : first;
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((n - first) * sizeof(CallEntry)));
+    if (bytes == NULL) {
+        return NULL;
+    }
+    CallEntry *into = (CallEntry *)PyBytes_AS_STRING(bytes);
+    for (unsigned long long at = first; at < n; at++) {
+        memcpy(&into[at - first], &admission->calls[at & admission->calls_mask], sizeof(*into));
+    }
+    return Py_BuildValue("(KN)", first, bytes);
+}
+
+/* Keep so many calls from here on, a power of two; the latest of those before stay. */
+static PyObject *
+admission_resize_calls(PyObject *self, PyObject *arg)
+{
+    Admission *admission = (Admission *)self;
+    long wanted = PyLong_AsLong(arg);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (wanted < 1 || wanted > MAX_RECORDED_CALLS || (wanted & (wanted - 1))) {
+        PyErr_Format(PyExc_ValueError, "a recorder of %ld calls; it must be a power of two up to %d",
+                     wanted, MAX_RECORDED_CALLS);
+        return NULL;
+    }
+    size_t mask = (size_t)wanted - 1;
+    CallEntry *calls = PyMem_Calloc((size_t)wanted, sizeof(CallEntry));
+    if (calls == NULL) {
+        return PyErr_NoMemory();
+    }
+    unsigned long long n = admission->n_calls;
+    size_t kept = mask < admission->calls_mask ? mask + 1 : admission->calls_mask + 1;
+    kept = kept < n - admission->oldest_call ? kept : (size_t)(n - admission->oldest_call);
+    for (size_t back = 1; back <= kept; back++) {
+        calls[(n - back) & mask] = admission->calls[(n - back) & admission->calls_mask];
+    }
+    PyMem_Free(admission->calls);
+    admission->calls = calls;
+    admission->calls_mask = mask;
+    admission->oldest_call = n - kept;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(note_attempt_doc,
+             "_note_attempt($self, number, /)\n--\n\n"
+             "The next call in this context is an attempt after the first.");
+
+static PyObject *
+admission_note_attempt(PyObject *self, PyObject *arg)
+{
+    Admission *admission = (Admission *)self;
+    long number = PyLong_AsLong(arg);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *context = current_context();
+    if (context == NULL) {
+        return NULL;
+    }
+    if (is_active(admission, context)) {
+        Py_RETURN_NONE; /* part of the outer call */
+    }
+    int is_noted = noted_attempt(admission) > 0;
+    PyObject *noted = Py_BuildValue("(Nl)", PyLong_FromVoidPtr(admission), number);
+    PyObject *token = noted == NULL ? NULL : PyContextVar_Set(attempt_marker, noted);
+    Py_XDECREF(noted);
+    if (token == NULL) {
+        return NULL;
+    }
+    Py_DECREF(token);
+    admission->noted_attempts += !is_noted;
+    Py_RETURN_NONE;
+}
+
+/* Count a refusal. */
+static void
+refuse(Admission *admission, double now)
+{
+    admission->refusals++;
+    if (admission->records_refusals) {
+        record_call(admission, now, 0.0, REJECTED);
+    }
+    else if (admission->noted_attempts) {
+        take_attempt(admission);
+    }
+}
+
 /* Admit a call, as a new reference to its ticket, and read the clock into `*start`; NULL where it is
    refused. It counts as started once nothing can fail any more. */
 static Ticket *
@@ -555,7 +770,7 @@ admit(Admission *admission, double *start)
     }
     double left = admission->refusing_until - now;
     if (left > 0) {
-        admission->refusals++;
+        refuse(admission, now);
         PyObject *seconds = PyFloat_FromDouble(left);
         if (seconds == NULL) {
             return NULL;
@@ -616,6 +831,7 @@ passed(Admission *admission, Ticket *ticket, double now, double elapsed)
     if (ticket->n > 0 && now >= ticket->edge && flush(admission, ticket, now) < 0) {
         return -1; /* what waits is of an earlier time */
     }
+    record_call(admission, now - elapsed, elapsed, SUCCESS);
     ticket_add(ticket, now, elapsed);
     if (ticket->n < ticket->due && now < ticket->edge && (PyObject *)ticket == admission->ticket) {
         return 0;
@@ -916,9 +1132,13 @@ admission_passed(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
-admission_refused(PyObject *self, PyObject *Py_UNUSED(ignored))
+admission_refused(PyObject *self, PyObject *at)
 {
-    ((Admission *)self)->refusals++;
+    double now = PyFloat_AsDouble(at);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    refuse((Admission *)self, now);
     Py_RETURN_NONE;
 }
 
@@ -926,6 +1146,7 @@ static PyObject *
 admission_reset_counters(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     ((Admission *)self)->starts = ((Admission *)self)->refusals = 0;
+    ((Admission *)self)->n_calls = ((Admission *)self)->oldest_call = 0;
     Py_RETURN_NONE;
 }
 
@@ -988,6 +1209,7 @@ admission_set_now(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
 static PyMemberDef admission_members[] = {
     {"name", T_OBJECT_EX, offsetof(Admission, name), 0, NULL},
     {"_refusing_until", T_DOUBLE, offsetof(Admission, refusing_until), 0, NULL},
+    {"_records_refusals", T_BOOL, offsetof(Admission, records_refusals), 0, NULL},
     {NULL}};
 
 static PyGetSetDef admission_getset[] = {
@@ -1002,7 +1224,11 @@ static PyMethodDef admission_methods[] = {
     {"_begin", admission_begin, METH_NOARGS, NULL},
     {"_end", (PyCFunction)(void (*)(void))admission_end, METH_FASTCALL, NULL},
     {"_passed", (PyCFunction)(void (*)(void))admission_passed, METH_FASTCALL, NULL},
-    {"_refused", admission_refused, METH_NOARGS, NULL},
+    {"_refused", admission_refused, METH_O, NULL},
+    {"_record_call", (PyCFunction)(void (*)(void))admission_record_call, METH_FASTCALL, NULL},
+    {"_read_calls", admission_read_calls, METH_O, NULL},
+    {"_resize_calls", admission_resize_calls, METH_O, NULL},
+    {"_note_attempt", admission_note_attempt, METH_O, note_attempt_doc},
     {"_reset_counters", admission_reset_counters, METH_NOARGS, NULL},
     {"_take_starts", admission_take_starts, METH_NOARGS, NULL},
     {"_take_refusals", admission_take_refusals, METH_NOARGS, NULL},
@@ -1068,6 +1294,7 @@ PyInit__admission(void)
     static PyObject *admission_type;
     if (admission_type == NULL) {
         context_marker = PyContextVar_New("breakers_context", NULL);
+        attempt_marker = PyContextVar_New("breakers_attempt", NULL);
         circuit_breaker_open = attribute_of("breakers.errors", "CircuitBreakerOpen");
         time_monotonic = attribute_of("time", "monotonic");
         name_admit = PyUnicode_InternFromString("_admit");
@@ -1081,7 +1308,7 @@ PyInit__admission(void)
         ticket_type = (PyTypeObject *)PyType_FromSpec(&ticket_spec);
         admission_type = PyType_FromSpec(&admission_spec);
     }
-    if (context_marker == NULL || name_abandon == NULL || name_mark_probe == NULL ||
+    if (context_marker == NULL || attempt_marker == NULL || name_abandon == NULL || name_mark_probe == NULL ||
         circuit_breaker_open == NULL || time_monotonic == NULL || name_admit == NULL ||
         name_flush == NULL || name_returned == NULL || name_failed == NULL || name_merge == NULL ||
         name_returned_awaitable == NULL ||

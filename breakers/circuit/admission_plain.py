@@ -13,6 +13,7 @@ from itertools import count
 from math import ceil, inf, log2
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from breakers.circuit.recorder import REJECTED, SUCCESS, Recorder
 from breakers.common.awaiting import mark_misuse
 from breakers.common.running import Where, where
 from breakers.errors import CircuitBreakerOpen
@@ -101,7 +102,7 @@ class Ticket:
 Begun = tuple[Ticket, float, Any]
 
 
-class Admission:
+class Admission(Recorder):
     """Admits calls and records how they end. Subclasses implement the slow path: probes, refusals,
     failures."""
 
@@ -111,6 +112,7 @@ class Admission:
     _now: Callable[[], float]
 
     def __init__(self) -> None:
+        super().__init__()
         self._ticket = None
         self._refusing_until = -inf
         # The threads and tasks that are inside a call.
@@ -165,9 +167,10 @@ class Admission:
         ticket = self._ticket
         if ticket is None:
             # A refusal is the hot path of an outage: no further frame, no lock.
-            left = self._refusing_until - self._now()
+            now = self._now()
+            left = self._refusing_until - now
             if left > 0:
-                self._refused()
+                self._refused(now)
                 raise CircuitBreakerOpen(self.name, left)
             ticket = self._admit()
         try:
@@ -221,6 +224,7 @@ class Admission:
             # What waits is of an earlier time.
             ticket.due = len(pending) + ticket.batch
             self._flush(ticket, now)
+        self._record_call(now - elapsed, elapsed, SUCCESS)
         ticket.last = now
         pending.append(elapsed)
         if len(pending) >= ticket.due or now >= ticket.edge or ticket is not self._ticket:
@@ -231,8 +235,17 @@ class Admission:
 
     def _reset_counters(self) -> None:
         self._started = count().__next__
-        self._refused = count().__next__
+        self._refusals = count().__next__
         self._starts_seen = self._refusals_seen = 0
+        self._forget_calls()
+
+    def _refused(self, now: float) -> None:
+        """Count a refusal."""
+        self._refusals()
+        if self._records_refusals:
+            self._record_call(now, 0.0, REJECTED)
+        elif self._noted_attempts:
+            self._take_attempt()
 
     def _take_starts(self) -> int:
         """Calls let in since this was asked last."""
@@ -243,11 +256,14 @@ class Admission:
 
     def _take_refusals(self) -> int:
         """Calls refused since this was asked last."""
-        value, seen = self._refused(), self._refusals_seen
+        value, seen = self._refusals(), self._refusals_seen
         self._refusals_seen = value + 1
         return value - seen
 
     # -- Beside the plain path -------------------------------------------------------------------
+
+    def _is_inside(self) -> bool:
+        return where() in self._active
 
     def _admit(self) -> Ticket:
         """Where calls do not pass freely: a probe's permit, or a refusal."""

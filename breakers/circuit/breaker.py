@@ -221,7 +221,7 @@ class CircuitBreaker(OverridableBreaker):
             self._deliver()
         if ticket is not None:
             return ticket
-        self._refused()
+        self._refused(now)
         override = self._override
         if override is not None:
             left = None if override.until == inf else override.until - now
@@ -288,7 +288,7 @@ class CircuitBreaker(OverridableBreaker):
             result.add_done_callback(functools.partial(self._future_done, ticket, start))
             return result
         if isinstance(result, CoroutineType):
-            self._record(ticket, self._now(), 0.0, None)
+            self._count_ended(ticket, self._now(), 0.0, None)
             return GuardedCoroutine(self.acall, result)
         self.leave(ticket, start, None, result)
         return result

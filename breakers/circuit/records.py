@@ -48,6 +48,37 @@ class TransitionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """A call in a breaker's flight recorder. `start` is on the breaker's monotonic clock.
+
+    `outcome` is success, failure, timeout, ignored, cancelled or rejected; `attempt` counts from 1.
+
+    >>> from breakers import CircuitBreaker
+    >>> breaker = CircuitBreaker()
+    >>> breaker.call(len, "four")
+    4
+    >>> [call.outcome for call in breaker.recorded_calls()]
+    ['success']
+    """
+
+    start: float
+    outcome: str
+    latency_s: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrippingCalls:
+    """The calls that opened a breaker: the entries of the flight recorder at the trip (`at`,
+    monotonic). `first` numbers the first of them since the process began."""
+
+    at: float
+    cause: str
+    first: int
+    entries: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """An operator's override: the state it forces and, on the monotonic clock, until when.
 

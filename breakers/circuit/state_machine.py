@@ -1,10 +1,9 @@
 """The state machine of a breaker: outcomes in, states out.
 
-Where calls pass freely, a success only waits in its generation's `Entry` (see
-breakers/circuit/admission_plain.py).
-Everything else (window, counters, histogram) is folded in later, in batches, under the lock: when
-enough wait, when the window's time bucket ends, and before anything that is not a plain success, so
-that the order in which a failure meets the successes before it stays exact.
+Where calls pass freely, a success only waits in its generation's `Ticket`. Everything else (window,
+counters, histogram) is folded in later, in batches, under the lock: when enough wait, when the
+window's time bucket ends, and before anything that is not a plain success, so that the order in
+which a failure meets the successes before it stays exact.
 """
 
 from __future__ import annotations
@@ -16,11 +15,12 @@ from math import inf
 from typing import Final
 
 from breakers.circuit import decorators
-from breakers.circuit.admission import Admission, Ticket
+from breakers.circuit.admission import Ticket
 from breakers.circuit.histogram import Histogram
 from breakers.circuit.policy import Policy
 from breakers.circuit.records import OUTCOMES, Override, TransitionRecord
 from breakers.circuit.states import State, check_transition
+from breakers.circuit.trip_calls import RecordedBreaker
 from breakers.circuit.trip_rules import open_duration, reason_to_trip
 from breakers.circuit.windows import FAILED, SLOW, WindowFigures, make_window
 from breakers.clock import Clock
@@ -29,12 +29,12 @@ from breakers.common.uninterruptible import uninterruptible
 
 Listener = Callable[[TransitionRecord], None]
 
-_BATCH: Final = 64
+_BATCH: Final = 128
 _MAX_KEPT_TRANSITIONS: Final = 64
 
 
 @uninterruptible
-class StateMachine(Admission):
+class StateMachine(RecordedBreaker):
     """What `CircuitBreaker` stands on. Methods with an underscore expect to run inside the guard,
     but for `_flush`, `_record` and `_deliver`, which enter it or must be outside."""
 
@@ -70,6 +70,7 @@ class StateMachine(Admission):
         self._counts = dict.fromkeys(OUTCOMES, 0)
         self._latencies, self._drained_latencies = Histogram(), Histogram()
         self._reset_counters()
+        self._forget_trips()
         self._in_flight = 0
         self._refusing_until = -inf
         self._probes: set[Ticket] = set()
@@ -107,9 +108,8 @@ class StateMachine(Admission):
         return probe
 
     def _flush(self, ticket: Ticket, now: float) -> None:
-        # Who only brings successes does not wait for the lock where nothing hangs on them: they go
-        # with the next who has it. A line behind a thread that was put to sleep with the lock in
-        # hand would never dissolve.
+        # Successes that decide nothing do not wait for the lock: the next thread that has it counts
+        # them. A queue behind a thread that was put to sleep with the lock would never dissolve.
         matters = ticket is not self._ticket or now >= ticket.edge or ticket.batch < _BATCH
         if matters or ticket.is_full:
             give_way(self._guard)
@@ -127,15 +127,14 @@ class StateMachine(Admission):
         ticket.is_ended = True
         self._guard.run(self._probes.discard, ticket)
 
-    def _record(self, ticket: Ticket, now: float, elapsed: float, outcome: str | None) -> None:
-        """Count one outcome; None is a cancelled call, which says nothing and frees its permit."""
+    def _count_ended(self, ticket: Ticket, now: float, elapsed: float, outcome: str | None) -> None:
         if ticket.lease:
             ticket.is_ended = True
         give_way(self._guard)
-        self._guard.run(self._record_guarded, ticket, now, elapsed, outcome)
+        self._guard.run(self._count_inside, ticket, now, elapsed, outcome)
         self._deliver()
 
-    def _record_guarded(
+    def _count_inside(
         self, ticket: Ticket, now: float, elapsed: float, outcome: str | None
     ) -> None:
         self._settle(now)
@@ -251,6 +250,7 @@ class StateMachine(Admission):
     # -- Changing state, inside the guard ----------------------------------------------------------
 
     def _trip(self, cause: str, now: float, by_hand: bool = False) -> None:
+        self._keep_trip(cause, now, by_hand or self._override is not None)
         duration = open_duration(self.policy, self._trips, self._random())
         self._trips += 1
         self._open_until = now + duration
