@@ -27,6 +27,8 @@ _OPEN_NAMES: Final = frozenset(
 _FILTERED_NAMES: Final = frozenset(
     {
         *("in_force", "release_mine", "change_override", "approvals", "decide", "audit"),
+        *("incidents", "incident", "incident-act", "incident-markdown", "incident-picture"),
+        *("open-incidents", "silences", "silence-end"),
         *("audit_export", "acts", "undo", "keep_view", "forget_view", "metrics"),
     }
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
-from django.db.models import Max, Min, Q
+from django.db.models import Max, Min
 
 from dashboard.alerts.cause import Event, Graph, Node, Tripped, first_cause
 from dashboard.alerts.models import Incident, IncidentEvent, Marker
+from dashboard.policies.models import PolicyVersion
 
 MAX_EVENTS: Final = 2000
 # The first cause is sought among the breakers that tripped first; the work grows with the square.
@@ -96,9 +98,18 @@ def note(incident: Incident, at: float, kind: str, text: str, by: str = "") -> N
 
 def markers_before(now: float, seconds: float) -> list[Event]:
     """Deploys and policy changes of the last hours, newest first."""
-    is_change = ~Q(kind__in=("trip", "incident"))
-    rows = Marker.objects.filter(is_change, at__gte=now - seconds, at__lte=now)[:_MARKERS]
-    return [Event(row.at, row.service, row.text) for row in rows]
+    rows = Marker.objects.exclude(kind="incident").filter(at__gte=now - seconds, at__lte=now)
+    found = [Event(row.at, row.service, row.text) for row in rows[:_MARKERS]]
+    since = datetime.fromtimestamp(now - seconds, UTC)
+    changes = PolicyVersion.objects.filter(created__gte=since).select_related("policy")
+    for row in changes.order_by("-created")[:_MARKERS]:
+        at, policy = row.created.timestamp(), row.policy
+        if at <= now:
+            where = "/".join(filter(None, (policy.service, policy.breaker))) or "the fleet"
+            fields = ", ".join(sorted(row.diff)) or "nothing"
+            text = f"policy of {where} changed by {row.by} ({fields})"
+            found.append(Event(at, policy.service, text[:300]))
+    return sorted(found, key=lambda each: each.at, reverse=True)
 
 
 def full_name(node: Node) -> str:

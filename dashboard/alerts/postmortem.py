@@ -66,7 +66,7 @@ def _events(incident: Incident, end: float, may_see_people: bool) -> Iterator[tu
     for marker in queries.markers(since, end):
         if marker.service in services or not marker.service:
             yield marker.at, f"{marker.kind}: {_text(marker.text)}"
-    kinds = frozenset(KINDS) if may_see_people else OF_BREAKERS
+    kinds = frozenset(KINDS) - {"marker"} if may_see_people else OF_BREAKERS
     for service in sorted(services):
         wanted = Wanted(since=since, until=end, service=service, kinds=kinds)
         for event in islice(together(events(wanted, oldest_first=True)), MAX_LINES):

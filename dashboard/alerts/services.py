@@ -19,6 +19,7 @@ from dashboard.alerts.first_cause import note
 from dashboard.alerts.models import Channel, Firing, Incident, Marker, Rule
 from dashboard.alerts.outbox import enqueue
 from dashboard.alerts.rule_checks import checked
+from dashboard.alerts.rule_kinds import SEVERITIES
 
 MAX_NOTE: Final = 2000
 MARKER_KINDS: Final = ("deploy", "config", "incident", "other", "version", "policy")
@@ -58,6 +59,26 @@ def assign(incident_id: int, person: Person, assignee: Person | None) -> None:
     name = assignee.get_username() if assignee else "nobody"
     note(incident, time.time(), "assigned", f"Assigned to {name}", person.get_username())
     _audit(person, "incident assigned", incident, to=name)
+
+
+@transaction.atomic
+def set_severity(incident_id: int, person: Person, severity: str) -> None:
+    """Raise or lower the severity of an incident. Firings can still raise it.
+
+    Raises:
+        ValidationError: an unknown severity.
+    """
+    if severity not in SEVERITIES:
+        known = ", ".join(SEVERITIES)
+        raise ValidationError({"severity": f"{severity[:40]!r} is not known; use one of {known}."})
+    incident = _locked(incident_id, person)
+    before, incident.severity = incident.severity, severity
+    if before == severity:
+        return
+    incident.save(update_fields=["severity"])
+    text = f"Severity {before} → {severity}"
+    note(incident, time.time(), "severity", text, person.get_username())
+    _audit(person, "incident severity", incident, before=before, after=severity)
 
 
 @transaction.atomic

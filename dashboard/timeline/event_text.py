@@ -27,6 +27,8 @@ def said(event: Event) -> str:
         return f"{change} on {event.count} instances"
     if event.kind == "outage":
         return _outage(event)
+    if event.kind == "marker":
+        return event.title
     if event.kind == "policy":
         return f"{event.title.capitalize()}{_changes(event.detail.get('diff'))}"
     words = _ACTS.get(event.title, event.title.capitalize())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
@@ -20,6 +20,7 @@ KINDS: Final = {
     "override": "Overrides",
     "policy": "Policies",
     "access": "Access",
+    "marker": "Markers",
 }
 # Instances that change alike within this time are told in one line.
 TOGETHER_S: Final = 10.0
@@ -59,6 +60,10 @@ class Event:
 OF_BREAKERS: Final = frozenset({"outage", "transition"})
 
 
+# Also shown to everybody who sees the service.
+SHOWN_TO_ALL: Final = OF_BREAKERS | {"marker"}
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events: of a range, and of all or of what is named."""
@@ -69,6 +74,16 @@ class Wanted:
     service: str = ""
     breaker: str = ""
     who: str = ""
+
+
+Source = Callable[[Wanted, bool], Iterator[Event]]
+_sources: Final[dict[str, Source]] = {}
+
+
+def add_source(kind: str, source: Source) -> None:
+    """Register where the events of a kind come from: `source(wanted, oldest_first)`. Apps that
+    build on this one add their own."""
+    _sources[kind] = source
 
 
 def events(wanted: Wanted, *, oldest_first: bool = False, folds: bool = True) -> Iterator[Event]:
@@ -96,9 +111,14 @@ def events(wanted: Wanted, *, oldest_first: bool = False, folds: bool = True) ->
         if folds and outages:
             changes = _outside(outages, changes)
         sources.append(map(_of_breaker, changes))
-    if wanted.kinds - OF_BREAKERS:
+    sources += [source(wanted, oldest_first) for kind, source in _sources.items()
+                if kind in wanted.kinds]  # fmt: skip
+    if wanted.kinds - SHOWN_TO_ALL:
         acts = map(_of_person, audited(*span, **named, by=wanted.who))
-        sources.append(each for each in acts if each.kind in wanted.kinds)
+        left_out = {"marker added"} if "marker" in wanted.kinds else ()
+        sources.append(
+            each for each in acts if each.kind in wanted.kinds and each.title not in left_out
+        )
     return heapq.merge(*sources, key=lambda each: each.at, reverse=not oldest_first)
 
 

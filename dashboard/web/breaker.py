@@ -16,7 +16,7 @@ from dashboard.fleet.snapshot.reads import breaker_view, snapshot
 from dashboard.history import queries as history
 from dashboard.policies import queries as policies
 from dashboard.timeline.event_text import said, window
-from dashboard.timeline.events import KINDS, OF_BREAKERS, Wanted, events
+from dashboard.timeline.events import KINDS, SHOWN_TO_ALL, Wanted, events
 
 RANGES: Final = {
     "5m": "5 min",
@@ -65,7 +65,7 @@ def breaker(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
 
 def _audit(service: str, breaker: str) -> list[dict[str, Any]]:
     now = time.time()
-    kinds = frozenset(KINDS) - OF_BREAKERS
+    kinds = frozenset(KINDS) - SHOWN_TO_ALL
     wanted = Wanted(since=now - _BACK_S, until=now, kinds=kinds, service=service, breaker=breaker)
     return [
         {"at": each.at, "by": each.who, "said": said(each), "why": each.why}

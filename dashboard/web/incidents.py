@@ -19,6 +19,7 @@ from dashboard.alerts import outbox, queries, services
 from dashboard.alerts.models import Incident, Marker
 from dashboard.alerts.observations import InstanceFacts
 from dashboard.alerts.postmortem import postmortem
+from dashboard.alerts.rule_kinds import SEVERITIES
 from dashboard.alerts.splits import split
 from dashboard.fleet.snapshot.reads import breaker_view, snapshot
 
@@ -75,6 +76,7 @@ def _page(
         "error": error,
         "operates": may(request.user, OPERATE, found.service),
         "from_message": outbox.is_link_of(found, request.GET.get("ack", "")),
+        "severities": SEVERITIES,
         "people": Person.objects.filter(is_active=True).order_by("username")[:200],
         "others": Incident.objects.filter(ended=None, merged_into=None).exclude(pk=found.pk)[:50],
     }
@@ -130,7 +132,7 @@ def _help(found: Incident) -> dict[str, str] | None:
 
 @require_POST
 def act_on_incident(request: HttpRequest, pk: int, act: str) -> HttpResponse:
-    """Acknowledge, resolve, assign, note, merge or split."""
+    """Acknowledge, resolve, assign, note, merge, split, or set the severity."""
     found = _visible(request, pk)
     person = request.user
     assert isinstance(person, Person)
@@ -147,6 +149,8 @@ def act_on_incident(request: HttpRequest, pk: int, act: str) -> HttpResponse:
             services.assign(pk, person, assignee)
         elif act == "note":
             services.add_note(pk, person, request.POST.get("text", ""))
+        elif act == "severity":
+            services.set_severity(pk, person, request.POST.get("severity", ""))
         elif act == "merge":
             into = _number(request.POST.get("into", ""))
             services.merge(pk, person, into)

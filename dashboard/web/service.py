@@ -15,7 +15,7 @@ from dashboard.fleet.models import Service
 from dashboard.fleet.snapshot.reads import snapshot
 from dashboard.policies import queries as policies
 from dashboard.timeline.event_text import said
-from dashboard.timeline.events import KINDS, OF_BREAKERS, Wanted, events, together
+from dashboard.timeline.events import KINDS, SHOWN_TO_ALL, Wanted, events, together
 
 _BACK_S = 7 * 86_400
 _EVENTS = 12
@@ -35,7 +35,7 @@ def service(request: HttpRequest, service: str) -> HttpResponse:
         if breaker["name"] == service and other["name"] != service
     ]
     now = time.time()
-    kinds = frozenset(KINDS) if request.user.has_perm(VIEW_AUDIT) else OF_BREAKERS
+    kinds = frozenset(KINDS) if request.user.has_perm(VIEW_AUDIT) else SHOWN_TO_ALL
     wanted = Wanted(since=now - _BACK_S, until=now, service=service, kinds=kinds)
     recent = islice(together(events(wanted)), _EVENTS)
     context = {

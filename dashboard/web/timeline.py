@@ -20,7 +20,7 @@ from dashboard.access.roles import VIEW_AUDIT
 from dashboard.fleet.snapshot.reads import summary_snapshot
 from dashboard.history import queries as history
 from dashboard.timeline.event_text import said, window
-from dashboard.timeline.events import KINDS, OF_BREAKERS, Event, Wanted, events, together
+from dashboard.timeline.events import KINDS, SHOWN_TO_ALL, Event, Wanted, events, together
 from dashboard.timeline.exports import FORMATS, MOST
 
 RANGES: Final = {
@@ -90,7 +90,7 @@ class TimelineForm(forms.Form):
         return Wanted(
             since=since,
             until=until,
-            kinds=kinds if may_see_people else kinds & OF_BREAKERS,
+            kinds=kinds if may_see_people else kinds & SHOWN_TO_ALL,
             service=data["service"],
             breaker=data["breaker"],
             who=data["who"],

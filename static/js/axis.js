@@ -137,6 +137,7 @@ function marks(lane, middle, scale) {
       override: () => svg("path", { d: `M${x} ${middle - 8}l8 8-8 8-8-8Z` }),
       policy: () => svg("rect", { x: x - 6, y: middle - 6, width: 12, height: 12, rx: 2 }),
       access: () => svg("circle", { cx: x, cy: middle, r: 5 }),
+      marker: () => svg("path", { d: `M${x} ${middle + 8}v-16l9 4-9 4` }),
     }[each.kind];
     const title = svg("title", {});
     title.textContent = `${full(each.at)}: ${each.said || word(each.after)}`;

@@ -9,6 +9,7 @@ import { failedWords, failingFor, onlyTestCalls, outageCause, refusedWords } fro
 import { offerActs } from "./offers.js";
 import { showOverride } from "./row.js";
 import { Progress } from "./progress.js";
+import { openOnlyOn, showSplit } from "./split.js";
 import { start } from "./shell.js";
 import { keyOf } from "./store.js";
 
@@ -22,6 +23,7 @@ const part = parts(root);
 const instanceRows = /** @type {HTMLElement} */ (document.querySelector("#instances tbody"));
 const transitionRows = /** @type {HTMLElement} */ (document.querySelector("#transitions tbody"));
 
+const split = /** @type {HTMLElement} */ (document.getElementById("split"));
 const store = start([service]);
 const charts = new Charts(root, () => store.now());
 let lastSeen = store.breakers.get(key)?.last?.at ?? 0;
@@ -65,6 +67,7 @@ function render() {
   offerActs(root, view);
   showOverride(part.override, view.override, store.now());
   showInstances(view.instances);
+  showSplit(split, view.instances, infos());
   charts.setStates(view.instances);
   if (view.override?.id !== shownOverride) {
     shownOverride = view.override?.id;
@@ -81,12 +84,19 @@ function render() {
   }
 }
 
+/** The instances of the service by identifier. */
+function infos() {
+  return store.services.get(service) ?? new Map();
+}
+
 /** @param {BreakerView} view */
 function stateWords(view) {
   const total = view.instances.length;
   const same = view.states[view.state] ?? 0;
   const words = conditionWord(condition(view), view.state);
-  return same === total ? words : `${words} on ${same} of ${total}`;
+  if (same === total) return words;
+  const only = view.state === "open" ? openOnlyOn(view.instances, infos()) : "";
+  return only ? `${words} only on ${only}, ${same} of ${total}` : `${words} on ${same} of ${total}`;
 }
 
 /** Since when, why, and who is affected. @param {BreakerView} view */

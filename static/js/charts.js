@@ -3,11 +3,13 @@
 import { heatTable, latencyTable, rateTable, stateTable } from "./chart-tables.js";
 import { severity } from "./condition.js";
 import { setText } from "./dom.js";
+import { listMarkers, markerShapes } from "./markers.js";
 import { escaped } from "./markup.js";
 import { CONFIG, heatAxis, heatTraces, latencyTraces, layout, rateTraces, stateTraces } from "./plots.js";
 import { fromWall, moment, utc, wall } from "./times.js";
 
 /** @import {Piece, Series} from "./plots.js" */
+/** @import {Marker} from "./markers.js" */
 /** @import {BreakerAtInstance} from "./types.js" */
 
 /** @type {Record<string, number>} */
@@ -35,6 +37,8 @@ export class Charts {
     /** A range of the past that was zoomed into; null follows the present.
      * @type {[number, number] | null} */
     this.zoomed = null;
+    /** @type {Marker[]} */
+    this.markers = [];
     this.asked = 0;
     this.askedTo = 0;
     this.range = "15m";
@@ -62,15 +66,17 @@ export class Charts {
     const [from, to] = this.#span();
     const step = this.zoomed ? "" : `&step=${Math.floor((to - from) / 380)}`;
     const query = `from=${from.toFixed(3)}&to=${to.toFixed(3)}`;
-    const [series, strips] = await Promise.all([
+    const [series, strips, marked] = await Promise.all([
       json(`${this.root.dataset.history}?${query}${step}`),
       json(`${this.root.dataset.strips}?${query}`),
+      json(`${this.root.dataset.markers}?${query}`),
     ]);
     // Whoever clicked meanwhile waits for another answer.
     if (turn !== this.asked || !series || !strips) return;
     this.askedTo = to;
     this.series = series;
     this.strips = strips.instances;
+    this.markers = marked?.markers ?? this.markers;
     this.draw();
   }
 
@@ -79,10 +85,12 @@ export class Charts {
     const series = this.series;
     byId("no-history").hidden = series.total.calls > 0;
     const range = this.#span();
+    listMarkers(byId("chart-markers"), this.markers, this.now());
     if (plotly()) {
-      react(IDS.rate, rateTraces(series), layout(range, { barmode: "stack", bargap: 0 }));
-      react(IDS.latency, latencyTraces(series, this.timeoutMs), layout(range));
-      react(IDS.heat, heatTraces(series), layout(range, { yaxis: heatAxis(series), showlegend: false }));
+      const marks = markerShapes(this.markers, range);
+      react(IDS.rate, rateTraces(series), layout(range, { barmode: "stack", bargap: 0, ...marks }));
+      react(IDS.latency, latencyTraces(series, this.timeoutMs), layout(range, marks));
+      react(IDS.heat, heatTraces(series), layout(range, { yaxis: heatAxis(series), showlegend: false, ...marks }));
       this.#hearZoom();
     }
     this.#drawStates();
@@ -101,6 +109,7 @@ export class Charts {
     const among = new Set(ids);
     const pieces = this.#pieces().filter((each) => among.has(each.id));
     const more = {
+      ...markerShapes(this.markers, this.#span()),
       barmode: "overlay",
       height: Math.max(240, 64 + 25 * ids.length),
       yaxis: { categoryorder: "array", categoryarray: ids.map(escaped), showgrid: false, automargin: true, type: "category" },

@@ -15,7 +15,7 @@ import { clock, moment, timeElement, wall } from "./times.js";
  */
 
 /** @type {Record<string, string>} */
-const KINDS = { outage: "Outage", transition: "Breaker", override: "Override", policy: "Policy", access: "Access" };
+const KINDS = { outage: "Outage", transition: "Breaker", override: "Override", policy: "Policy", access: "Access", marker: "Marker" };
 const SETTLE_MS = 1500;
 const EVERY_MS = 15_000;
 

@@ -54,6 +54,7 @@ class Site:
     tokens: dict[str, str] = field(default_factory=dict)
     seqs: dict[tuple[str, str], int] = field(default_factory=dict)
     sessions: dict[str, Any] = field(default_factory=dict)
+    versions: dict[tuple[str, str], str] = field(default_factory=dict)
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -75,10 +76,11 @@ class Site:
 
     def _send(self, service: str, instance: str, breakers: Sequence[dict[str, Any]]) -> None:
         seq = self.seqs[service, instance] = self.seqs.get((service, instance), 0) + 1
+        version = self.versions.get((service, instance), "1.4.2")
         body = {
             "type": "report",
             "service": service,
-            "instance": {"id": instance, "host": "here", "version": "1.4.2", "zone": "eu-1a"},
+            "instance": {"id": instance, "host": "here", "version": version, "zone": "eu-1a"},
             "boot": "b",
             "seq": seq,
             "interval_s": INTERVAL_S,

@@ -9,6 +9,7 @@ urlpatterns = [
     path("sums", views.sums, name="fleet-sums"),
     path("transitions", views.transitions, name="transitions"),
     path("services/<name:service>/history", views.history, name="service-history"),
+    path("services/<name:service>/markers", views.markers, name="service-markers"),
     path("services/<name:service>/sums", views.sums, name="service-sums"),
     path("services/<name:service>/breakers/<name:breaker>/history", views.history, name="history"),
     path("services/<name:service>/breakers/<name:breaker>/strips", views.strips, name="strips"),

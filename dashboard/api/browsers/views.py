@@ -10,11 +10,13 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
+from dashboard.alerts import queries as alerts
 from dashboard.api.browsers.query_parameters import Invalid, number, span
 from dashboard.fleet.snapshot.process import fleet_snapshot
 from dashboard.history import queries
 
 _LONGEST_STEP_S = 30 * 86_400
+_MARKERS = 100
 
 
 def _json(body: object, status: int = 200) -> HttpResponse:
@@ -101,3 +103,17 @@ def strips(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
     begin, end = span(request.GET)
     found = queries.strips(service, breaker, begin, end)
     return _json({"from": begin, "to": end, "instances": found})
+
+
+@require_GET
+@_validated
+def markers(request: HttpRequest, service: str) -> HttpResponse:
+    """Deploys and other markers of a service, and those of no service, for its charts; the newest
+    of a range."""
+    begin, end = span(request.GET)
+    rows = alerts.markers(begin, end, service, _MARKERS)
+    found = [
+        {"at": row.at, "kind": row.kind, "version": row.version, "text": row.text, "url": row.url}
+        for row in rows
+    ]
+    return _json({"from": begin, "to": end, "markers": found})

@@ -197,7 +197,7 @@ def test_what_is_cut_off_is_said_with_the_moment_to_go_on_from(export: Any) -> N
 
 
 def test_every_kind_has_a_word() -> None:
-    assert set(KINDS) == {"outage", "transition", "override", "policy", "access"}
+    assert set(KINDS) == {"outage", "transition", "override", "policy", "access", "marker"}
 
 
 def outage(began: float, ended: float | None, **more: Any) -> Outage:
