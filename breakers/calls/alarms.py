@@ -26,7 +26,7 @@ _CHAIN_MAX: Final = 20
 _now = SYSTEM_CLOCK.monotonic
 _main = threading.main_thread()
 _has_timers: Final = hasattr(signal, "setitimer")
-# Code on the way into and out of a timeout. While it runs, a ring is only noted.
+# Code on the way into and out of a timeout. While it runs, a ring is noted and comes again.
 own_code: Final[set[CodeType]] = set()
 
 
@@ -105,10 +105,9 @@ class SignalAlarm:
             self._set()
             return
         self.rang = True
-        if frame is not None and frame.f_code in own_code:
-            # On the way in or out of the block, which looks at `rang` itself.
-            return
-        if is_uninterruptible(frame):
+        # On the way into the block it looks at `rang` itself, but this ring may come after that.
+        is_own = frame is not None and frame.f_code in own_code
+        if is_own or is_uninterruptible(frame):
             self._next = now + _RETRY_S
             self._set()
             return

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from types import CoroutineType
 from typing import Any
 
-from breakers.calls.coroutine_timeouts import CoroutineTimeout, acall_within, attempt_timeout
+from breakers.calls.coroutine_timeouts import TaskLimit, acall_within
 from breakers.calls.hedging import hedged
 from breakers.calls.observing import aobserve, observe
 from breakers.calls.options import CallOptions
 from breakers.calls.pauses import Pauses
+from breakers.calls.plans import time_left
 from breakers.calls.records import CallTrace
 from breakers.calls.switches import switches
-from breakers.calls.thread_timeouts import call_within
 from breakers.circuit.awaited import GuardedCoroutine
 from breakers.clock import SYSTEM_CLOCK
 from breakers.common.async_library import need_asyncio
 from breakers.common.awaiting import awaitable, mark_misuse
 from breakers.common.rules import aapply, apply
-from breakers.deadline import _current, current_deadline
-from breakers.errors import CallTimeout
+from breakers.deadline import _current
 
 _now = SYSTEM_CLOCK.monotonic
-_running_loop = asyncio._get_running_loop
+_enclosing = _current.get
 
 
 class ReturnedCoroutine(Exception):
@@ -50,38 +48,30 @@ class Attempts:
         args: Any,
         kwargs: Any,
         trace: CallTrace | None = None,
+        pause: float | None = None,
     ) -> Any:
-        """The first result that needs no retry, or the result or error of the last attempt.
+        """The first result that needs no retry, or the result or error of the last attempt. With a
+        `pause`, the first attempt has been made: the others follow after it.
 
         Raises:
             ReturnedCoroutine: the function returned a coroutine, which has not been started.
         """
         # An operator's policy has been laid over the options already.
-        declared, attempts, delay = options.timeout, options.retries, options.retry_delay
-        breaker, budget = options.circuit_breaker, options.budget
-        if budget is not None:
-            budget.deposit()
+        attempts, delay, make = options.retries, options.retry_delay, options.attempt
         attempt = 0
+        if pause is not None:
+            attempt = 1
+            self._wait(pause)
+        elif options.budget is not None:
+            options.budget.deposit()
         started = _now() if options.reads_clock else 0.0
         while True:
             attempt += 1
             result: Any = None
-            timeout = declared if _current.get() is None else _attempt_timeout(declared)
             if attempt > 1 and breaker is not None:
                 breaker._note_attempt(attempt)
             try:
-                if timeout is None:
-                    result = (
-                        func(*args, **kwargs)
-                        if breaker is None
-                        else breaker.call(func, *args, **kwargs)
-                    )
-                elif breaker is None:
-                    result = call_within(timeout, options.strategy, func, *args, **kwargs)
-                else:
-                    result = breaker.call(
-                        call_within, timeout, options.strategy, func, *args, **kwargs
-                    )
+                result = make(func, args, kwargs)
             except Exception as error:
                 if options.is_observed:
                     observe(options, func, args, kwargs, (attempt, attempts), error, None, started)
@@ -106,8 +96,11 @@ class Attempts:
                 pause = self.pauses.pause(options, None, result, attempt, attempts, delay, started)
                 if pause is None:
                     return result
-            if not switches.no_sleep:
-                self._sleep(pause)
+            self._wait(pause)
+
+    def _wait(self, pause: float) -> None:
+        if not switches.no_sleep:
+            self._sleep(pause)
 
     async def arun(
         self,
@@ -116,64 +109,40 @@ class Attempts:
         args: Any,
         kwargs: Any,
         trace: CallTrace | None = None,
+        pause: float | None = None,
     ) -> Any:
-        """`run` for a coroutine function. Breaker and timeout are entered here: each coroutine that
-        only awaits another costs as much as the breaker does."""
-        declared, attempts, delay = options.effective()
-        breaker, budget = options.circuit_breaker, options.budget
-        if budget is not None:
-            budget.deposit()
+        """`run` for a coroutine function."""
+        # An operator's policy has been laid over the options already.
+        attempts, delay = options.retries, options.retry_delay
         called, called_args = func, args
         if options.hedge_delay is not None:
             need_asyncio("hedge_delay")
             called_args = (options.hedge_delay, options.hedge_attempts, func, *args)
             called = hedged
         attempt = 0
+        if pause is not None:
+            attempt = 1
+            await self._await(pause)
+        elif options.budget is not None:
+            options.budget.deposit()
         started = _now() if options.reads_clock else 0.0
         while True:
             attempt += 1
             result: Any = None
-            timeout = declared if _current.get() is None else _attempt_timeout(declared)
             if attempt > 1 and breaker is not None:
                 breaker._note_attempt(attempt)
             try:
                 if options.awaits_breaker:
-                    result = await _through_async_rules(
-                        options, timeout, called, called_args, kwargs
-                    )
+                    result = await _through_async_rules(options, called, called_args, kwargs)
                 else:
-                    permit = breaker.enter() if breaker is not None else None
-                    try:
-                        if timeout is None:
-                            result = await called(*called_args, **kwargs)
-                        else:
-                            within = (
-                                CoroutineTimeout(timeout)
-                                if _running_loop() is not None
-                                else attempt_timeout(timeout)
-                            )
-                            try:
-                                result = await called(*called_args, **kwargs)
-                            except BaseException as error:
-                                mark_misuse(error)
-                                within.failed(error)
-                                raise
-                            within.returned()
-                    except BaseException as error:
-                        if timeout is None:
-                            mark_misuse(error)
-                        if breaker is not None and permit is not None:
-                            breaker.leave(permit[0], permit[1], error)
-                        raise
-                    if breaker is not None and permit is not None:
-                        breaker.leave(permit[0], permit[1], None, result)
+                    result = await async_attempt(options, called, called_args, kwargs)
             except Exception as error:
                 if options.is_observed:
                     await aobserve(
                         options, func, args, kwargs, (attempt, attempts), error, None, started
                     )
                     _follow(trace, attempt, attempts)
-                pause = await self._apause(options, error, None, attempt, attempts, delay, started)
+                pause = await self.apause(options, error, None, attempt, attempts, delay, started)
                 if pause is None:
                     raise
             else:
@@ -188,23 +157,55 @@ class Attempts:
                     options.retry_on_result, result
                 ):
                     return result
-                pause = await self._apause(options, None, result, attempt, attempts, delay, started)
+                pause = await self.apause(options, None, result, attempt, attempts, delay, started)
                 if pause is None:
                     return result
-            if not switches.no_sleep:
-                await self._asleep(pause)
+            await self._await(pause)
 
-    async def _apause(self, options: CallOptions, *state: Any) -> float | None:
+    async def _await(self, pause: float) -> None:
+        if not switches.no_sleep:
+            await self._asleep(pause)
+
+    async def apause(self, options: CallOptions, *state: Any) -> float | None:
         if options.has_async_rules:
             return await self.pauses.apause(options, *state)
         return self.pauses.pause(options, *state)
 
 
+async def async_attempt(
+    options: CallOptions, func: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
+) -> Any:
+    """One attempt of an async call: breaker ▸ timeout ▸ call."""
+    limit, breaker = options.task_limit, options.circuit_breaker
+    if _enclosing() is not None:
+        left = time_left(options.timeout)
+        limit = None if left is None else TaskLimit(left)
+    begun = None if breaker is None else breaker._begin()
+    try:
+        within = None if limit is None else limit.begin()
+        try:
+            result = await func(*args, **kwargs)
+        except BaseException as error:
+            mark_misuse(error)
+            if within is not None:
+                within.failed(error)
+            raise
+        if limit is not None:
+            limit.returned(within)
+    except BaseException as error:
+        if breaker is not None and begun is not None:
+            breaker._end(begun, error)
+        raise
+    if breaker is not None and begun is not None:
+        breaker._end(begun, None, result)
+    return result
+
+
 async def _through_async_rules(
-    options: CallOptions, timeout: float | None, func: Callable[..., Any], args: Any, kwargs: Any
+    options: CallOptions, func: Callable[..., Any], args: Any, kwargs: Any
 ) -> Any:
     """One attempt through a breaker whose rules must be awaited."""
-    breaker = options.circuit_breaker
+    breaker, timeout = options.circuit_breaker, time_left(options.timeout)
     assert breaker is not None
     if timeout is None:
         return await breaker.acall(_awaited, func, *args, **kwargs)
@@ -218,18 +219,3 @@ async def _awaited(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> An
 def _follow(trace: CallTrace | None, attempt: int, attempts: int) -> None:
     if trace is not None:
         trace.attempt, trace.attempts = attempt, attempts
-
-
-def _attempt_timeout(timeout: float | None) -> float | None:
-    """The timeout of the next attempt: its own, or the time left of a deadline if it has none.
-
-    Raises:
-        CallTimeout: the deadline has passed. The callee is not called.
-    """
-    deadline = current_deadline()
-    if deadline is None:
-        return timeout
-    left = deadline.remaining()
-    if left <= 0:
-        raise CallTimeout(deadline.budget)
-    return left if timeout is None else timeout

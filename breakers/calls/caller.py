@@ -6,24 +6,24 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
+from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from breakers.calls.attempts import Attempts, ReturnedCoroutine
+from breakers.calls.attempts import Attempts, ReturnedCoroutine, async_attempt
 from breakers.calls.backends import Backends, Metrics, known_failure
 from breakers.calls.cache import MISS, Cache
-from breakers.calls.guards import Guards
 from breakers.calls.observing import call_record
 from breakers.calls.options import CallOptions
 from breakers.calls.policy_options import with_policy
 from breakers.calls.records import CallTrace
-from breakers.calls.single_flight import SingleFlight
+from breakers.calls.shared_calls import SharedCalls
 from breakers.calls.stand_ins import NONE, StandIns
 from breakers.calls.switches import switches
+from breakers.circuit.awaited import GuardedCoroutine
 from breakers.circuit.decorators import anotify, notify
 from breakers.clock import SYSTEM_CLOCK
 from breakers.common import async_library
 from breakers.common.rules import aapply, apply, is_async
-from breakers.deadline import bounded
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,7 +64,7 @@ class ResilientCaller:
             raise TypeError("sleep is a coroutine function: pass it as asleep, for acall")
         self._backends = Backends(cache, metrics)
         self._attempts = Attempts(sleep, asleep, random)
-        self._single_flight = SingleFlight()
+        self._shared = SharedCalls(self._backends, self._attempts)
         self._stand_ins = StandIns(self._backends)
 
     @property
@@ -100,13 +100,47 @@ class ResilientCaller:
                 functions.
             Exception: what `func` raised at the last attempt.
         """
+        breaker = options.circuit_breaker
+        if breaker is not None and breaker._remote:
+            options = with_policy(options, breaker)
+        attempt = options.direct
+        if attempt is None or switches.is_off or self._backends.metrics is not None:
+            return cast(R, self._call(func, options, args, kwargs))
+        if options.budget is not None:
+            options.budget.deposit()
+        try:
+            result = attempt(func, args, kwargs)
+        except Exception as error:
+            pause = self._attempts.pauses.pause(
+                options, error, None, 1, options.retries, options.retry_delay
+            )
+            if pause is None:
+                answer = self._stand_ins.for_error(None, options, error, args, kwargs, None)
+                if answer is NONE:
+                    self._stand_ins.raise_mapped(options, error)
+                    raise
+                return cast(R, answer)
+        else:
+            kind = type(result)
+            if kind is CoroutineType or kind is GuardedCoroutine:
+                result.close()
+                return cast(R, self.acall(cast(Any, func), options, *args, **kwargs))
+            return result  # type: ignore[no-any-return]
+        return cast(R, self._call(func, options, args, kwargs, pause))
+
+    def _call(
+        self,
+        func: Callable[..., Any],
+        options: CallOptions,
+        args: Any,
+        kwargs: Any,
+        pause: float | None = None,
+    ) -> Any:
+        """A call with whatever the options ask for. With a `pause`, its first attempt was made."""
         if options.refuses_sync is not None:
             raise TypeError(options.refuses_sync)
         if switches.is_off:
             return func(*args, **kwargs)
-        breaker = options.circuit_breaker
-        if breaker is not None and breaker._remote:
-            options = with_policy(options, breaker)
         key, backends = None, self._backends
         trace = CallTrace(_now()) if options.on_call is not None else None
         if options.cache_key is not None:
@@ -115,19 +149,19 @@ class ResilientCaller:
                 kept = backends.get(key)
                 backends.count_lookup("miss" if kept is MISS else "hit", options)
                 if kept is not MISS:
-                    return cast(R, self._from_cache(kept, func, options, args, kwargs, trace))
+                    return self._from_cache(kept, func, options, args, kwargs, trace)
         start = _now() if backends.metrics is not None else 0.0
         try:
             if key is not None:
-                result = self._call_shared(key, func, options, args, kwargs, trace)
+                result = self._shared.call(key, func, options, args, kwargs, trace)
             elif options.is_guarded:
-                result = self._call_guarded(func, options, args, kwargs, trace)
+                result = self._shared.guarded(func, options, args, kwargs, trace)
             else:
-                result = self._attempts.run(func, options, args, kwargs, trace)
+                result = self._attempts.run(func, options, args, kwargs, trace, pause)
             if options.result_fallbacks:
                 result = self._stand_ins.for_result(options, result, args, kwargs, trace)
         except ReturnedCoroutine:
-            return cast(R, self.acall(cast(Any, func), options, *args, **kwargs))
+            return self.acall(func, options, *args, **kwargs)
         except Exception as error:
             backends.record_call("failure", start)
             try:
@@ -144,7 +178,7 @@ class ResilientCaller:
                 backends.record_call("success", start)
         if trace is not None:
             self._observe(options, trace, func, args, kwargs, None, result)
-        return cast(R, result)
+        return result
 
     async def acall(
         self,
@@ -159,11 +193,37 @@ class ResilientCaller:
         Raises:
             TypeError: `func` is a plain function. It may have been run once; it is not retried.
         """
-        if switches.is_off:
-            return await func(*args, **kwargs)
         breaker = options.circuit_breaker
         if breaker is not None and breaker._remote:
             options = with_policy(options, breaker)
+        if not options.is_direct or switches.is_off or self._backends.metrics is not None:
+            return cast(R, await self._acall(func, options, args, kwargs))
+        if options.budget is not None:
+            options.budget.deposit()
+        try:
+            return await async_attempt(options, func, args, kwargs)  # type: ignore[no-any-return]
+        except Exception as error:
+            pause = await self._attempts.apause(
+                options, error, None, 1, options.retries, options.retry_delay
+            )
+            if pause is None:
+                answer = await self._stand_ins.afor_error(None, options, error, args, kwargs, None)
+                if answer is NONE:
+                    self._stand_ins.raise_mapped(options, error)
+                    raise
+                return cast(R, answer)
+        return cast(R, await self._acall(func, options, args, kwargs, pause))
+
+    async def _acall(
+        self,
+        func: Callable[..., Awaitable[Any]],
+        options: CallOptions,
+        args: Any,
+        kwargs: Any,
+        pause: float | None = None,
+    ) -> Any:
+        if switches.is_off:
+            return await func(*args, **kwargs)
         key, backends = None, self._backends
         trace = CallTrace(_now()) if options.on_call is not None else None
         if options.cache_key is not None:
@@ -172,16 +232,15 @@ class ResilientCaller:
                 kept = await backends.aget(key)
                 backends.count_lookup("miss" if kept is MISS else "hit", options)
                 if kept is not MISS:
-                    answer = self._afrom_cache(kept, func, options, args, kwargs, trace)
-                    return cast(R, await answer)
+                    return await self._afrom_cache(kept, func, options, args, kwargs, trace)
         start = _now() if backends.metrics is not None else 0.0
         try:
             if key is not None:
-                result = await self._acall_shared(key, func, options, args, kwargs, trace)
+                result = await self._shared.acall(key, func, options, args, kwargs, trace)
             elif options.is_guarded:
-                result = await self._acall_guarded(func, options, args, kwargs, trace)
+                result = await self._shared.aguarded(func, options, args, kwargs, trace)
             else:
-                result = await self._attempts.arun(func, options, args, kwargs, trace)
+                result = await self._attempts.arun(func, options, args, kwargs, trace, pause)
             if options.result_fallbacks:
                 result = await self._stand_ins.afor_result(options, result, args, kwargs, trace)
         except Exception as error:
@@ -200,7 +259,7 @@ class ResilientCaller:
                 backends.record_call("success", start)
         if trace is not None:
             await self._aobserve(options, trace, func, args, kwargs, None, result)
-        return cast(R, result)
+        return result
 
     # -- Cache and single flight -----------------------------------------------------------------
 
@@ -253,83 +312,6 @@ class ResilientCaller:
         if trace is not None:
             await self._aobserve(options, trace, func, args, kwargs, None, kept)
         return kept
-
-    def _call_shared(
-        self,
-        key: str,
-        func: Callable[..., Any],
-        options: CallOptions,
-        args: Any,
-        kwargs: Any,
-        trace: CallTrace | None,
-    ) -> Any:
-        """Make the call, once for all concurrent callers, and cache its result."""
-
-        def make() -> Any:
-            try:
-                result = self._call_guarded(func, options, args, kwargs, trace)
-            except Exception as error:
-                self._backends.store_failure(key, options, error)
-                raise
-            self._backends.store(key, options, result)
-            return result
-
-        if not options.single_flight:
-            return make()
-        with bounded(options.deadline):
-            return self._single_flight.run(key, make)
-
-    async def _acall_shared(
-        self,
-        key: str,
-        func: Callable[..., Any],
-        options: CallOptions,
-        args: Any,
-        kwargs: Any,
-        trace: CallTrace | None,
-    ) -> Any:
-        async def make() -> Any:
-            try:
-                result = await self._acall_guarded(func, options, args, kwargs, trace)
-            except Exception as error:
-                await self._backends.astore_failure(key, options, error)
-                raise
-            await self._backends.astore(key, options, result)
-            return result
-
-        if not options.single_flight:
-            return await make()
-        with bounded(options.deadline):
-            return await self._single_flight.arun(key, make)
-
-    # -- Deadline, rate limit, bulkhead ----------------------------------------------------------
-
-    def _call_guarded(
-        self,
-        func: Callable[..., Any],
-        options: CallOptions,
-        args: Any,
-        kwargs: Any,
-        trace: CallTrace | None,
-    ) -> Any:
-        if not options.is_guarded:
-            return self._attempts.run(func, options, args, kwargs, trace)
-        with bounded(options.deadline), Guards(options):
-            return self._attempts.run(func, options, args, kwargs, trace)
-
-    async def _acall_guarded(
-        self,
-        func: Callable[..., Any],
-        options: CallOptions,
-        args: Any,
-        kwargs: Any,
-        trace: CallTrace | None,
-    ) -> Any:
-        if not options.is_guarded:
-            return await self._attempts.arun(func, options, args, kwargs, trace)
-        with bounded(options.deadline):
-            async with Guards(options):
-                return await self._attempts.arun(func, options, args, kwargs, trace)
 
     # -- Hooks -----------------------------------------------------------------------------------
 

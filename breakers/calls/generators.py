@@ -140,9 +140,7 @@ class GeneratorCalls:
                         yield item
                 return
             except Exception as error:
-                pause = await caller._apause(
-                    options, error, None, attempt, attempts, delay, started
-                )
+                pause = await caller.apause(options, error, None, attempt, attempts, delay, started)
                 if pause is None or not left.allows(pause):
                     raise
             if not switches.no_sleep:

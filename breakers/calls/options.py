@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
+from breakers.calls.coroutine_timeouts import TaskLimit
 from breakers.calls.fallbacks import Fallback, FallbackOption, as_fallbacks
 from breakers.calls.option_checks import PARTS, POLICY_FIELDS, SPECS, async_fields, check_functions
+from breakers.calls.plans import Attempt, sync_attempt
 from breakers.calls.records import CallRecord, RetryAttempt
 from breakers.calls.thread_timeouts import STRATEGIES, Strategy
 from breakers.circuit.breaker import CircuitBreaker
@@ -125,6 +127,10 @@ to switch it off
     has_async_rules: bool = field(init=False, repr=False, compare=False)
     awaits_breaker: bool = field(init=False, repr=False, compare=False)
     refuses_sync: str | None = field(init=False, repr=False, compare=False)
+    attempt: Attempt = field(init=False, repr=False, compare=False)
+    task_limit: TaskLimit | None = field(init=False, repr=False, compare=False)
+    direct: Attempt | None = field(init=False, repr=False, compare=False)
+    is_direct: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in POLICY_FIELDS:
@@ -144,9 +150,8 @@ to switch it off
         breaker = self.circuit_breaker
         own = breaker.retry_budget if breaker is not None else None
         self._set("budget", self.retry_budget or own)
-        guards = (self.deadline, self.rate_limiter, self.bulkhead)
-        self._set("is_guarded", any(each is not None for each in guards))
         self._set_sync()
+        self._compile()
         if breaker is not None:
             breaker.declare(**self._declared())
 
@@ -195,6 +200,19 @@ to switch it off
         elif self.hedge_delay is not None:
             message = "hedge_delay needs acall: a thread cannot be cancelled"
         self._set("refuses_sync", message)
+
+    def _compile(self) -> None:
+        """Choose what calls run. `direct` is the attempt of a sync call, and `is_direct` is true of
+        async ones, if nothing but attempts and fallbacks for errors is asked for."""
+        guards = (self.deadline, self.rate_limiter, self.bulkhead)
+        self._set("is_guarded", any(each is not None for each in guards))
+        self._set("attempt", sync_attempt(self.timeout, self.strategy, self.circuit_breaker))
+        self._set("task_limit", None if self.timeout is None else TaskLimit(self.timeout))
+        more = (self.cache_key, self.hedge_delay, self.result_fallbacks or None)
+        is_plain = not (self.is_guarded or self.judges_results or self.reads_clock)
+        is_direct = is_plain and all(each is None for each in more)
+        self._set("direct", self.attempt if is_direct and self.refuses_sync is None else None)
+        self._set("is_direct", is_direct and not self.awaits_breaker)
 
     def __copy__(self) -> CallOptions:
         made = object.__new__(CallOptions)

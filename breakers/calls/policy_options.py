@@ -45,7 +45,6 @@ def with_policy(options: CallOptions, breaker: CircuitBreaker) -> CallOptions:
         rate = policy.rate_limit
         wait = 0.0 if options.rate_limiter is None else options.rate_limiter.max_wait
         laid._set("rate_limiter", None if rate is None else limits.limiter(rate, wait))
-    guards = (laid.deadline, laid.rate_limiter, laid.bulkhead)
-    laid._set("is_guarded", any(each is not None for each in guards))
+    laid._compile()
     options.__dict__["_with_policy"] = (remote, laid)
     return laid

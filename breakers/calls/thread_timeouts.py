@@ -24,6 +24,7 @@ from breakers.calls.alarms import (
 from breakers.calls.coroutine_timeouts import CoroutineTimeout, TrioTimeout, attempt_timeout
 from breakers.calls.greenlets import hub_timer
 from breakers.calls.isolation import isolation
+from breakers.circuit.admission import TimeLimit
 from breakers.clock import SYSTEM_CLOCK
 from breakers.common import validation
 from breakers.deadline import Deadline, _current
@@ -137,7 +138,7 @@ class timeout:  # noqa: N801 - the article's name, used like a function
         self._deadline.end(self._token)
 
 
-# While these run, a ring is only noted. An exception would leave the timer set.
+# While these run, a ring is noted and comes again. An exception would leave the timer set.
 own_code.update(
     method.__code__ for method in (timeout.__enter__, timeout.__exit__, timeout._end, Deadline.end)
 )
@@ -168,19 +169,48 @@ def call_within(
     if strategy == "auto" and can_interrupt():
         with timeout(seconds):
             return func(*args, **kwargs)
-    outer = _current.get()
-    deadline = Deadline(_now() + seconds, seconds) if outer is None else Deadline.after(seconds)
-    if strategy != "cooperative":
-        return _isolated(deadline, func, args, kwargs)
+    deadline = Deadline.after(seconds)
+    if strategy == "cooperative":
+        return _cooperative(deadline, func, args, kwargs)
+    return _isolated(deadline, func, args, kwargs)
+
+
+def limited(seconds: float, strategy: Strategy) -> Callable[[Callable[..., R], Any, Any], R]:
+    """`call_within` for one timeout and strategy, from where there is no enclosing deadline: a
+    function of what is called, its args and kwargs."""
+    if strategy == "cooperative" and TimeLimit is not None:
+        return TimeLimit(seconds, Deadline, _current, CallTimeout).run  # type: ignore[no-any-return]
+    if strategy == "cooperative":
+
+        def within(func: Callable[..., R], args: Any, kwargs: Any) -> R:
+            deadline = Deadline(_now() + seconds, seconds)
+            token = _current.set(deadline)
+            try:
+                result = func(*args, **kwargs)
+                if _now() >= deadline.at:
+                    raise CallTimeout(seconds)
+                return result
+            finally:
+                deadline.is_over = True
+                _current.reset(token)
+
+    else:
+
+        def within(func: Callable[..., R], args: Any, kwargs: Any) -> R:
+            return call_within(seconds, strategy, func, *args, **kwargs)
+
+    return within
+
+
+def _cooperative(deadline: Deadline, func: Callable[..., R], args: Any, kwargs: Any) -> R:
     token = _current.set(deadline)
     try:
         result = func(*args, **kwargs)
-        if _now() >= deadline.at:
+        if deadline.remaining() <= 0:
             raise CallTimeout(deadline.budget)
         return result
     finally:
-        deadline.is_over = True
-        _current.reset(token)
+        deadline.end(token)
 
 
 def _isolated(deadline: Deadline, func: Callable[..., R], args: Any, kwargs: Any) -> R:

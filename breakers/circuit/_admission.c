@@ -1,4 +1,6 @@
-/* Admission of calls, compiled: the same as breakers/circuit/admission_plain.py, which documents it.
+/* Admission of calls, compiled: the same as breakers/circuit/admission_plain.py, which documents it;
+   and the time limits of sync calls that are not interrupted and of tasks, as
+   breakers/calls/thread_timeouts.py and breakers/calls/coroutine_timeouts.py have them in Python.
 
    All counters rely on the interpreter lock, so breakers.circuit.admission never loads this module
    on free-threaded Python. Its types and exceptions belong to one interpreter, so it refuses to load
@@ -1253,6 +1255,393 @@ static PyType_Spec admission_spec = {
     .slots = admission_slots,
 };
 
+/* -- The time limit of a call -------------------------------------------------------------------- */
+
+/* The slots of breakers.deadline.Deadline, and of CoroutineTimeout, which adds the others. Each limit
+   looks up where they are, so that this module does not depend on the layout of Python classes. */
+enum { AT, BUDGET, IS_OVER, OUTER, CANCELLED_BEFORE, RUNNING, TOKEN, EXPIRED, TASK, SLOTS };
+static const char *const slot_names[] = {"at",       "budget", "is_over", "_outer", "_cancelled_before",
+                                         "_running", "_token", "expired", "task"};
+
+static PyObject *
+find_member(PyTypeObject *type, const char *name)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(type->tp_mro); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, i);
+        PyObject *member = base->tp_dict == NULL ? NULL : PyDict_GetItemString(base->tp_dict, name);
+        if (member != NULL) {
+            return member;
+        }
+    }
+    return NULL;
+}
+
+static int
+find_slots(PyTypeObject *type, int n, Py_ssize_t *offsets)
+{
+    for (int i = 0; i < n; i++) {
+        PyObject *member = find_member(type, slot_names[i]);
+        if (member == NULL || !Py_IS_TYPE(member, &PyMemberDescr_Type) ||
+            ((PyMemberDescrObject *)member)->d_member->type != T_OBJECT_EX) {
+            PyErr_Format(PyExc_TypeError, "%R has no slot %s", (PyObject *)type, slot_names[i]);
+            return -1;
+        }
+        offsets[i] = ((PyMemberDescrObject *)member)->d_member->offset;
+    }
+    return 0;
+}
+
+static inline PyObject **
+slot(const Py_ssize_t *offsets, PyObject *object, int i)
+{
+    return (PyObject **)((char *)object + offsets[i]);
+}
+
+typedef struct {
+    PyObject_HEAD
+    double seconds;
+    PyObject *budget, *deadline_type, *variable, *call_timeout;
+    Py_ssize_t offsets[OUTER + 1];
+} TimeLimit;
+
+static int
+time_limit_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"seconds", "deadline_type", "variable", "call_timeout", NULL};
+    TimeLimit *limit = (TimeLimit *)self;
+    double seconds;
+    PyObject *deadline_type, *variable, *call_timeout;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "dO!O!O", names, &seconds, &PyType_Type,
+                                     &deadline_type, &PyContextVar_Type, &variable, &call_timeout)) {
+        return -1;
+    }
+    if (find_slots((PyTypeObject *)deadline_type, OUTER + 1, limit->offsets) < 0) {
+        return -1;
+    }
+    PyObject *budget = PyFloat_FromDouble(seconds);
+    if (budget == NULL) {
+        return -1;
+    }
+    limit->seconds = seconds;
+    Py_XSETREF(limit->budget, budget);
+    Py_XSETREF(limit->deadline_type, Py_NewRef(deadline_type));
+    Py_XSETREF(limit->variable, Py_NewRef(variable));
+    Py_XSETREF(limit->call_timeout, Py_NewRef(call_timeout));
+    return 0;
+}
+
+static void
+time_limit_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    TimeLimit *limit = (TimeLimit *)self;
+    Py_XDECREF(limit->budget);
+    Py_XDECREF(limit->deadline_type);
+    Py_XDECREF(limit->variable);
+    Py_XDECREF(limit->call_timeout);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static double
+monotonic(void)
+{
+#ifdef __linux__
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)((long long)now.tv_sec * 1000000000LL + now.tv_nsec) / 1e9;
+#else
+    PyObject *reading = PyObject_CallNoArgs(time_monotonic);
+    double at = reading == NULL ? -1.0 : PyFloat_AsDouble(reading);
+    Py_XDECREF(reading);
+    return at;
+#endif
+}
+
+PyDoc_STRVAR(time_limit_run_doc,
+             "run($self, func, args, kwargs, /)\n--\n\n"
+             "Call `func` with a deadline for it to read, where there is none yet.\n\n"
+             "Raises:\n"
+             "    CallTimeout: the call returned late.");
+
+static PyObject *
+time_limit_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    TimeLimit *limit = (TimeLimit *)self;
+    if (nargs != 3 || limit->budget == NULL || !PyTuple_CheckExact(args[1]) ||
+        !PyDict_CheckExact(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "run takes a function, its args and its kwargs");
+        return NULL;
+    }
+    PyTypeObject *type = (PyTypeObject *)limit->deadline_type;
+    double at = monotonic() + limit->seconds;
+    PyObject *deadline = type->tp_alloc(type, 0), *until = PyFloat_FromDouble(at);
+    if (deadline == NULL || until == NULL) {
+        Py_XDECREF(deadline);
+        Py_XDECREF(until);
+        return NULL;
+    }
+    *slot(limit->offsets, deadline, AT) = until;
+    *slot(limit->offsets, deadline, BUDGET) = Py_NewRef(limit->budget);
+    *slot(limit->offsets, deadline, IS_OVER) = Py_NewRef(Py_False);
+    *slot(limit->offsets, deadline, OUTER) = Py_NewRef(Py_None);
+    PyObject *token = PyContextVar_Set(limit->variable, deadline);
+    if (token == NULL) {
+        Py_DECREF(deadline);
+        return NULL;
+    }
+    PyObject *kwargs = PyDict_GET_SIZE(args[2]) > 0 ? args[2] : NULL;
+    PyObject *result = PyObject_Call(args[0], args[1], kwargs);
+    PyObject *kind = NULL, *error = NULL, *trace = NULL;
+    if (result == NULL) {
+        PyErr_Fetch(&kind, &error, &trace);
+    }
+    /* What the call started may still read it: the call is over for that. */
+    PyObject **is_over = slot(limit->offsets, deadline, IS_OVER);
+    Py_XSETREF(*is_over, Py_NewRef(Py_True));
+    if (PyContextVar_Reset(limit->variable, token) < 0) {
+        PyErr_Clear();
+    }
+    Py_DECREF(token);
+    Py_DECREF(deadline);
+    if (result == NULL) {
+        PyErr_Restore(kind, error, trace);
+        return NULL;
+    }
+    if (monotonic() >= at) {
+        Py_DECREF(result);
+        PyObject *late = PyObject_CallOneArg(limit->call_timeout, limit->budget);
+        if (late != NULL) {
+            PyErr_SetObject((PyObject *)Py_TYPE(late), late);
+            Py_DECREF(late);
+        }
+        return NULL;
+    }
+    return result;
+}
+
+static PyMethodDef time_limit_methods[] = {
+    {"run", (PyCFunction)(void (*)(void))time_limit_run, METH_FASTCALL, time_limit_run_doc}, {NULL}};
+
+static PyType_Slot time_limit_slots[] = {
+    {Py_tp_doc, "The time limit of sync calls that are not interrupted."},
+    {Py_tp_init, time_limit_init},
+    {Py_tp_dealloc, time_limit_dealloc},
+    {Py_tp_methods, time_limit_methods},
+    {0, NULL}};
+
+static PyType_Spec time_limit_spec = {
+    .name = "breakers.circuit._admission.TimeLimit",
+    .basicsize = sizeof(TimeLimit),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = time_limit_slots,
+};
+
+/* -- The time limit of a task --------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    double seconds;
+    PyObject *budget, *timeout_type, *variable, *otherwise, *task_of, *local;
+    Py_ssize_t offsets[SLOTS];
+} TaskLimit;
+
+static PyObject *name_thread_id, *name_timers, *name_loop, *name_running, *name_fires_at, *name_cancelling;
+static PyObject *name_has_returned;
+
+static int
+task_limit_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"seconds", "timeout_type", "variable", "otherwise",
+                            "task_of", "local",        NULL};
+    TaskLimit *limit = (TaskLimit *)self;
+    double seconds;
+    PyObject *timeout_type, *variable, *otherwise, *task_of, *local;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "dO!O!OOO", names, &seconds, &PyType_Type,
+                                     &timeout_type, &PyContextVar_Type, &variable, &otherwise,
+                                     &task_of, &local) ||
+        find_slots((PyTypeObject *)timeout_type, SLOTS, limit->offsets) < 0) {
+        return -1;
+    }
+    PyObject *budget = PyFloat_FromDouble(seconds);
+    if (budget == NULL) {
+        return -1;
+    }
+    limit->seconds = seconds;
+    Py_XSETREF(limit->budget, budget);
+    Py_XSETREF(limit->timeout_type, Py_NewRef(timeout_type));
+    Py_XSETREF(limit->variable, Py_NewRef(variable));
+    Py_XSETREF(limit->otherwise, Py_NewRef(otherwise));
+    Py_XSETREF(limit->task_of, Py_NewRef(task_of));
+    Py_XSETREF(limit->local, Py_NewRef(local));
+    return 0;
+}
+
+static void
+task_limit_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    TaskLimit *limit = (TaskLimit *)self;
+    Py_XDECREF(limit->budget);
+    Py_XDECREF(limit->timeout_type);
+    Py_XDECREF(limit->variable);
+    Py_XDECREF(limit->otherwise);
+    Py_XDECREF(limit->task_of);
+    Py_XDECREF(limit->local);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* Whether a loop runs in this thread. asyncio._get_running_loop asks for the process id until Python
+   3.12, which is a call of the kernel. */
+static int
+runs_here(PyObject *loop)
+{
+    PyObject *thread = PyObject_GetAttr(loop, name_thread_id);
+    if (thread == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    unsigned long id = PyLong_CheckExact(thread) ? PyLong_AsUnsignedLong(thread) : 0;
+    Py_DECREF(thread);
+    return id == PyThread_get_thread_ident();
+}
+
+/* The task that runs here and the set of its loop's timeouts, if the loop's timer fires before `at`:
+   new references. 0 where that is not so, perhaps with an error set. */
+static int
+running_task(TaskLimit *limit, double at, PyObject **task, PyObject **running)
+{
+    PyObject *loop = NULL, *fires_at = NULL, *timers = PyObject_GetAttr(limit->local, name_timers);
+    if (timers != NULL && timers != Py_None &&
+        (loop = PyObject_GetAttr(timers, name_loop)) != NULL && runs_here(loop) &&
+        (fires_at = PyObject_GetAttr(timers, name_fires_at)) != NULL &&
+        PyFloat_CheckExact(fires_at) && at >= PyFloat_AS_DOUBLE(fires_at) &&
+        (*task = PyObject_CallOneArg(limit->task_of, loop)) != NULL && *task != Py_None) {
+        *running = PyObject_GetAttr(timers, name_running);
+    }
+    Py_XDECREF(loop);
+    Py_XDECREF(fires_at);
+    Py_XDECREF(timers);
+    return *running != NULL && PyAnySet_CheckExact(*running);
+}
+
+PyDoc_STRVAR(task_limit_begin_doc,
+             "begin($self, /)\n--\n\n"
+             "The timeout of the running task, begun. The Python class makes it wherever more is to\n"
+             "be done than usual: an enclosing deadline, the first timeout of a loop, no task.");
+
+static PyObject *
+task_limit_begin(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    TaskLimit *limit = (TaskLimit *)self;
+    PyObject *enclosing = NULL, *task = NULL, *running = NULL, *cancelled = NULL, *until = NULL;
+    PyObject *timeout = NULL, *token = NULL;
+    if (limit->budget == NULL) {
+        PyErr_SetString(PyExc_TypeError, "the limit was not initialised");
+        return NULL;
+    }
+    if (PyContextVar_Get(limit->variable, Py_None, &enclosing) < 0) {
+        return NULL;
+    }
+    Py_DECREF(enclosing);
+    double at = monotonic() + limit->seconds;
+    if (enclosing != Py_None || !running_task(limit, at, &task, &running)) {
+        if (!PyErr_Occurred()) {
+            timeout = PyObject_CallOneArg(limit->otherwise, limit->budget);
+        }
+        goto done;
+    }
+    cancelled = PyObject_CallMethodNoArgs(task, name_cancelling);
+    PyTypeObject *type = (PyTypeObject *)limit->timeout_type;
+    until = PyFloat_FromDouble(at);
+    timeout = cancelled == NULL || until == NULL ? NULL : type->tp_alloc(type, 0);
+    if (timeout == NULL) {
+        goto failed;
+    }
+    *slot(limit->offsets, timeout, AT) = Py_NewRef(until);
+    *slot(limit->offsets, timeout, BUDGET) = Py_NewRef(limit->budget);
+    *slot(limit->offsets, timeout, IS_OVER) = Py_NewRef(Py_False);
+    *slot(limit->offsets, timeout, OUTER) = Py_NewRef(Py_None);
+    *slot(limit->offsets, timeout, CANCELLED_BEFORE) = Py_NewRef(cancelled);
+    *slot(limit->offsets, timeout, RUNNING) = Py_NewRef(running);
+    *slot(limit->offsets, timeout, EXPIRED) = Py_NewRef(Py_False);
+    *slot(limit->offsets, timeout, TASK) = Py_NewRef(task);
+    if (PySet_Add(running, timeout) < 0) {
+        goto failed;
+    }
+    token = PyContextVar_Set(limit->variable, timeout);
+    if (token == NULL) {
+        PyObject *kind, *error, *trace;
+        PyErr_Fetch(&kind, &error, &trace);
+        PySet_Discard(running, timeout);
+        PyErr_Restore(kind, error, trace);
+        goto failed;
+    }
+    *slot(limit->offsets, timeout, TOKEN) = token;
+    goto done;
+failed:
+    Py_CLEAR(timeout);
+    goto done;
+done:
+    Py_XDECREF(task);
+    Py_XDECREF(running);
+    Py_XDECREF(cancelled);
+    Py_XDECREF(until);
+    return timeout;
+}
+
+PyDoc_STRVAR(task_limit_returned_doc,
+             "returned($self, timeout, /)\n--\n\n"
+             "`timeout.returned()`, at the cost of nothing more than that.");
+
+static PyObject *
+task_limit_returned(PyObject *self, PyObject *timeout)
+{
+    TaskLimit *limit = (TaskLimit *)self;
+    if ((PyObject *)Py_TYPE(timeout) != limit->timeout_type) {
+        return PyObject_CallMethodNoArgs(timeout, name_has_returned);
+    }
+    PyObject *running = *slot(limit->offsets, timeout, RUNNING);
+    PyObject *token = *slot(limit->offsets, timeout, TOKEN);
+    if (*slot(limit->offsets, timeout, EXPIRED) != Py_False || running == NULL || token == NULL ||
+        !PyAnySet_CheckExact(running) || !Py_IS_TYPE(token, &PyContextToken_Type)) {
+        return PyObject_CallMethodNoArgs(timeout, name_has_returned);
+    }
+    if (PySet_Discard(running, timeout) < 0) {
+        return NULL;
+    }
+    Py_XSETREF(*slot(limit->offsets, timeout, IS_OVER), Py_NewRef(Py_True));
+    Py_XSETREF(*slot(limit->offsets, timeout, TASK), Py_NewRef(Py_None));
+    Py_INCREF(token);
+    Py_XSETREF(*slot(limit->offsets, timeout, TOKEN), Py_NewRef(Py_None));
+    if (PyContextVar_Reset(limit->variable, token) < 0) {
+        /* It is left in another context than it was entered in. */
+        PyErr_Clear();
+    }
+    Py_DECREF(token);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef task_limit_methods[] = {
+    {"begin", task_limit_begin, METH_NOARGS, task_limit_begin_doc},
+    {"returned", task_limit_returned, METH_O, task_limit_returned_doc},
+    {NULL}};
+
+static PyType_Slot task_limit_slots[] = {
+    {Py_tp_doc, "The time limit of calls in tasks of asyncio."},
+    {Py_tp_init, task_limit_init},
+    {Py_tp_dealloc, task_limit_dealloc},
+    {Py_tp_methods, task_limit_methods},
+    {0, NULL}};
+
+static PyType_Spec task_limit_spec = {
+    .name = "breakers.circuit._admission.TaskLimit",
+    .basicsize = sizeof(TaskLimit),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = task_limit_slots,
+};
+
 /* -- The module ------------------------------------------------------------------------------ */
 
 static PyMethodDef functions[] = {
@@ -1291,7 +1680,7 @@ PyInit__admission(void)
         return NULL;
     }
     /* A second import finds the first one's types, so that objects of both work together. */
-    static PyObject *admission_type;
+    static PyObject *admission_type, *time_limit_type, *task_limit_type;
     if (admission_type == NULL) {
         context_marker = PyContextVar_New("breakers_context", NULL);
         attempt_marker = PyContextVar_New("breakers_attempt", NULL);
@@ -1307,14 +1696,27 @@ PyInit__admission(void)
         name_merge = PyUnicode_InternFromString("merge");
         ticket_type = (PyTypeObject *)PyType_FromSpec(&ticket_spec);
         admission_type = PyType_FromSpec(&admission_spec);
+        time_limit_type = PyType_FromSpec(&time_limit_spec);
+        task_limit_type = PyType_FromSpec(&task_limit_spec);
+        name_thread_id = PyUnicode_InternFromString("_thread_id");
+        name_timers = PyUnicode_InternFromString("timers");
+        name_loop = PyUnicode_InternFromString("loop");
+        name_running = PyUnicode_InternFromString("running");
+        name_fires_at = PyUnicode_InternFromString("fires_at");
+        name_cancelling = PyUnicode_InternFromString("cancelling");
+        name_has_returned = PyUnicode_InternFromString("returned");
     }
     if (context_marker == NULL || attempt_marker == NULL || name_abandon == NULL || name_mark_probe == NULL ||
         circuit_breaker_open == NULL || time_monotonic == NULL || name_admit == NULL ||
         name_flush == NULL || name_returned == NULL || name_failed == NULL || name_merge == NULL ||
         name_returned_awaitable == NULL ||
-        ticket_type == NULL || admission_type == NULL ||
+        ticket_type == NULL || admission_type == NULL || time_limit_type == NULL ||
+        task_limit_type == NULL || name_thread_id == NULL || name_timers == NULL || name_loop == NULL || name_running == NULL ||
+        name_fires_at == NULL || name_cancelling == NULL || name_has_returned == NULL ||
         PyModule_AddObjectRef(module, "Ticket", (PyObject *)ticket_type) < 0 ||
         PyModule_AddObjectRef(module, "Admission", admission_type) < 0 ||
+        PyModule_AddObjectRef(module, "TimeLimit", time_limit_type) < 0 ||
+        PyModule_AddObjectRef(module, "TaskLimit", task_limit_type) < 0 ||
         PyModule_AddObject(module, "SOURCE", PyLong_FromUnsignedLong(SOURCE)) < 0) {
         Py_DECREF(module);
         return NULL;

@@ -1,8 +1,10 @@
 from array import array
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 from breakers.circuit.histogram import Histogram
+from breakers.deadline import Deadline
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -12,6 +14,29 @@ SOURCE: int
 def count_latencies(
     counts: array[int], first: int, latencies: list[float]
 ) -> list[float] | None: ...
+
+class TimeLimit:
+    def __init__(
+        self,
+        seconds: float,
+        deadline_type: type[Deadline],
+        variable: ContextVar[Deadline | None],
+        call_timeout: type[Exception],
+    ) -> None: ...
+    def run(self, func: Callable[..., Any], args: Any, kwargs: Any, /) -> Any: ...
+
+class TaskLimit:
+    def __init__(
+        self,
+        seconds: float,
+        timeout_type: type[Deadline],
+        variable: ContextVar[Deadline | None],
+        otherwise: Callable[[float], Any],
+        task_of: Callable[[Any], Any],
+        local: Any,
+    ) -> None: ...
+    def begin(self) -> Any: ...
+    def returned(self, timeout: Any, /) -> None: ...
 
 class Ticket:
     plain_below: float

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import os
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 COMPILED = False
+# The compiled time limits of calls; None where there are none.
+TaskLimit: Any = None
+TimeLimit: Any = None
 
 
 def is_current(build: int, source: str | os.PathLike[str]) -> bool:
@@ -29,6 +32,7 @@ if TYPE_CHECKING or os.environ.get("SWITCHGEAR_PURE"):
     from breakers.circuit.admission_plain import Admission, Ticket, count_latencies
 else:
     try:
+        from breakers.circuit import _admission
         from breakers.circuit._admission import SOURCE, count_latencies
         from breakers.circuit.admission_compiled import Admission, Ticket
 
@@ -36,7 +40,16 @@ else:
             raise ImportError("the extension is older than its source")
 
         COMPILED = True
+        TaskLimit, TimeLimit = _admission.TaskLimit, _admission.TimeLimit
     except ImportError:
         from breakers.circuit.admission_plain import Admission, Ticket, count_latencies
 
-__all__ = ["COMPILED", "Admission", "Ticket", "count_latencies", "is_current"]
+__all__ = [
+    "COMPILED",
+    "Admission",
+    "TaskLimit",
+    "Ticket",
+    "TimeLimit",
+    "count_latencies",
+    "is_current",
+]

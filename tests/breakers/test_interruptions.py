@@ -200,6 +200,22 @@ def test_a_callee_that_is_written_in_c_is_interrupted_on_every_way_in(way: str) 
     assert breaker.snapshot().in_flight == 0
 
 
+def test_a_ring_on_the_way_into_a_block_comes_again() -> None:
+    """The way in looks whether it rang, then returns: a ring between the two was lost for good."""
+    alarm = SignalAlarm(Deadline.after(1e-6))
+    time.sleep(0.001)
+    before = signal.getsignal(signal.SIGALRM)
+    entering = SimpleNamespace(f_code=timeout.__enter__.__code__)
+    alarm._handler = before
+    try:
+        alarm._ring(signal.SIGALRM, entering)  # type: ignore[arg-type]
+        assert alarm.rang
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    finally:
+        alarm.disarm()
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
 @pytest.mark.skipif(
     not admission.COMPILED, reason="plain Python may lose the end of a call to an alarm"
 )
