@@ -68,8 +68,8 @@ class Attempts:
         while True:
             attempt += 1
             result: Any = None
-            if attempt > 1 and breaker is not None:
-                breaker._note_attempt(attempt)
+            if attempt > 1 and options.circuit_breaker is not None:
+                options.circuit_breaker._note_attempt(attempt)
             try:
                 result = make(func, args, kwargs)
             except Exception as error:
@@ -129,8 +129,8 @@ class Attempts:
         while True:
             attempt += 1
             result: Any = None
-            if attempt > 1 and breaker is not None:
-                breaker._note_attempt(attempt)
+            if attempt > 1 and options.circuit_breaker is not None:
+                options.circuit_breaker._note_attempt(attempt)
             try:
                 if options.awaits_breaker:
                     result = await _through_async_rules(options, called, called_args, kwargs)

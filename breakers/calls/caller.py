@@ -20,9 +20,9 @@ from breakers.calls.shared_calls import SharedCalls
 from breakers.calls.stand_ins import NONE, StandIns
 from breakers.calls.switches import switches
 from breakers.circuit.awaited import GuardedCoroutine
-from breakers.circuit.decorators import anotify, notify
 from breakers.clock import SYSTEM_CLOCK
 from breakers.common import async_library
+from breakers.common.listeners import anotify, notify
 from breakers.common.rules import aapply, apply, is_async
 
 P = ParamSpec("P")

@@ -7,9 +7,9 @@ from typing import Any
 
 from breakers.calls.options import CallOptions
 from breakers.calls.records import CallRecord, CallTrace
-from breakers.circuit.decorators import anotify, notify
 from breakers.clock import SYSTEM_CLOCK
 from breakers.common.exception_groups import find
+from breakers.common.listeners import anotify, notify
 from breakers.errors import BulkheadFull, CallTimeout, CircuitBreakerOpen, RateLimited
 
 _REFUSALS = (CircuitBreakerOpen, BulkheadFull, RateLimited)

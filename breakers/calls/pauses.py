@@ -9,9 +9,9 @@ from breakers.calls.options import CallOptions
 from breakers.calls.records import RetryAttempt
 from breakers.calls.retries import checked_pause, full_jitter, retry_after
 from breakers.calls.switches import switches
-from breakers.circuit.decorators import anotify, notify
 from breakers.clock import SYSTEM_CLOCK
 from breakers.common.exception_groups import find, leaves
+from breakers.common.listeners import anotify, notify
 from breakers.common.rules import aapply, apply, is_rule_error
 from breakers.deadline import current_deadline
 from breakers.errors import BulkheadFull, CircuitBreakerOpen

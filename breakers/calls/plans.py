@@ -1,7 +1,7 @@
 """The compiled plan of a call: what one attempt runs, chosen when the options are created.
 
 A plan holds the code of its options alone: no timeout, no breaker and no enclosing deadline cost
-nothing where there are none. See docs/decisions/0019.
+nothing where there are none. See docs/decisions/0020.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
-from breakers.circuit.histogram import Histogram
+from breakers.circuit.admission_plain import Sketch
 from breakers.deadline import Deadline
 
 P = ParamSpec("P")
@@ -48,7 +48,7 @@ class Ticket:
     is_full: bool
     def __init__(self, plain_below: float, edge: float, batch: int, lease: float = 0.0) -> None: ...
     def renew(self, edge: float, batch: int) -> None: ...
-    def pour(self, sketch: Histogram) -> int: ...
+    def pour(self, sketch: Sketch) -> int: ...
 
 class Admission:
     name: str

@@ -11,15 +11,12 @@ from array import array
 from collections.abc import Awaitable, Callable
 from itertools import count
 from math import ceil, inf, log2
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from breakers.circuit.recorder import REJECTED, SUCCESS, Recorder
 from breakers.common.awaiting import mark_misuse
 from breakers.common.running import Where, where
 from breakers.errors import CircuitBreakerOpen
-
-if TYPE_CHECKING:
-    from breakers.circuit.histogram import Histogram
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,6 +52,12 @@ def count_latencies(counts: array[int], first: int, latencies: list[float]) -> l
     return beyond or None
 
 
+class Sketch(Protocol):
+    """What takes latencies in: a `breakers.circuit.histogram.Histogram`."""
+
+    def record_many(self, latencies: list[float]) -> None: ...
+
+
 class Ticket:
     """The ticket of a call that was let in: one a generation where calls pass, one a probe.
 
@@ -84,7 +87,7 @@ class Ticket:
         self.edge = edge
         self.batch = self.due = batch
 
-    def pour(self, sketch: Histogram) -> int:
+    def pour(self, sketch: Sketch) -> int:
         """Move the pending latencies into `sketch`; returns their number. On an error they stay."""
         n = len(self.pending)
         batch = self.pending[:n]

@@ -31,8 +31,7 @@ from breakers.circuit.outcomes import (
 )
 from breakers.circuit.overrides import OverridableBreaker
 from breakers.circuit.policy import Policy
-from breakers.circuit.registry import Registry
-from breakers.circuit.registry import registry as default_registry
+from breakers.circuit.registration import Registers, default_registry
 from breakers.circuit.states import State
 from breakers.clock import SYSTEM_CLOCK, Clock
 from breakers.common import names
@@ -100,7 +99,7 @@ class CircuitBreaker(OverridableBreaker):
         is_failure: Callable[[Any], object] | None = None,
         map_errors: ErrorMap | None = None,
         clock: Clock = SYSTEM_CLOCK,
-        registry: Registry | None = default_registry,
+        registry: Registers | None = default_registry,
         random: Callable[[], float] = random.random,
         **fields: object,
     ) -> None:
@@ -324,7 +323,7 @@ class CircuitBreaker(OverridableBreaker):
 
 def _unpickled(name: str, fields: dict[str, Any], rules: tuple[Any, ...]) -> CircuitBreaker:
     given = dict(zip(_RULES, rules, strict=True))
-    return default_registry.get_or_create(name, **fields, **given)
+    return default_registry.get_or_create(name, **fields, **given)  # type: ignore[no-any-return]
 
 
 def _named(name: object) -> str:
@@ -339,4 +338,3 @@ def _named(name: object) -> str:
 _UNNAMED: Final = "unnamed"
 _RULES: Final = ("record", "ignore", "is_failure", "map_errors")
 _blocks = ContextStack()
-Registry.breaker_type = CircuitBreaker

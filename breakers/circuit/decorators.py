@@ -1,30 +1,40 @@
-"""How a breaker decorates the four kinds of function, and how it tells its listeners."""
+"""How a breaker decorates the four kinds of function."""
 
 from __future__ import annotations
 
 import functools
-import inspect
-import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
 
 from breakers.circuit.admission import Ticket
 from breakers.common.rules import is_async, is_async_generator, is_generator
 
-if TYPE_CHECKING:
-    from breakers.circuit.breaker import CircuitBreaker
-
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-logger = logging.getLogger("breakers")
 
 # A generator that has produced this many items is a success.
 FLOWING_ITEMS: Final = 10
 
 
-def wrap(breaker: CircuitBreaker, func: Callable[P, R]) -> Callable[P, R]:
+class Breaker(Protocol):
+    """What a decorated function asks of its breaker."""
+
+    _now: Callable[[], float]
+
+    def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
+
+    def acall(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Awaitable[Any]: ...
+
+    def enter(self) -> tuple[Ticket, float]: ...
+
+    def leave(self, ticket: Ticket, start: float, error: BaseException | None = None) -> None: ...
+
+    def record_failure(self, error: Exception) -> None: ...
+
+
+def wrap(breaker: Breaker, func: Callable[P, R]) -> Callable[P, R]:
     """`func` behind `breaker`, with its own signature. A generator is a success once it
     has produced `FLOWING_ITEMS` items, or has ended."""
     wrapped: Any
@@ -61,7 +71,7 @@ class _Flow:
 
     __slots__ = ("_breaker", "_items", "_since", "_spent", "_ticket")
 
-    def __init__(self, breaker: CircuitBreaker) -> None:
+    def __init__(self, breaker: Breaker) -> None:
         self._breaker = breaker
         self._spent = 0.0
         self._items = 0
@@ -100,9 +110,7 @@ class _Flow:
             self._breaker.leave(ticket, self._breaker._now() - self._spent, error)
 
 
-def _generator(
-    breaker: CircuitBreaker, func: Callable[..., Iterator[T]]
-) -> Callable[..., Iterator[T]]:
+def _generator(breaker: Breaker, func: Callable[..., Iterator[T]]) -> Callable[..., Iterator[T]]:
     def generating(*args: Any, **kwargs: Any) -> Any:
         flow = _Flow(breaker)
         try:
@@ -137,7 +145,7 @@ def _generator(
 
 
 def _async_generator(
-    breaker: CircuitBreaker, func: Callable[..., AsyncGenerator[T, Any]]
+    breaker: Breaker, func: Callable[..., AsyncGenerator[T, Any]]
 ) -> Callable[..., AsyncGenerator[T, Any]]:
     async def generating(*args: Any, **kwargs: Any) -> AsyncGenerator[T, Any]:
         flow = _Flow(breaker)
@@ -167,21 +175,3 @@ def _async_generator(
         flow.end()
 
     return generating
-
-
-async def anotify(listener: Callable[[T], object], record: T) -> None:
-    """`notify` for listeners that may be coroutine functions."""
-    try:
-        returned = listener(record)
-        if inspect.isawaitable(returned):
-            await returned
-    except Exception:
-        logger.exception("a listener failed")
-
-
-def notify(listener: Callable[[T], object], record: T) -> None:
-    """Call a listener. Its error is logged and does not reach the caller."""
-    try:
-        listener(record)
-    except Exception:
-        logger.exception("a listener failed")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
+from breakers.circuit.breaker import CircuitBreaker
+from breakers.circuit.registration import default_registry
 from breakers.common.forking import renew_after_fork
 from breakers.common.guard import Guard, Nested
 from breakers.common.validation import whole
 from breakers.errors import RegistryFull
 
-if TYPE_CHECKING:
-    from breakers.circuit.breaker import CircuitBreaker
-
-OnCreate = Callable[["CircuitBreaker"], None]
+OnCreate = Callable[[CircuitBreaker], None]
 
 
 class Registry:
@@ -25,9 +24,6 @@ class Registry:
     >>> mine.get("posts") is posts
     True
     """
-
-    # Set by breakers.circuit.breaker, which builds on this module.
-    breaker_type: ClassVar[type[CircuitBreaker]]
 
     def __init__(self, max_breakers: int = 1000) -> None:
         self.max_breakers = whole("max_breakers", max_breakers)
@@ -78,7 +74,7 @@ class Registry:
         if found is not None:
             return found
         if make is None:  # noqa: SIM108
-            made = self.breaker_type(name=name, registry=None, **fields)
+            made = CircuitBreaker(name=name, registry=None, **fields)
         else:
             made = make()
         if made.name != name:
@@ -114,3 +110,4 @@ class Registry:
 
 
 registry = Registry()
+default_registry.registry = registry

@@ -14,7 +14,6 @@ from itertools import count
 from math import inf
 from typing import Final
 
-from breakers.circuit import decorators
 from breakers.circuit.admission import Ticket
 from breakers.circuit.histogram import Histogram
 from breakers.circuit.policy import Policy
@@ -25,6 +24,7 @@ from breakers.circuit.trip_rules import open_duration, reason_to_trip
 from breakers.circuit.windows import FAILED, SLOW, WindowFigures, make_window
 from breakers.clock import Clock
 from breakers.common.guard import Guard, give_way
+from breakers.common.listeners import notify
 from breakers.common.uninterruptible import uninterruptible
 
 Listener = Callable[[TransitionRecord], None]
@@ -332,7 +332,7 @@ class StateMachine(RecordedBreaker):
                 while self._undelivered:
                     record = self._undelivered.pop(0)
                     for listener in tuple(self._listeners):
-                        decorators.notify(listener, record)
+                        notify(listener, record)
             finally:
                 self._delivery.release()
 

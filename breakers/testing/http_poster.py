@@ -5,14 +5,23 @@ from __future__ import annotations
 import gzip
 import http.server
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, JSON, Codec
 from breakers.protocol.paths import REPORTS
 
-if TYPE_CHECKING:
-    from breakers.testing.fake_dashboard import FakeDashboard
+
+class Dashboard(Protocol):
+    """What a connection asks of the dashboard for tests."""
+
+    posts: int
+    unpacked: int
+    desired: wire.Desired
+
+    def is_ours(self, authorization: str) -> bool: ...
+
+    def take(self, message: wire.FromAgent) -> wire.Received | wire.Refused | None: ...
 
 
 class HttpPoster(http.server.BaseHTTPRequestHandler):
@@ -20,7 +29,7 @@ class HttpPoster(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, sock: socket.socket, address: Any, dashboard: FakeDashboard) -> None:
+    def __init__(self, sock: socket.socket, address: Any, dashboard: Dashboard) -> None:
         self.dashboard = dashboard
         super().__init__(sock, address, dashboard)  # type: ignore[arg-type]  # it only keeps it
 

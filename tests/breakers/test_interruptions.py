@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from breakers import (
 from breakers.calls.alarms import SignalAlarm
 from breakers.calls.isolation import IsolationPool
 from breakers.circuit import admission
+from breakers.deadline import Deadline
 from tests.breakers.boom import Boom, fail
 
 

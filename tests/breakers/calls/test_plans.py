@@ -172,13 +172,13 @@ class TestAsyncCalls:
                 await caller.acall(asyncio.sleep, options(timeout=0.05), LONG)
             seen.append("other thread")
 
-        async def here() -> None:
+        async def stays() -> None:
             for _ in range(5):
                 await caller.acall(asyncio.sleep, options(timeout=5.0), 0.01)
 
         thread = threading.Thread(target=loop.run_until_complete, args=(moved(),))
         thread.start()
-        asyncio.run(here())
+        asyncio.run(stays())
         thread.join(10)
         loop.close()
         assert seen == ["other thread"]

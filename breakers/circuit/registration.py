@@ -1,0 +1,28 @@
+"""How a breaker is registered. The registry builds on breakers, which know its methods only."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Registers(Protocol):
+    """What takes named breakers in."""
+
+    def add(self, breaker: Any) -> None: ...
+
+
+class DefaultRegistry:
+    """The registry of the process, which `breakers.circuit.registry` puts here."""
+
+    registry: Any
+
+    def add(self, breaker: Any) -> None:
+        """Take a breaker in."""
+        self.registry.add(breaker)
+
+    def get_or_create(self, name: str, **fields: Any) -> Any:
+        """The breaker of that name, made if there is none."""
+        return self.registry.get_or_create(name, **fields)
+
+
+default_registry = DefaultRegistry()
