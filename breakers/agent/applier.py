@@ -105,6 +105,11 @@ class Applier:
         self.wanted: Wanted | None = None
 
     @property
+    def records(self) -> bool:
+        """Whether this process records calls when it is asked to."""
+        return self._obedience.records
+
+    @property
     def revision(self) -> int:
         """The desired state that is in force here; 0 before the first."""
         return self.wanted.revision if self.wanted is not None else 0

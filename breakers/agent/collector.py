@@ -23,7 +23,7 @@ class Collector:
     def __init__(
         self, breakers: Callable[[], Iterable[CircuitBreaker]], now: Callable[[], float]
     ) -> None:
-        self._breakers = breakers
+        self.breakers = breakers
         self._now = now
         self._start = now()
         self._seen: dict[str, _Seen] = {}
@@ -38,7 +38,7 @@ class Collector:
 
     def collect(self) -> Slice:
         """What happened since the last time."""
-        breakers = list(self._breakers())
+        breakers = list(self.breakers())
         reports = [report for each in breakers if (report := self._report(each)) is not None]
         if len(self._seen) > len(breakers):
             self._forget_all_but({each.name for each in breakers})

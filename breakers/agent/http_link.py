@@ -17,7 +17,7 @@ from breakers.agent.config import AgentConfig
 from breakers.agent.links import LinkLost, cause_of
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import JSON, MSGPACK
-from breakers.protocol.paths import ACKS, REPORTS
+from breakers.protocol.paths import ACKS, RECORDINGS, REPORTS
 
 # Below this gzip's own frame outweighs what it saves.
 _WORTH_PACKING: Final = 512
@@ -63,8 +63,7 @@ class HttpLink:
 
     def send(self, message: wire.FromAgent) -> Sequence[wire.FromServer]:
         """Post a report or an acknowledgement; what the answer said."""
-        is_report = isinstance(message, wire.Report)
-        response, body = self._post(REPORTS if is_report else ACKS, self._codec.encode(message))
+        response, body = self._post(_path(message), self._codec.encode(message))
         if response.status not in (200, 204):
             return [_refusal(response, body, message)]
         if not isinstance(message, wire.Report):
@@ -101,6 +100,12 @@ class HttpLink:
             self._connection.close()
             raise LinkLost(f"posting failed: {error!r}", cause_of(error)) from None
         return response, answer
+
+
+def _path(message: wire.FromAgent) -> str:
+    if isinstance(message, wire.Report):
+        return REPORTS
+    return ACKS if isinstance(message, wire.Ack) else RECORDINGS
 
 
 def _refusal(

@@ -54,6 +54,11 @@ class Obedience:
         """Whether a breaker opens because those of other instances are open."""
         return not self.report_only and "forced_open" in self.states
 
+    @property
+    def records(self) -> bool:
+        """Whether calls are recorded when the dashboard asks for it."""
+        return not self.report_only
+
     def refused_override(self, state: str) -> str:
         """Why an override is not applied; empty if it is."""
         if self.report_only:

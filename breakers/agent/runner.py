@@ -24,7 +24,8 @@ from breakers.agent.desired_state_file import DesiredFile
 from breakers.agent.http_link import HttpLink
 from breakers.agent.links import ADVICE, Link, LinkLost
 from breakers.agent.outbox import Outbox
-from breakers.agent.session import Conversation, Speaker
+from breakers.agent.recordings import Speaker
+from breakers.agent.session import Conversation
 from breakers.agent.socket_link import Heard, SocketLink
 from breakers.agent.status import AgentCounters, AgentStatus
 from breakers.circuit.registry import Registry

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -18,6 +17,7 @@ from breakers.agent.config import MAX_INTERVAL_S, MIN_INTERVAL_S
 from breakers.agent.links import Link, LinkLost
 from breakers.agent.outbox import Outbox, Sealed
 from breakers.agent.over_capacity import OverCapacity
+from breakers.agent.recordings import Recordings, Speaker
 from breakers.agent.rejected_reports import RejectedReports
 from breakers.agent.status import AgentCounters
 from breakers.protocol import messages as wire
@@ -31,15 +31,6 @@ _ITEMS_AN_ACK: Final = 1000
 # Over HTTP a report is under way for about as long as an interval lasts: who falls behind would
 # stay behind, so what has piled up goes together.
 _TOGETHER_S: Final = 60.0
-
-
-@dataclass(frozen=True)
-class Speaker:
-    """Who speaks: the fixed part of every report."""
-
-    service: str
-    instance: wire.Instance
-    boot: str
 
 
 class Conversation:
@@ -72,6 +63,7 @@ class Conversation:
         self._keep = keep
         self._rejected = RejectedReports(outbox, counters)
         self._over_capacity = OverCapacity(speaker.service, counters, now)
+        self._recordings = Recordings(speaker, collector.breakers, now, applier.records)
         self._link: Link | None = None
         self._heard_desired = False
         self._owed: list[wire.AckItem] | None = None
@@ -119,6 +111,7 @@ class Conversation:
             self._say_late_items()
             self._check_receipts()
             self._pump()
+            self._send_recordings()
 
     def flush(self) -> None:
         """Report a last time, and say that this process ends.
@@ -129,9 +122,11 @@ class Conversation:
         self._is_leaving = True
         self._collect()
         self._pump()
+        self._send_recordings()
 
     def _collect(self) -> None:
         self.outbox.add(self.collector.collect())
+        self._recordings.collect()
         now = self._now()
         self._last_collected = now
         # From the grid, so that reports keep their pace; from now, if we were held up for long.
@@ -178,6 +173,13 @@ class Conversation:
             revision=self.applier.revision,
             leaving=self._is_leaving and self.outbox.is_last(sealed.seq),
         )
+
+    def _send_recordings(self) -> None:
+        """Send a few recordings, behind the reports. One that is lost with its link is lost."""
+        for recording in self._recordings.take():
+            if (link := self._link) is not None:
+                for answer in link.send(recording):
+                    self._hear(answer)
 
     def _instance(self) -> wire.Instance:
         """This instance; idle while it has children and no calls, as masters of workers do."""
@@ -235,6 +237,7 @@ class Conversation:
         self.interval_s = min(MAX_INTERVAL_S, max(MIN_INTERVAL_S, desired.interval_s))
         self._due = min(self._due, self._now() + self.interval_s)
         self._over_capacity.set_names(desired.over_capacity)
+        self._recordings.order(desired.recordings)
         fresh, self._heard_desired = not self._heard_desired, True
         if not fresh and desired.revision <= self.applier.revision:
             return
@@ -245,7 +248,7 @@ class Conversation:
                 logger.warning("%s of breaker %r refused: %s", item.kind, item.breaker, item.reason)
         self._owed = None
         if self._keep is not None:
-            self._keep(msgspec.structs.replace(desired, warm_starts=[]))
+            self._keep(msgspec.structs.replace(desired, warm_starts=[], recordings=None))
         self._acknowledge(items)
         self._hasten()
 

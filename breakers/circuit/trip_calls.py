@@ -33,6 +33,8 @@ class RecordedBreaker(Admission):
     """An admission whose flight recorder can be read."""
 
     def _forget_trips(self) -> None:
+        if self._records_refusals:  # in a child after fork
+            self.stop_recording()
         self._tripping: TrippingCalls | None = None
         self._kept_trip_at = -inf
 
@@ -58,6 +60,11 @@ class RecordedBreaker(Admission):
         """The entries of the recorder from number `since` on that are still kept, and the number
         of the first of them. For the agent."""
         return self._read_calls(since)
+
+    def recorded_number(self) -> int:
+        """The number of the next call that ends."""
+        first, entries = self._read_calls(0)
+        return first + len(entries) // ENTRY.size
 
     def start_recording(self, capacity: int = MAX_RECORDED_CALLS) -> None:
         """Keep more calls than the last 256, and those that are refused, until `stop_recording`.

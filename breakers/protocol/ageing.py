@@ -36,8 +36,24 @@ def aged_overrides(overrides: Iterable[wire.Override], age_s: float = 0.0) -> li
 def aged(desired: wire.Desired, age_s: float) -> wire.Desired:
     """A desired state as it stands `age_s` seconds later; warm starts are over by then."""
     return msgspec.structs.replace(
-        desired, overrides=aged_overrides(desired.overrides, age_s), warm_starts=[]
+        desired,
+        overrides=aged_overrides(desired.overrides, age_s),
+        warm_starts=[],
+        recordings=aged_orders(desired.recordings, age_s),
     )
+
+
+def aged_orders(
+    orders: Iterable[wire.RecordingOrder] | None, age_s: float
+) -> list[wire.RecordingOrder] | None:
+    """The orders of recordings that still stand `age_s` seconds later."""
+    if orders is None:
+        return None
+    return [
+        msgspec.structs.replace(each, expires_in_s=each.expires_in_s - age_s)
+        for each in orders
+        if each.expires_in_s > age_s
+    ]
 
 
 def remaining_s(expires_in_s: float | None, age_s: float = 0.0) -> float:

@@ -13,13 +13,24 @@ This module needs msgspec (the `agent` extra); the core of `breakers` never impo
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
-from breakers.circuit.histogram import HIGHEST, LOWEST
-from breakers.protocol import names
+from breakers.protocol.field_types import MAX_CALLS_PER_S as MAX_CALLS_PER_S
+from breakers.protocol.field_types import BucketIndex as BucketIndex
+from breakers.protocol.field_types import Count as Count
+from breakers.protocol.field_types import Identifier as Identifier
+from breakers.protocol.field_types import Name as Name
+from breakers.protocol.field_types import OptionalIdentifier as OptionalIdentifier
+from breakers.protocol.field_types import Seconds as Seconds
+from breakers.protocol.field_types import Share as Share
+from breakers.protocol.field_types import StateName as StateName
+from breakers.protocol.field_types import Text as Text
+from breakers.protocol.recordings import MAX_RECORDED as MAX_RECORDED
+from breakers.protocol.recordings import Recording as Recording
+from breakers.protocol.recordings import RecordingOrder as RecordingOrder
 
 VERSION: Final = 1
 VERSIONS: Final = (1,)
@@ -33,43 +44,10 @@ MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_BREAKERS: Final = 1000
 MAX_TRANSITIONS: Final = 64
 MAX_OVER_CAPACITY: Final = 32
+MAX_RECORDINGS: Final = 32
 EVERY_BREAKER: Final = "*"
 # Causes of breakers that took over the state of the fleet begin so.
 WARM_START: Final = "warm start"
-
-Name = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=names.MAX_LENGTH,
-        pattern=names.PATTERN,
-        description=f"A name: {names.ALLOWED}.",
-    ),
-]
-# Machine-made: of boots, overrides and kinds.
-Identifier = Annotated[
-    str, Meta(min_length=1, max_length=120, pattern=r"^[!-~]+$(?!\n)", description="Visible ASCII.")
-]
-OptionalIdentifier = Annotated[str, Meta(max_length=120, pattern=r"^[!-~]*$(?!\n)")]
-# Without NUL, which PostgreSQL's text type cannot hold.
-Text = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$")]
-# Above any plausible report; sums of many still fit into 64 bits.
-Count = Annotated[int, Meta(ge=0, le=2**40)]
-# The most calls of one breaker in one process that a report may claim for a second.
-MAX_CALLS_PER_S: Final = 1_000_000
-StateName = Literal[
-    "closed",
-    "open",
-    "half_open",
-    "forced_open",
-    "forced_closed",
-    "metrics_only",
-    "forced_partial",
-]
-BucketIndex = Annotated[int, Meta(ge=LOWEST, le=HIGHEST)]
-# Bounded on both sides, so that neither NaN nor infinity passes.
-Seconds = Annotated[float, Meta(ge=0, le=1e9)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Instance(Struct, frozen=True, omit_defaults=True):
@@ -257,6 +235,9 @@ class Desired(Struct, tag_field="type", tag="desired"):
     happens at them is neither shown nor counted, and sending it again changes nothing. When the
     list is full, there may be more.
 
+    `recordings` names the breakers whose calls the agent records; None is of a dashboard that takes
+    no recordings.
+
     `warm_starts` comes with the first desired state of a new process: it opens these breakers, if
     they are closed, as its own trips would. They are no part of what is desired afterwards.
     """
@@ -268,6 +249,7 @@ class Desired(Struct, tag_field="type", tag="desired"):
     server_time: Annotated[float, Meta(ge=0, le=1e11)] = 0.0
     over_capacity: Annotated[list[Name], Meta(max_length=MAX_OVER_CAPACITY)] = []
     warm_starts: Annotated[list[WarmStart], Meta(max_length=MAX_BREAKERS)] = []
+    recordings: Annotated[list[RecordingOrder], Meta(max_length=MAX_RECORDINGS)] | None = None
 
 
 class AckItem(Struct, frozen=True, omit_defaults=True):
@@ -307,7 +289,7 @@ class Refused(Struct, tag_field="type", tag="refused", omit_defaults=True):
     versions: tuple[int, ...] = ()
 
 
-FromAgent = Report | Ack
+FromAgent = Report | Ack | Recording
 FromServer = Desired | Received | Refused
 
 

@@ -32,6 +32,19 @@ def check_report(report: wire.Report) -> None:
             raise implausible(f"$.breakers[{n}].histogram", sum(buckets.values()), report, most)
 
 
+def check_recording(recording: wire.Recording) -> None:
+    """Refuse a recording whose arrays differ in length.
+
+    Raises:
+        WireError: naming the first array that differs from `offset_us`.
+    """
+    calls = len(recording.offset_us)
+    for field in ("outcome", "latency_us", "attempt"):
+        found = len(getattr(recording, field))
+        if found != calls:
+            raise _invalid(f"$.{field}", f"{found} values for {calls} calls in offset_us")
+
+
 def check_distinct(breakers: Iterable[wire.BreakerReport]) -> None:
     """Refuse a name that occurs twice.
 

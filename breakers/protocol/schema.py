@@ -13,7 +13,7 @@ import msgspec
 
 from breakers.protocol import messages as wire
 
-FROM_AGENT: Final = (wire.Report, wire.Ack)
+FROM_AGENT: Final = (wire.Report, wire.Ack, wire.Recording)
 FROM_SERVER: Final = (wire.Desired, wire.Received, wire.Refused)
 MESSAGES: Final = (*FROM_AGENT, *FROM_SERVER)
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

@@ -62,6 +62,7 @@ class FakeDashboard:
         self.reports: list[wire.Report] = []
         self.duplicates = 0
         self.acks: list[wire.Ack] = []
+        self.recordings: list[wire.Recording] = []
         self.desired = wire.Desired(revision=1, interval_s=0.25)
         self.confirms = True
         self.takes_websockets = True
@@ -300,6 +301,8 @@ class FakeDashboard:
                 return refused
             if isinstance(message, wire.Ack):
                 self.acks.append(message)
+            elif isinstance(message, wire.Recording):
+                self.recordings.append(message)
             else:
                 self._keep(message)
             self._changed.notify_all()

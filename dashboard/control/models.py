@@ -48,6 +48,26 @@ class Override(models.Model):
         return f"{self.service}/{self.breaker} {self.state}"
 
 
+class RecordingOrder(models.Model):
+    """Record each call of a breaker (`*`: of every breaker of the service) until `expires`."""
+
+    id = models.CharField(primary_key=True, max_length=32, editable=False)
+    service = models.CharField(max_length=120)
+    breaker = models.CharField(max_length=120)
+    reason = models.CharField(max_length=500, blank=True)
+    by = models.CharField(max_length=150)
+    created = models.DateTimeField(auto_now_add=True)
+    expires = models.DateTimeField()
+    ended_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-created"]
+        indexes = [models.Index(fields=["service", "expires"], name="recording_order")]
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.breaker} until {self.expires}"
+
+
 class Ack(models.Model):
     """What one instance said of one override, the latest time it spoke."""
 

@@ -108,6 +108,8 @@ class FleetState:
     def fold(self, message: wire.FromAgent, at: float, batch: Batch) -> None:
         """Take one message in that came at Unix time `at`; what must be stored goes to `batch`,
         at the latest when that is flushed."""
+        if isinstance(message, wire.Recording):
+            return  # stored by the API
         if isinstance(message, wire.Ack):
             apply_ack(self._service(message.service), message)
         else:

@@ -106,6 +106,49 @@ class Outage(models.Model):
         return f"{self.service}/{self.breaker} since {self.began}"
 
 
+class Recording(models.Model):
+    """Calls of one breaker at one instance, in the order in which they ended: one message of an
+    agent. `entries` is packed by `dashboard.history.recordings`.
+
+    `start` is the recording's own time zero (Unix), the same in all messages of an order; `begins`
+    and `ends` are the first start and the last end of its calls. `reason` is "trip" or "asked",
+    `order` the number of the trip or the id of the order, `first` the number of the first call.
+    """
+
+    service = models.CharField(max_length=120)
+    breaker = models.CharField(max_length=120)
+    instance = models.CharField(max_length=120)
+    boot = models.CharField(max_length=120)
+    reason = models.CharField(max_length=10)
+    order = models.CharField(max_length=120)
+    cause = models.CharField(max_length=500, blank=True)
+    start = models.FloatField()
+    begins = models.FloatField()
+    ends = models.FloatField()
+    first = models.BigIntegerField()
+    lost = models.BigIntegerField(default=0)
+    calls = models.IntegerField()
+    entries = models.BinaryField()
+    size = models.IntegerField()
+    stored = models.FloatField()
+
+    class Meta:
+        ordering = ["begins", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["service", "breaker", "instance", "boot", "order", "first"],
+                name="one_recording",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["service", "breaker", "reason", "begins"], name="recording_of"),
+            models.Index(fields=["stored"], name="recording_stored"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.breaker}: {self.calls} calls at {self.instance}"
+
+
 class Transition(models.Model):
     """A change of state at one instance. `at` is Unix time on the server's clock; `key` is a digest
     of service, breaker, instance, boot and number, by which one that is told twice is known."""

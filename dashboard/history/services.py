@@ -16,7 +16,7 @@ from breakers.circuit.records import OUTCOMES
 from dashboard.common.database_errors import is_of_content
 from dashboard.fleet.checkpoint_batch import Batch, Delta, ReportedTransition
 from dashboard.fleet.services import put_aside
-from dashboard.history import outages, partitions, upserts
+from dashboard.history import outages, partitions, recordings, upserts
 from dashboard.history.levels import LEVELS, TRANSITIONS, finest_for, homes
 from dashboard.history.models import Bucket, HourRollup, MinuteRollup, Rolled, Rollup, Transition
 from dashboard.history.sketches import MOST, pack, unpack, write
@@ -203,7 +203,7 @@ def prune(now: float | None = None) -> int:
         else:
             gone += MODELS[index].objects.filter(start__lt=horizon).delete()[0]
     horizon = now - TRANSITIONS.kept_s
-    gone += outages.prune(horizon)
+    gone += outages.prune(horizon) + recordings.prune(now)
     if partitions.are_used():
         return gone + partitions.drop_before(TRANSITIONS, horizon)
     return gone + Transition.objects.filter(at__lt=horizon).delete()[0]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from breakers.protocol import messages as wire
-from breakers.protocol.paths import ACKS, REPORTS, SOCKET
+from breakers.protocol.paths import ACKS, RECORDINGS, REPORTS, SOCKET
 from dashboard.access.services import authenticate_token
 from dashboard.api.agents import published_schema
 from dashboard.api.agents.authentication import Authenticator
@@ -31,7 +31,7 @@ from dashboard.policies.fleet_rules import warm_starts
 from dashboard.policies.queries import in_force
 
 logger = logging.getLogger("switchgear.agents")
-_HTTP: Final = (REPORTS, ACKS, *published_schema.DOCUMENTS)
+_HTTP: Final = (REPORTS, ACKS, RECORDINGS, *published_schema.DOCUMENTS)
 
 
 def _record(acks: Sequence[tuple[str, wire.Ack]]) -> None:

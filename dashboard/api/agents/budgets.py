@@ -45,6 +45,7 @@ BREAKERS: Final = "breakers"
 ROWS: Final = "rows"
 BOOTS: Final = "boots"
 TRANSITIONS: Final = "transitions"
+RECORDED: Final = "recorded"
 
 LIMITS: Final = {
     BYTES: Limit("$", "bytes of messages", 32 * 2**20, 64 * 2**20),
@@ -55,6 +56,7 @@ LIMITS: Final = {
     # 8,640 a day, and two starts of every process of the largest service at once.
     BOOTS: Limit("$.boot", "starts of processes", 0.1, 10_000),
     TRANSITIONS: Limit("$.breakers", "changes of state", 500, 20_000),
+    RECORDED: Limit("$.offset_us", "recorded calls", 10_000, 400_000),
 }
 
 
@@ -109,6 +111,16 @@ class ServiceBudgets:
         else:
             await self._wait(service, size, costs)
         self._remember(service, report)
+
+    def admits_recording(self, service: str, calls: int) -> bool:
+        """Charge a recording; whether it is kept. Reports must not wait for recordings, so one that
+        is over the budget is dropped and counted."""
+        budget = self._buckets[RECORDED]
+        if budget.level(service) <= 0:
+            counters.over_budget[service, RECORDED] += 1
+            return False
+        budget.take(service, float(calls))
+        return True
 
     def _costs(self, service: str, report: wire.Report) -> dict[str, float]:
         costs: dict[str, float] = {BREAKERS: float(max(1, len(report.breakers)))}

@@ -9,7 +9,7 @@ from typing import Final
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, Codec
-from breakers.protocol.paths import ACKS
+from breakers.protocol.paths import ACKS, RECORDINGS
 from dashboard.api.agents.authentication import Authenticator, bearer, check_headers
 from dashboard.api.agents.budgets import PATIENCE_S
 from dashboard.api.agents.capacity import Capacity
@@ -76,7 +76,12 @@ class AgentHttp:
             body = await _body(receive, headers.get(b"content-encoding", ""))
         await self._inbox.admit(service, len(body))
         message, data = take(codec, body, service)
-        if scope["path"] == ACKS:
+        is_recording = isinstance(message, wire.Recording)
+        if is_recording != (scope["path"] == RECORDINGS):
+            raise wire.WireError(
+                refusal("invalid", "a recording, and nothing else, goes to " + RECORDINGS, "$.type")
+            )
+        if is_recording or scope["path"] == ACKS:
             await self._inbox.append(service, message, data)
             await _respond(send, 204, b"", codec.content_type, [])
             return

@@ -21,6 +21,7 @@ from dashboard.api.agents.capacity import Capacity
 from dashboard.api.agents.error_replies import refusal
 from dashboard.bus import Bus
 from dashboard.fleet.membership import MAX_INSTANCES
+from dashboard.history import recordings
 
 logger = logging.getLogger("switchgear.agents")
 
@@ -28,6 +29,7 @@ _BATCH: Final = 2000
 # Failures caused by the content of a batch; others are the database's own.
 _CONTENT_ERRORS: Final = (DataError, IntegrityError, ValueError, TypeError, LookupError)
 
+StoreRecording = Callable[[str, wire.Recording], object]
 Record = Callable[[Sequence[tuple[str, wire.Ack]]], None]
 _Waiting = tuple[tuple[str, wire.Ack], asyncio.Future[None]]
 
@@ -41,9 +43,11 @@ class MessageInbox:
         record: Record,
         capacity: Capacity,
         budgets: ServiceBudgets | None = None,
+        store_recording: StoreRecording = recordings.store,
     ) -> None:
         self._inner = inner
         self._record = record
+        self._store_recording = store_recording
         self._capacity = capacity
         self._budgets = budgets or ServiceBudgets()
         self._waiting: list[_Waiting] = []
@@ -66,6 +70,9 @@ class MessageInbox:
             WireError: the service has no capacity for this instance, or has used up a budget; the
                 agent sends it again later.
         """
+        if isinstance(message, wire.Recording):
+            await self._keep_recording(service, message)
+            return _done()
         if isinstance(message, wire.Ack):
             if self._is_known(service, message.instance):
                 await self._keep(service, message)
@@ -85,6 +92,17 @@ class MessageInbox:
     def _is_known(self, service: str, instance: str) -> bool:
         """Whether an instance has reported. Others have nothing to acknowledge."""
         return self._budgets.knows(service, instance) or self._capacity.knows(service, instance)
+
+    async def _keep_recording(self, service: str, recording: wire.Recording) -> None:
+        """Store a recording of an instance that has reported. One that cannot be stored is lost: no
+        report waits for it."""
+        is_known = self._is_known(service, recording.instance)
+        if not is_known or not self._budgets.admits_recording(service, len(recording.offset_us)):
+            return
+        try:
+            await database_sync_to_async(self._store_recording)(service, recording)
+        except Exception:
+            logger.exception("a recording of %r cannot be stored", service)
 
     async def _keep(self, service: str, ack: wire.Ack) -> None:
         """Raises what storing it raised."""
@@ -124,6 +142,12 @@ class MessageInbox:
         except Exception as error:
             return error
         return None
+
+
+def _done() -> asyncio.Future[None]:
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done
 
 
 def _settle(batch: list[_Waiting], error: Exception | None) -> None:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import MSGPACK, Codec
-from breakers.protocol.plausibility import check_report
+from breakers.protocol.plausibility import check_recording, check_report
 from dashboard.api.agents import message_validation
 from dashboard.api.agents.error_replies import refusal
 from dashboard.bus.sketches import COMPILED
@@ -38,6 +38,8 @@ def take(codec: Codec, data: bytes, service: str) -> tuple[wire.FromAgent, bytes
         message = codec.from_agent(data)
         if isinstance(message, wire.Report):
             check_report(message)
+        elif isinstance(message, wire.Recording):
+            check_recording(message)
         data = data if codec is MSGPACK and not COMPILED else MSGPACK.encode(message)
     if message.service != service:
         raise wire.WireError(
@@ -50,6 +52,6 @@ def take(codec: Codec, data: bytes, service: str) -> tuple[wire.FromAgent, bytes
     if isinstance(message, wire.Report):
         counters.reports += 1
         counters.updates += len(message.breakers)
-    else:
+    elif isinstance(message, wire.Ack):
         counters.acks += 1
     return message, data

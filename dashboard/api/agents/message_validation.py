@@ -14,10 +14,13 @@ import msgspec
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import MSGPACK
 from breakers.protocol.names import is_name
+from breakers.protocol.plausibility import check_recording
 from dashboard.bus.ingest_structs import CheckedReport
 from dashboard.bus.sketches import are_sound
 
-_INGEST: Final = replace(MSGPACK, _from_agent=msgspec.msgpack.Decoder(CheckedReport | wire.Ack))
+_INGEST: Final = replace(
+    MSGPACK, _from_agent=msgspec.msgpack.Decoder(CheckedReport | wire.Ack | wire.Recording)
+)
 # Type bytes of MessagePack integers of 32 and 64 bits. Without them, no bucket counts 65,536.
 _LARGE: Final = (b"\xce", b"\xcf")
 _NAMES_KEPT: Final = 100_000
@@ -31,6 +34,8 @@ def from_agent(data: bytes) -> wire.FromAgent | None:
         message = _INGEST.from_agent(data)
     except wire.WireError:
         return None
+    if isinstance(message, wire.Recording):
+        check_recording(message)
     if isinstance(message, wire.Report) and not _is_sound(message.breakers):
         return None
     return message

@@ -13,7 +13,7 @@ import msgspec
 from breakers.protocol import messages as wire
 from breakers.protocol import schema
 from breakers.protocol.codec import CODECS
-from breakers.protocol.paths import ACKS, ASYNCAPI, OPENAPI, REPORTS, SCHEMA, SOCKET
+from breakers.protocol.paths import ACKS, ASYNCAPI, OPENAPI, RECORDINGS, REPORTS, SCHEMA, SOCKET
 from dashboard.api.agents.error_replies import CLOSE_CODES, RETRY_AFTER_S, STATUS
 from dashboard.common.asgi_types import Scope, Send
 from dashboard.common.connections import GOING_AWAY
@@ -45,6 +45,7 @@ def openapi() -> dict[str, Any]:
         "paths": {
             REPORTS: {"post": _post("Report", "What happened at an instance's breakers.", _SAFE)},
             ACKS: {"post": _post("Ack", "What became of a desired state.", _KEPT)},
+            RECORDINGS: {"post": _post("Recording", "Calls of a breaker, one by one.", _KEPT)},
             SCHEMA: {"get": _get("This protocol's messages as JSON Schema.")},
             OPENAPI: {"get": _get("This document.")},
             ASYNCAPI: {"get": _get("The same protocol over a WebSocket, as AsyncAPI.")},

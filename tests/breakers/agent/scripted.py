@@ -10,7 +10,8 @@ from breakers.agent.applier import Applier
 from breakers.agent.collector import Collector
 from breakers.agent.links import LinkLost
 from breakers.agent.outbox import Outbox
-from breakers.agent.session import Conversation, Speaker
+from breakers.agent.recordings import Speaker
+from breakers.agent.session import Conversation
 from breakers.agent.status import AgentCounters
 from breakers.protocol import messages as wire
 from breakers.testing import FakeClock

@@ -60,7 +60,7 @@ def test_a_bad_example_is_refused_naming_the_field(path: Path, codec: Codec) -> 
 
 def test_every_kind_of_message_has_an_example() -> None:
     kinds = {read(path)["message"]["type"] for path in GOOD}
-    assert kinds == {"report", "ack", "desired", "received", "refused"}
+    assert kinds == {"report", "ack", "recording", "desired", "received", "refused"}
 
 
 def test_the_breakers_count_what_the_wire_carries() -> None:

@@ -89,7 +89,7 @@ class TestAgent:
             for each in breakers:
                 each.call(len, "four")
         eventually(lambda: agent.status().over_capacity == ("one more",), 15, agent.status)
-        (said,) = (each for each in caplog.messages if "no room" in each)
+        (said,) = (each for each in caplog.messages if "no capacity" in each)
         assert "'one more'. 'crowd' has as many as it watches of one service" in said
         assert agent.stop(timeout_s=5), "all of it is safe: nothing is sent for ever"
         eventually(lambda: counted(dashboard, known) == 51, 10)
