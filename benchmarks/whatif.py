@@ -18,7 +18,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from math import inf
 
+from breakers.circuit.admission import Ticket
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.circuit.histogram import bucket_index
 from breakers.circuit.policy import Policy
@@ -116,24 +119,35 @@ def run(calls: list[Call], policy: Policy) -> Truth:
     counts: dict[int, Counter[str]] = {}
     sketches: dict[int, Counter[int]] = {}
     rejected, second = 0, 0
-    for call in calls:
+    running: list[tuple[float, int, Call, Ticket]] = []
+
+    def end_until(at: float) -> None:
+        while running and running[0][0] <= at:
+            ends, _, call, ticket = heappop(running)
+            clock.advance(max(0.0, start + ends - clock.monotonic()))
+            breakers[call.instance]._record(ticket, clock.monotonic(), call.seconds, call.outcome)
+            bucket = int(ends // 10) * 10
+            counts.setdefault(bucket, Counter())[call.outcome] += 1
+            sketches.setdefault(bucket, Counter())[bucket_index(call.seconds)] += 1
+
+    for number, call in enumerate(calls):
         while second + 0.5 <= call.at and second < MINUTES * 60:
-            clock.advance(start + second + 0.5 - clock.monotonic())
+            end_until(second + 0.5)
+            clock.advance(max(0.0, start + second + 0.5 - clock.monotonic()))
             for name, each in breakers.items():
                 states[name].append(each.state.value)
             second += 1
-        clock.advance(start + call.at - clock.monotonic())
-        bucket = int(call.at // 10) * 10
-        tally = counts.setdefault(bucket, Counter())
+        end_until(call.at)
+        clock.advance(max(0.0, start + call.at - clock.monotonic()))
         try:
-            ticket, began = breakers[call.instance].enter()
+            ticket, _ = breakers[call.instance].enter()
         except CircuitBreakerOpen:
             rejected += 1
-            tally["rejected"] += 1
+            bucket = int(call.at // 10) * 10
+            counts.setdefault(bucket, Counter())["rejected"] += 1
             continue
-        breakers[call.instance]._record(ticket, began, call.seconds, call.outcome)
-        tally[call.outcome] += 1
-        sketches.setdefault(bucket, Counter())[bucket_index(call.seconds)] += 1
+        heappush(running, (call.at + call.seconds, number, call, ticket))
+    end_until(inf)
     slots = [
         Slot(
             at=bucket,

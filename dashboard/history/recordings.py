@@ -141,6 +141,12 @@ def calls(service: str, breaker: str, begins: float, ends: float) -> Iterator[Ca
                     return
 
 
+def starts(service: str, breaker: str, begins: float, ends: float) -> dict[str, float]:
+    """When the recordings of a range began at each instance."""
+    rows = ordered(service, breaker, begins, ends).order_by("-start")
+    return dict(rows.values_list("instance", "start"))
+
+
 def summary(service: str, breaker: str, limit: int = 10) -> list[dict[str, float | str | int]]:
     """The latest recordings that were asked for: each order with its range, calls and instances."""
     rows = Recording.objects.filter(service=service, breaker=breaker, reason=ASKED)

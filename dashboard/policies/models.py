@@ -197,10 +197,13 @@ class Incident(models.Model):
 
 
 class Replay(models.Model):
-    """A what-if: queued, running, done, failed or cancelled. `progress` is a share."""
+    """A what-if: queued, running, done, failed or cancelled. `progress` is a share; `source` says
+    whether rollups of history or recordings of calls are replayed."""
 
     QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+    HISTORY, RECORDINGS = "history", "recordings"
 
+    source = models.CharField(max_length=20, default=HISTORY)
     service = models.CharField(max_length=120)
     breaker = models.CharField(max_length=120)
     fields = models.JSONField(default=dict)

@@ -219,7 +219,13 @@ def what_if(request: HttpRequest, service: str, breaker: str) -> JsonResponse:
             runs.save_incident(person, name, service, breaker, now - seconds, now)
             return JsonResponse({"saved": name})
         asked = runs.ask(
-            person, service, breaker, form.cleaned_data["policy_fields"], now - seconds, now
+            person,
+            service,
+            breaker,
+            form.cleaned_data["policy_fields"],
+            now - seconds,
+            now,
+            request.POST.get("source") or Replay.HISTORY,
         )
     except ValueError:
         return JsonResponse({"errors": {"seconds": ["It must be a number."]}}, status=422)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from breakers.circuit.admission import Ticket
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.circuit.policy import Policy
 from breakers.circuit.states import State
@@ -129,6 +130,19 @@ class ReplayBreaker(CircuitBreaker):
             return False
         self._record(ticket, start, seconds, outcome)
         return True
+
+    def started(self, at: float) -> Ticket | None:
+        """Begin one call; None where it is refused."""
+        self.replay_clock.at = max(self.replay_clock.at, at)
+        try:
+            return self.enter()[0]
+        except CircuitBreakerOpen:
+            return None
+
+    def ended(self, ticket: Ticket, at: float, seconds: float, outcome: str | None) -> None:
+        """End a call that was begun; None for one that was cancelled."""
+        self.replay_clock.at = max(self.replay_clock.at, at)
+        self._record(ticket, self.replay_clock.at, seconds, outcome)
 
     def succeeded(self, n: int, at: float) -> None:
         """Replay n successes, none of them slow, at one time, while it is closed."""

@@ -12,21 +12,21 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from breakers.circuit.policy import Policy
-from breakers.errors import PolicyError
 from dashboard.access.authority import demand
 from dashboard.access.models import Person
 from dashboard.access.roles import CHANGE_POLICIES
 from dashboard.access.services import audit
 from dashboard.fleet.snapshot.reads import breaker_view
 from dashboard.history import queries as history
+from dashboard.history import recordings
 from dashboard.policies import queries
 from dashboard.policies.fleet_rules import quorum_rule
-from dashboard.policies.knobs import sent
 from dashboard.policies.models import Incident, Replay
 from dashboard.policies.services import check
 from dashboard.policies.whatif.history import ASSUMPTIONS, Cancelled, Outcome, Slot, replay
+from dashboard.policies.whatif.results import exact, policy_of, sentence
 
+SOURCES: Final = (Replay.HISTORY, Replay.RECORDINGS)
 MAX_RANGE_S: Final = 31 * 86_400.0
 MAX_INCIDENT_SLOTS: Final = 8640
 MAX_INCIDENTS: Final = 500
@@ -45,20 +45,31 @@ def ask(
     fields: Mapping[str, Any],
     begins: float,
     ends: float,
+    source: str = Replay.HISTORY,
 ) -> Replay:
-    """Queue a what-if.
+    """Queue a what-if, of history or of the recordings in the range.
 
     Raises:
         ValidationError: at the field that is wrong, or a range that cannot be replayed.
     """
     demand(person, CHANGE_POLICIES, [service])
     _check_range(begins, ends)
+    if source not in SOURCES:
+        raise ValidationError({"source": f"{source[:40]!r}; it must be {' or '.join(SOURCES)}."})
+    if (
+        source == Replay.RECORDINGS
+        and not recordings.ordered(service, breaker, begins, ends).exists()
+    ):
+        raise ValidationError(
+            {"source": "No calls were recorded in this range: record the breaker first."}
+        )
     wanted = check(fields, queries.effective(service, breaker, {}))
     queued = Replay.objects.filter(person=person, state__in=(Replay.QUEUED, Replay.RUNNING))
     if queued.count() >= _MAX_QUEUED:
         raise ValidationError(f"{_MAX_QUEUED} of your what-ifs are not done: cancel one first.")
     with transaction.atomic():
         made = Replay.objects.create(
+            source=source,
             service=service,
             breaker=breaker,
             fields=wanted,
@@ -114,15 +125,11 @@ def run(asked: Replay) -> None:
 
     running = Replay.objects.filter(pk=asked.pk, state=Replay.RUNNING)
     try:
-        result = what_if(
-            asked.service,
-            asked.breaker,
-            asked.fields,
-            asked.begins,
-            asked.ends,
-            asked.instances,
-            progress,
-        )
+        scope = (asked.service, asked.breaker, asked.fields, asked.begins, asked.ends)
+        if asked.source == Replay.RECORDINGS:
+            result = exact(*scope, progress)
+        else:
+            result = what_if(*scope, asked.instances, progress)
     except Cancelled:
         return
     except Exception as error:
@@ -175,19 +182,7 @@ def _replayed(
     instances: int,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Outcome:
-    return replay(slots, _policy(values), instances, progress, quorum_rule(values))
-
-
-def sentence(before: Outcome, after: Outcome) -> str:
-    """What a candidate changes, in one sentence."""
-    if not before.calls:
-        return "There is no traffic in this range to replay."
-    return (
-        f"Of {after.calls:,} calls the candidate refuses {after.rejected:,} "
-        f"(the policy in force {before.rejected:,}), lets {after.failures:,} fail "
-        f"({before.failures:,}), loses {after.successes_lost:,} successes "
-        f"({before.successes_lost:,}) and trips {after.trips} times ({before.trips})."
-    )
+    return replay(slots, policy_of(values), instances, progress, quorum_rule(values))
 
 
 def slots_of(service: str, breaker: str, begins: float, ends: float) -> list[Slot]:
@@ -299,10 +294,3 @@ def _check_range(begins: float, ends: float) -> None:
 def _instances(service: str, breaker: str) -> int:
     view = breaker_view(service, breaker)
     return max(1, len(view["instances"])) if view is not None else 1
-
-
-def _policy(values: Mapping[str, Any]) -> Policy:
-    try:
-        return Policy().replace(sent(values))
-    except PolicyError as error:
-        raise ValidationError({error.field: str(error)}) from None
