@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from typing import Final, Literal
 
@@ -18,10 +19,13 @@ from dashboard.common.connections import GOING_AWAY, REASON, connections
 from dashboard.fleet.snapshot.process import fleet_snapshot
 from dashboard.observability.metrics import counters
 
+logger = logging.getLogger("switchgear.live")
+
 # Key of the connection's scope that holds the server's direct send function.
 FRAMES_OUT: Final = "switchgear.frames_out"
 LOGIN_NEEDED: Final = 4401
 MALFORMED: Final = 4400
+FAILED: Final = 1011
 # Bounds of a slow browser's backlog: in all, and for each service where there are many. Past it the
 # browser is sent a fresh snapshot instead.
 _BACKLOG: Final = 64
@@ -128,6 +132,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
                     text = self._backlog.popleft()
                 counters.frames_delivered += 1
                 await self._send_frame({"type": "websocket.send", "text": text})
+        except OSError:
+            # The browser has disconnected; `disconnect` follows.
+            fleet_snapshot().forget(self._take)
+        except Exception:
+            # Without its writer a page would show old states as if they were current.
+            logger.exception("frames could not be written to a browser; its connection ends")
+            fleet_snapshot().forget(self._take)
+            with contextlib.suppress(Exception):
+                await self.close(FAILED, "frames could not be written")
         finally:
             self._writer = None
 
