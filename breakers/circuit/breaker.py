@@ -221,15 +221,20 @@ class CircuitBreaker(OverridableBreaker):
         if ticket is not None:
             return ticket
         self._refused(now)
+        error = self._refusal(now)
+        for listener in tuple(self._refusal_listeners):
+            decorators.notify(listener, error)
+        raise error
+
+    def _refusal(self, now: float) -> CircuitBreakerOpen:
         override = self._override
         if override is not None:
             left = None if override.until == inf else override.until - now
-            raise CircuitForcedOpen(self.name, left)
+            return CircuitForcedOpen(self.name, left)
         if self._state is State.CLOSED:
-            raise CallShed(self.name)
-        raise CircuitBreakerOpen(
-            self.name, self._open_until - now if self._state is State.OPEN else None
-        )
+            return CallShed(self.name)
+        left = self._open_until - now if self._state is State.OPEN else None
+        return CircuitBreakerOpen(self.name, left)
 
     def _mark_probe(self, ticket: Ticket) -> None:
         mark_probe(self, ticket)

@@ -9,7 +9,14 @@ from typing import Any
 from breakers.circuit.dimmer import Dimmer, checked_share
 from breakers.circuit.histogram import Histogram, merged
 from breakers.circuit.policy import Policy
-from breakers.circuit.records import CALL_OUTCOMES, OUTCOMES, Drained, Override, Snapshot
+from breakers.circuit.records import (
+    CALL_OUTCOMES,
+    OUTCOMES,
+    Drained,
+    Override,
+    RefusalListener,
+    Snapshot,
+)
 from breakers.circuit.state_machine import Listener
 from breakers.circuit.states import State, as_override
 from breakers.circuit.windows import make_window
@@ -294,6 +301,23 @@ class OverridableBreaker(Dimmer):
     def remove_listener(self, listener: Listener) -> None:
         """Stop calling `listener`."""
         self._listeners.remove(listener)
+
+    def add_refusal_listener(self, listener: RefusalListener) -> None:
+        """Call `listener` with the error of each refused call, in its thread, before it is raised.
+        Errors are logged. While there is one, a refusal takes a few microseconds more.
+
+        Raises:
+            TypeError: it is a coroutine function, which would never be awaited.
+        """
+        if is_async(listener):
+            raise TypeError(f"listener {listener!r} is a coroutine function: use a plain function")
+        self._refusal_listeners.append(listener)
+        # From now on refusals take the path that tells the listeners.
+        self._refusing_until = -inf
+
+    def remove_refusal_listener(self, listener: RefusalListener) -> None:
+        """Stop calling `listener`."""
+        self._refusal_listeners.remove(listener)
 
     def _adopt(self, policy: Policy) -> None:
         now = self._now()

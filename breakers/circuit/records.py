@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from breakers.circuit.states import State
 from breakers.circuit.windows import WindowFigures
+from breakers.errors import CircuitBreakerOpen
+
+RefusalListener = Callable[[CircuitBreakerOpen], None]
 
 # The names of the wire's counts, in its order.
 OUTCOMES: Final = (

@@ -17,7 +17,7 @@ from typing import Final
 from breakers.circuit.admission import Ticket
 from breakers.circuit.histogram import Histogram
 from breakers.circuit.policy import Policy
-from breakers.circuit.records import OUTCOMES, Override, TransitionRecord
+from breakers.circuit.records import OUTCOMES, Override, RefusalListener, TransitionRecord
 from breakers.circuit.states import State, check_transition
 from breakers.circuit.trip_calls import RecordedBreaker
 from breakers.circuit.trip_rules import open_duration, reason_to_trip
@@ -55,6 +55,7 @@ class StateMachine(RecordedBreaker):
         self._clock, self._now, self._random = clock, clock.monotonic, random
         self._always_look = always_look
         self._listeners: list[Listener] = []
+        self._refusal_listeners: list[RefusalListener] = []
         self._override: Override | None = None
         self._transition_ids = count(1)
         self._begin_incarnation(State.CLOSED)
@@ -74,9 +75,7 @@ class StateMachine(RecordedBreaker):
         self._in_flight = 0
         self._refusing_until = -inf
         self._probes: set[Ticket] = set()
-        self._probe_successes = 0
-        self._trips = 0
-        self._consecutive = 0
+        self._probe_successes = self._trips = self._consecutive = 0
         self._open_until = inf
         self._cause = ""
         now = self._now()
@@ -290,7 +289,7 @@ class StateMachine(RecordedBreaker):
     def _new_generation(self, now: float) -> None:
         """Outcomes of calls that began before this moment no longer move the state."""
         override = self._override
-        refuses = override is None and self._state is State.OPEN
+        refuses = override is None and self._state is State.OPEN and not self._refusal_listeners
         self._refusing_until = self._open_until if refuses else -inf
         if override is None:
             passes = self._state is State.CLOSED
