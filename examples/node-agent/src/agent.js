@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 
 import WebSocket from "ws";
 
+import { socketAddress } from "./address.js";
 import { Watched } from "./watched.js";
 
 const SUBPROTOCOL = "switchgear.v1.json";
@@ -20,7 +21,7 @@ const seconds = () => performance.now() / 1000;
 
 /**
  * @typedef {{ url: string, token: string, service: string, instance?: string, version?: string,
- *   intervalS?: number, log?: (text: string) => void }} Settings
+ *   intervalS?: number, allowPlaintext?: boolean, log?: (text: string) => void }} Settings
  */
 
 /**
@@ -51,9 +52,9 @@ export class Agent {
   over_capacity = [];
 
   /** @param {Settings} settings */
-  constructor({ url, token, service, instance, version = "", intervalS = 1, log = console.warn }) {
+  constructor({ url, token, service, instance, version = "", intervalS = 1, allowPlaintext = false, log = console.warn }) {
     if (!url || !token || !service) throw new TypeError("an agent needs url, token and service");
-    this.url = `${url.replace(/^http/, "ws").replace(/\/+$/, "")}/agent/v1`;
+    this.url = socketAddress(url, allowPlaintext);
     this.token = token;
     this.service = service;
     this.instance = { id: instance ?? `${hostname()}-${process.pid}`, host: hostname(), pid: process.pid, version };
