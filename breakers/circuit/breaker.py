@@ -38,6 +38,7 @@ from breakers.common import names
 from breakers.common.context_stack import ContextStack
 from breakers.common.forking import renew_after_fork
 from breakers.common.guard import Nested, give_way
+from breakers.common.listeners import notify
 from breakers.common.rules import apply, is_async, is_rule_error, mark_rule_error
 from breakers.common.running import is_in_generator
 from breakers.common.uninterruptible import uninterruptible
@@ -223,7 +224,7 @@ class CircuitBreaker(OverridableBreaker):
         self._refused(now)
         error = self._refusal(now)
         for listener in tuple(self._refusal_listeners):
-            decorators.notify(listener, error)
+            notify(listener, error)
         raise error
 
     def _refusal(self, now: float) -> CircuitBreakerOpen:

@@ -25,11 +25,12 @@ from dashboard.alerts.evaluation import Change, Evaluator, Key
 from dashboard.alerts.first_cause import Impact
 from dashboard.alerts.incidents import apply
 from dashboard.alerts.leases import release, take
-from dashboard.alerts.models import Marker
+from dashboard.alerts.models import Incident, Marker, OutboxMessage
 from dashboard.alerts.observations import CALM, BreakerFacts, InstanceFacts, Row
 from dashboard.alerts.splits import open_only_on
 from dashboard.fleet.frame_types import BreakerAtInstance, BreakerView, InstanceView
 from dashboard.fleet.snapshot.store import FleetSnapshot, ServiceSnapshot
+from dashboard.observability.metrics import add_gauge
 
 logger = logging.getLogger("switchgear.alerts")
 
@@ -64,10 +65,32 @@ class Runner:
         self._minute = 0.0
         self._versions: dict[str, frozenset[str]] = {}
         self._task: asyncio.Task[None] | None = None
+        # Figures of the process that evaluates, for its metrics.
+        self._evaluated = 0.0
+        self._open_incidents = self._waiting_messages = 0
 
     def start(self) -> None:
         """Start, inside the running event loop."""
+        self._add_gauges()
         self._task = asyncio.create_task(self._run(), name="alerts")
+
+    def _add_gauges(self) -> None:
+        add_gauge(
+            "alerts_evaluating",
+            "1 while this process evaluates the alert rules, else 0",
+            lambda: float(time.monotonic() - self._evaluated < _OLD_S and self._evaluated > 0),
+        )
+        add_gauge(
+            "incidents_open",
+            "Open incidents; 0 in processes that do not evaluate the alert rules",
+            lambda: self._open_incidents,
+        )
+        add_gauge(
+            "messages_waiting",
+            "Messages about incidents that are due and not delivered; 0 in processes that do not "
+            "evaluate the alert rules",
+            lambda: self._waiting_messages,
+        )
 
     async def stop(self) -> None:
         """Stop, and release the lease."""
@@ -103,6 +126,7 @@ class Runner:
         if self.evaluator is None:
             self._resume(now)
         self._evaluate(self.collect(), self._new_versions(), now)
+        self._evaluated = time.monotonic()
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await sync_to_async(work, thread_sensitive=self._shares_thread)(*arguments)
@@ -110,6 +134,8 @@ class Runner:
     def forget(self) -> None:
         """Drop everything: another process evaluates, or a round failed half-way."""
         self.evaluator = None
+        self._evaluated = 0.0
+        self._open_incidents = self._waiting_messages = 0
         self._seen.clear()
         self._nodes_changed = True
 
@@ -209,6 +235,10 @@ class Runner:
         reloads = now - self._reloaded >= _RELOAD_S or now < self._reloaded
         if reloads:
             self._reloaded = now
+            self._open_incidents = Incident.objects.filter(ended=None).count()
+            self._waiting_messages = OutboxMessage.objects.filter(
+                finished=None, due__lte=now
+            ).count()
             rules = queries.active_rules()
             if {rule.id: rule for rule in rules} != evaluator.rules:
                 evaluator.set_rules(rules)

@@ -46,11 +46,33 @@ def add_web_gauges() -> None:
             if view["override"]
         ),
     )
+    telemetry.add_gauge(
+        "breakers_open",
+        "Breakers that are open on at least one instance, by themselves or by an override",
+        lambda: _in_states("open", "forced_open"),
+    )
+    telemetry.add_gauge(
+        "breakers_forced",
+        "Breakers under an override",
+        lambda: sum(
+            view["override"] is not None
+            for service in list(fleet_snapshot().services.values())
+            for view in list(service.breakers.values())
+        ),
+    )
     telemetry.add_gauge("services", "Services known", lambda: len(fleet_snapshot().services))
     telemetry.add_gauge(
         "instances",
         "Instances known",
         lambda: sum(len(service.instances) for service in fleet_snapshot().services.values()),
+    )
+
+
+def _in_states(*states: str) -> int:
+    return sum(
+        any(view["states"].get(each) for each in states)
+        for service in list(fleet_snapshot().services.values())
+        for view in list(service.breakers.values())
     )
 
 

@@ -16,6 +16,7 @@ from tests.dashboard.child_process import Dashboard, embedded_dashboard
 from tests.examples.running import http
 
 HOSTILE = '</script><img src=x onerror="window.pwned=1">'
+METRICS_TOKEN = "scraped by a test"
 INTERVAL_S = 5.0
 _numbers = count(1)
 SLASHES = "a/b?c=1#d %2F ☂"
@@ -154,6 +155,7 @@ def everything(site: Site) -> None:
 def running_site(directory: Path, *, filled: bool = True) -> Iterator[Site]:
     """One process on SQLite with debug on, so that the styleguide is served."""
     settings = {"SWITCHGEAR_DEBUG": "1", "SWITCHGEAR_CHECKPOINT": "0.1"}
+    settings["SWITCHGEAR_METRICS_TOKEN"] = METRICS_TOKEN
     with embedded_dashboard(directory, **settings) as dashboard:
         site = Site(dashboard)
         for person in ("operator", "viewer", "admin"):

@@ -339,27 +339,3 @@ def test_the_web_app_is_installable_and_has_an_offline_page(page: Page, site: Si
     expect(page.locator(".edge").first).to_be_visible()
     complaints: list[str] = page.complaints  # type: ignore[attr-defined]
     complaints[:] = [each for each in complaints if "ERR_INTERNET_DISCONNECTED" not in each]
-
-
-# -- Markers: last, because it adds a service to the fleet -----------------------------------------
-
-
-def test_markers_are_on_every_chart_and_a_split_is_in_the_headline(page: Page, site: Site) -> None:
-    site.dashboard.python(
-        "from dashboard.alerts.services import add_marker\n"
-        "add_marker(None, text='v124 <b>goes</b> out', service='split', version='v124')\n"
-        "print(json.dumps(None))"
-    )
-    site.versions["split", "new"] = "v124"
-    site.report("split", breaker("db"), instance="old")
-    site.report("split", breaker("db", "open", was="closed"), instance="new")
-    page.goto(f"{site.url}/services/split/breakers/db")
-    expect(page.locator("[data-f=state]")).to_contain_text("Open only on v124, 1 of 2")
-    expect(page.locator("#split tbody tr")).to_have_count(2)
-    expect(page.locator("#chart-markers")).to_contain_text("v124 <b>goes</b> out")
-    for chart in ("rate", "latency", "heat", "states"):
-        page.wait_for_selector(f"#chart-{chart} .shapelayer path", state="attached")
-        expect(page.locator(f"#chart-{chart} .annotation")).to_contain_text("v124")
-    page.goto(f"{site.url}/timeline?service=split")
-    expect(page.locator("#events tr[data-kind=marker]")).to_contain_text("v124 <b>goes</b> out")
-    page.wait_for_selector("#axis .mark[data-kind=marker] path", state="attached")

@@ -45,6 +45,8 @@ ALLOWED: Final[dict[str, str]] = {
     "delete_team": "admin",
     "put_team_member": "admin",
     "delete_team_member": "admin",
+    "grafana_test": "*",
+    "grafana_annotations": "*",
     "export_alerts": "admin",
     "plan_alerts": "admin",
     "apply_alerts": "admin",
