@@ -15,6 +15,7 @@ _ACTS = {
     "expired": "Override expired",
     "reset": "Retried now",
     "undo": "Undone",
+    "recording": "Recording of each call ordered",
 }
 
 

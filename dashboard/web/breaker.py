@@ -17,6 +17,7 @@ from dashboard.history import queries as history
 from dashboard.policies import queries as policies
 from dashboard.timeline.event_text import said, window
 from dashboard.timeline.events import KINDS, SHOWN_TO_ALL, Wanted, events
+from dashboard.web import recorded
 
 RANGES: Final = {
     "5m": "5 min",
@@ -59,6 +60,7 @@ def breaker(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
         "policy_head": head,
         "timeout_ms": None if timeout is None else timeout * 1000,
         "audit": _audit(service, breaker) if request.user.has_perm(VIEW_AUDIT) else None,
+        **recorded.context(service, breaker),
     }
     return render(request, "pages/breaker.html", context)
 

@@ -18,6 +18,7 @@ from dashboard.web import (
     map,
     policy,
     policy_tools,
+    recorded,
     service,
     silences,
     status,
@@ -75,6 +76,7 @@ urlpatterns = [
         policy.what_if,
         name="what_if",
     ),
+    path("services/<name:service>/breakers/<name:breaker>/record", recorded.record, name="record"),
     path(
         "services/<name:service>/breakers/<name:breaker>/<slug:slug>", action_views.one, name="act"
     ),
