@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Final
 
 from dashboard.alerts import queries
 from dashboard.alerts.models import Incident
+from dashboard.alerts.picture import picture
 from dashboard.timeline.event_text import said
 from dashboard.timeline.events import KINDS, OF_BREAKERS, Wanted, events, together
 
@@ -37,6 +39,9 @@ def _lines(incident: Incident, may_see_people: bool) -> Iterator[str]:
         after = _span(incident.acknowledged - incident.began)
         yield f"- Acknowledged by {by} after {after}"
     yield f"- Calls refused by breakers: {queries.refused_in(incident)}"
+    yield ""
+    svg = base64.b64encode(picture(incident, may_see_people, end).encode()).decode()
+    yield f"![Timeline of the incident, in UTC](data:image/svg+xml;base64,{svg})"
     yield ""
     yield "## Breakers"
     yield ""

@@ -18,6 +18,7 @@ from dashboard.access.roles import OPERATE, VIEW_AUDIT
 from dashboard.alerts import outbox, queries, services
 from dashboard.alerts.models import Incident, Marker
 from dashboard.alerts.observations import InstanceFacts
+from dashboard.alerts.picture import picture
 from dashboard.alerts.postmortem import postmortem
 from dashboard.alerts.rule_kinds import SEVERITIES
 from dashboard.alerts.splits import split
@@ -177,6 +178,15 @@ def incident_markdown(request: HttpRequest, pk: int) -> HttpResponse:
     text = postmortem(found, request.user.has_perm(VIEW_AUDIT))
     response = HttpResponse(text, "text/markdown; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="incident-{pk}.md"'
+    return response
+
+
+@require_GET
+def incident_picture(request: HttpRequest, pk: int) -> HttpResponse:
+    """The timeline of one incident as SVG."""
+    found = _visible(request, pk)
+    response = HttpResponse(picture(found, request.user.has_perm(VIEW_AUDIT)), "image/svg+xml")
+    response["Cache-Control"] = "no-store"
     return response
 
 

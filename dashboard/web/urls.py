@@ -93,6 +93,7 @@ urlpatterns = [
     path("incidents/open.json", incidents.open_incidents, name="open-incidents"),
     path("incidents/<int:pk>", incidents.incident, name="incident"),
     path("incidents/<int:pk>.md", incidents.incident_markdown, name="incident-markdown"),
+    path("incidents/<int:pk>.svg", incidents.incident_picture, name="incident-picture"),
     path("incidents/<int:pk>/<slug:act>", incidents.act_on_incident, name="incident-act"),
     path("silences", silences.page, name="silences"),
     path("silences/<int:pk>/end", silences.end, name="silence-end"),
