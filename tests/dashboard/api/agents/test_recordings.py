@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import pytest
 
+from breakers import CircuitBreaker, CircuitBreakerOpen, Registry
+from breakers.agent import start
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, JSON, MSGPACK, Codec
 from dashboard.api.agents.budgets import LIMITS, RECORDED, Limit, ServiceBudgets
@@ -12,6 +17,8 @@ from dashboard.api.agents.message_intake import take
 from dashboard.bus.memory import MemoryBus
 from dashboard.observability.metrics import counters
 from tests.dashboard.api.agents.test_inbox import Capacity
+from tests.dashboard.child_process import Dashboard
+from tests.examples.running import eventually
 
 # Storing goes through the database's thread, whatever stores.
 pytestmark = pytest.mark.django_db
@@ -91,3 +98,51 @@ async def test_a_stranger_and_what_is_over_the_budget_are_dropped() -> None:
 async def test_a_recording_that_cannot_be_stored_ends_no_connection() -> None:
     done = await inbox(Store(fails=True)).append("shop", message(), MSGPACK.encode(message()))
     assert done.done()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+def test_a_process_sends_the_calls_that_opened_its_breaker_and_what_was_ordered(
+    dashboard: Dashboard, transport: str
+) -> None:
+    service = f"recorded-{transport}"
+    token = dashboard.token(service)
+    registry = Registry()
+    posts = CircuitBreaker(name="posts", registry=registry, failure_threshold=2)
+    order = dashboard.python(
+        "from dashboard.access.models import Person\n"
+        "from dashboard.control import recordings\n"
+        f"person = Person.objects.create_superuser('by-{transport}')\n"
+        f"print(json.dumps(recordings.record(person, {service!r}, 'posts').id))"
+    )
+    agent = start(
+        url=dashboard.url, token=token, service=service, registry=registry, transport=transport
+    )
+    try:
+        eventually(lambda: posts._records_refusals, 15)
+        posts.call(len, "four")
+        for _ in range(3):
+            with suppress(ValueError, CircuitBreakerOpen):
+                posts.call(int, "four")
+        dashboard.python(
+            "from dashboard.access.models import Person\n"
+            "from dashboard.control import recordings\n"
+            f"person = Person.objects.get(username='by-{transport}')\n"
+            f"print(json.dumps(recordings.stop(person, {service!r}, {order!r})))"
+        )
+        eventually(lambda: not posts._records_refusals, 20)
+        wanted = [["asked", [0, 1, 1, 5]], ["trip", [0, 1, 1]]]
+        eventually(lambda: stored(dashboard, service) == wanted, 10)
+    finally:
+        agent.stop()
+
+
+def stored(dashboard: Dashboard, service: str) -> list[list[Any]]:
+    found: list[list[Any]] = dashboard.python(
+        "from breakers.protocol.recordings import OUTCOMES\n"
+        "from dashboard.history import recordings\n"
+        "from dashboard.history.models import Recording\n"
+        f"rows = Recording.objects.filter(service={service!r})\n"
+        "print(json.dumps(sorted([row.reason, [OUTCOMES.index(call.outcome)"
+        " for call in recordings.calls_of(row)]] for row in rows)))"
+    )
+    return found
