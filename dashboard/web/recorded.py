@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from breakers.protocol.messages import EVERY_BREAKER
 from dashboard.access.models import Person
 from dashboard.control import recordings as orders
 from dashboard.history import recordings
@@ -100,7 +101,8 @@ def context(service: str, breaker: str) -> dict[str, Any]:
 
 @require_POST
 def record(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
-    """Record each call of a breaker for 10 minutes, or stop the recording that `stop` names."""
+    """Record each call of a breaker (`*`: of all of the service) for 10 minutes, or stop the
+    recording that `stop` names."""
     person = request.user
     if not isinstance(person, Person):
         raise PermissionDenied("Operators only.")
@@ -112,4 +114,6 @@ def record(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
     except ValidationError as error:
         refused = {"messages_here": error.messages}
         return render(request, "pages/policy_refused.html", refused, status=422)
+    if breaker == EVERY_BREAKER:
+        return redirect("service", service=service)
     return redirect("breaker", service=service, breaker=breaker)

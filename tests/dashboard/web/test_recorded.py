@@ -76,3 +76,9 @@ def test_a_viewer_may_not(viewer: Person) -> None:
     assert client.post(PAGE + "/record").status_code == 403
     assert "Record this breaker" not in client.get(PAGE).content.decode()
     assert not RecordingOrder.objects.exists()
+
+
+def test_all_breakers_of_a_service_are_recorded_from_its_page(client: Client) -> None:
+    assert client.post("/services/shop/breakers/*/record")["Location"] == "/services/shop"
+    assert RecordingOrder.objects.get().breaker == "*"
+    assert "Stop recording" in client.get(PAGE).content.decode()
