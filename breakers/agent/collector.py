@@ -60,7 +60,10 @@ class Collector:
         self._seen[name] = seen
         self._declared[name] = declared
         policy = declared.as_dict() if is_new_policy else None
-        return _breaker_report(shot, drained, policy, self._now())
+        report = _breaker_report(shot, drained, policy, self._now())
+        if is_new_policy and breaker.honours is not None:
+            report.honours = list(breaker.honours)
+        return report
 
     def _forget_all_but(self, names: set[str]) -> None:
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}

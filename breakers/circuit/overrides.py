@@ -8,6 +8,7 @@ from typing import Any
 
 from breakers.circuit.dimmer import Dimmer, checked_share
 from breakers.circuit.histogram import Histogram, merged
+from breakers.circuit.honoured_fields import CIRCUIT_FIELDS
 from breakers.circuit.policy import Policy
 from breakers.circuit.records import (
     CALL_OUTCOMES,
@@ -126,6 +127,12 @@ class OverridableBreaker(Dimmer):
         shown. Of several kinds of call through one breaker, the first declares it."""
         if not self._calls_declared:
             self._guard.run(self._declare, fields)
+
+    @property
+    def honours(self) -> tuple[str, ...] | None:
+        """The fields of a policy that calls through this breaker obey; None means all. Those of a
+        call, such as its timeout, are obeyed where `CallOptions` hold the breaker."""
+        return None if self._calls_declared else CIRCUIT_FIELDS
 
     def _declare(self, fields: Mapping[str, object]) -> None:
         self._calls_declared = True

@@ -87,6 +87,8 @@ class Batch:
     cursors: dict[CursorKey, int] = field(default_factory=dict)
     gaps: dict[CursorKey, Gaps] = field(default_factory=dict)
     declared: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    # The fields of a policy that calls obey, told together with it; None is all.
+    honours: dict[str, dict[str, list[str] | None]] = field(default_factory=dict)
     outages: dict[tuple[str, str], OutageRow] = field(default_factory=dict)
     arms: dict[tuple[str, str, str], ArmCounts] = field(default_factory=dict)
     partition: int = 0
@@ -167,6 +169,7 @@ class Batch:
             )
         if breaker.policy is not None:
             self.declared.setdefault(report.service, {})[breaker.name] = _sound(breaker.policy)
+            self.honours.setdefault(report.service, {})[breaker.name] = breaker.honours
 
     def _delta(self, report: wire.Report, breaker: str, ended: float) -> Delta:
         """Where the counts of a report go: to the bucket of its middle, or to its span."""

@@ -100,6 +100,7 @@ class PolicyForm(forms.ModelForm):
             source = "code" if name in declared else row.below_source
             field.below, field.below_source = show(row.spec, below), source  # type: ignore[attr-defined]
             field.allowed = allowed(row.spec)  # type: ignore[attr-defined]
+            field.is_obeyed = head.honours is None or name in head.honours  # type: ignore[attr-defined]
             field.help_text = f"{row.spec.help}. Inherited: {field.below} ({source})."  # type: ignore[attr-defined]
             if not row.spec.choices:
                 field.widget.attrs["placeholder"] = field.below  # type: ignore[attr-defined]

@@ -12,12 +12,14 @@ class BreakerPolicy(models.Model):
     empty), or the whole fleet (both are empty).
 
     `declared` is what the code of a breaker declares, as last reported; `heard` is when somebody
-    last reported it, give or take a day. `number` is that of the newest version.
+    last reported it, give or take a day. `honours` are the fields that calls obey; None is all.
+    `number` is that of the newest version.
     """
 
     service = models.CharField(max_length=120, blank=True)
     breaker = models.CharField(max_length=120, blank=True)
     declared = models.JSONField(default=dict, blank=True, editable=False)
+    honours = models.JSONField(null=True, blank=True, editable=False)
     fields = models.JSONField(default=dict, blank=True)
     number = models.PositiveIntegerField(default=0, editable=False)
     # Workers of the version before, which know nothing of it, go on while it is added.

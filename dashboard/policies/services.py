@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -237,19 +238,28 @@ def _complaint(error: PolicyError) -> str:
     return f"{shown[:40]} cannot be: it must be {spec.range}."
 
 
-def note_declared(declared: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+def note_declared(
+    declared: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    honours: Mapping[str, Mapping[str, list[str] | None]] = MappingProxyType({}),
+) -> None:
     """Keep what the code of each service's breakers declares, so that the forms can show it. After
     a restart every instance tells all of it, so it is one statement however much it is."""
     now = timezone.now()
     BreakerPolicy.objects.bulk_create(
         [
-            BreakerPolicy(service=service, breaker=breaker, declared=dict(fields), heard=now)
+            BreakerPolicy(
+                service=service,
+                breaker=breaker,
+                declared=dict(fields),
+                honours=honours.get(service, {}).get(breaker),
+                heard=now,
+            )
             for service in sorted(declared)
             for breaker, fields in sorted(declared[service].items())
         ],
         update_conflicts=True,
         unique_fields=["service", "breaker"],
-        update_fields=["declared", "heard"],
+        update_fields=["declared", "honours", "heard"],
     )
 
 

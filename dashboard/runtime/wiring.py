@@ -63,7 +63,7 @@ class DatabaseStore:
         fleet.keep_services({service for service, _, _ in batch.cursors})
         history.absorb(batch)
         keep_cursors(batch.cursors, batch.gaps)
-        policies.note_declared(batch.declared)
+        policies.note_declared(batch.declared, batch.honours)
         rollouts.absorb(
             {
                 rollouts.ArmKey(*key): (arm.instance, arm.calls, arm.failures)

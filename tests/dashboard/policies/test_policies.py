@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from dashboard.access.models import AuditEntry, Person
 from dashboard.fleet.services import revision
 from dashboard.policies import queries, services
+from dashboard.policies.forms import PolicyForm
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
 
 pytestmark = pytest.mark.django_db
@@ -122,3 +123,15 @@ def test_a_fleet_that_restarts_declares_in_one_statement_and_leaves_what_is_save
     assert BreakerPolicy.objects.filter(service="bank").count() == 50
     with django_assert_num_queries(0):
         services.note_declared({})
+
+
+def test_what_calls_obey_is_kept_with_what_is_declared() -> None:
+    services.note_declared({"shop": {"orders": {}}}, {"shop": {"orders": ["failure_threshold"]}})
+    row = BreakerPolicy.objects.get(service="shop", breaker="orders")
+    assert row.honours == ["failure_threshold"]
+    form = PolicyForm(instance=row)
+    assert form.fields["failure_threshold"].is_obeyed  # type: ignore[attr-defined]
+    assert not form.fields["timeout"].is_obeyed  # type: ignore[attr-defined]
+    services.note_declared({"shop": {"orders": {}}}, {"shop": {"orders": None}})
+    row.refresh_from_db()
+    assert PolicyForm(instance=row).fields["timeout"].is_obeyed  # type: ignore[attr-defined]
