@@ -16,6 +16,7 @@ from breakers.circuit.recorder import (
     RECORDED_CALLS,
 )
 from breakers.circuit.records import RecordedCall, TrippingCalls
+from breakers.common.uninterruptible import uninterruptible
 
 # Trips of one breaker whose calls are kept are at least so far apart.
 TRIP_EACH_S: Final = 10.0
@@ -29,6 +30,7 @@ def unpacked(entries: bytes) -> Iterator[tuple[int, int, int, int]]:
         yield (at ^ _SIGN) - _SIGN, outcome, attempt, latency
 
 
+@uninterruptible
 class RecordedBreaker(Admission):
     """An admission whose flight recorder can be read."""
 

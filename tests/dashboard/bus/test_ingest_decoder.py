@@ -1,4 +1,4 @@
-"""What the gate has checked decodes to the same, whoever decodes it."""
+"""What the agents' API has checked decodes to the same, whoever decodes it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from dashboard.bus import ingest_decoder
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "wire"
 EXAMPLES = [json.loads(path.read_text()) for path in sorted(GOLDEN.glob("*.json"))]
+# Recordings do not travel in the log: the agents' API stores them itself.
 MESSAGES = [
-    each["message"] for each in EXAMPLES if each["from"] == "agent" and "refused" not in each
+    each["message"]
+    for each in EXAMPLES
+    if each["from"] == "agent" and "refused" not in each and each["message"]["type"] != "recording"
 ]
 
 
