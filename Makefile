@@ -6,7 +6,7 @@ LOCK := requirements/requirements.lock
 STAMP := .venv/.locked
 COMPILED := breakers/.compiled
 
-.PHONY: help venv demo dashboard test check check-js coverage modes soak sanitize bench format lock system screenshots icons clean
+.PHONY: help venv demo dashboard test check check-code audit check-js coverage modes soak sanitize bench format lock system screenshots icons clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,15 +37,16 @@ dashboard: venv ## Bring the demo's dashboard back after it was killed
 system: ## Install the system packages that the tests need (Debian, as root)
 	@./requirements/system.sh
 
-check: venv ## Lint, types and architecture
+check: check-code audit ## Lint, types, architecture and known vulnerabilities
+
+check-code: venv
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@SWITCHGEAR_DEBUG=1 $(BIN)/mypy breakers dashboard examples tests/typed
 	@$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory check-js
-	@$(MAKE) --no-print-directory audit
 
-audit: ## Known vulnerabilities of the locked packages; skipped without network
+audit: venv ## Known vulnerabilities of the locked packages; skipped without network
 	@timeout 120 $(BIN)/pip-audit --disable-pip --no-deps --require-hashes -r requirements/requirements.lock --progress-spinner off \
 	|| echo "pip-audit found something, or had no network: see above"
 
@@ -68,7 +69,7 @@ FAULTS := tests/faults
 MODES := tests/failure_modes
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
-test: venv system check ## Everything that must hold, ending with pytest's summary
+test: venv system check-code ## Everything that must hold, ending with pytest's summary
 	@$(BIN)/python -m pytest -n 3 --dist loadscope $(addprefix --ignore=,$(SERVERS) $(FAULTS) $(MODES))
 	@$(BIN)/python -m pytest -n 2 $(BY_FILE) $(FAULTS)
 	@$(BIN)/python -m pytest -q $(MODES) --short-modes
