@@ -119,7 +119,10 @@ def test_the_phone_shows_an_incident_in_three_screens(browser: Browser, large: S
     expect(page.locator("[data-primary]")).to_be_visible()
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollHeight") <= 3 * 844
-    stats, acts = page.locator(".stats").bounding_box(), page.locator(".acts-row").bounding_box()
+    stats, acts = (
+        page.locator(".stats").bounding_box(),
+        page.locator(".acts-row").first.bounding_box(),
+    )
     assert stats is not None
     assert acts is not None
     assert stats["y"] < acts["y"]
