@@ -92,6 +92,7 @@ soak: venv system ## Ten minutes of load while things die at random (MINUTES=2 f
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g
 SANITIZED := tests/breakers/circuit/test_admission.py tests/breakers/circuit/test_extension.py \
   tests/breakers/circuit/test_breaker.py tests/breakers/trust/test_nested_calls.py \
+  tests/breakers/circuit/test_recorder.py tests/breakers/calls/test_plans.py \
   tests/dashboard/bus/test_sketches.py
 
 sanitize: venv ## Run the C code under ASan and UBSan

@@ -32,7 +32,7 @@
 static PyObject *circuit_breaker_open;
 static PyObject *time_monotonic;
 static PyObject *context_marker;
-static PyObject *attempt_marker; /* of a context: (breaker's address, number of the attempt) */
+static PyObject *attempt_marker; /* of a context: [breaker's address, number or 0, outer one] */
 static PyObject *name_admit, *name_abandon, *name_mark_probe, *name_flush, *name_returned;
 static PyObject *name_returned_awaitable, *name_failed, *name_merge;
 
@@ -583,22 +583,38 @@ read_clock(Admission *admission, double *at)
 
 /* -- The flight recorder --------------------------------------------------------------------- */
 
-/* Whether this context has a noted attempt of this breaker, and its number. Nothing here fails. */
+/* Whether this is a noted attempt. */
 static int
-noted_attempt(Admission *admission)
+is_noted(PyObject *noted)
+{
+    return PyList_CheckExact(noted) && PyList_GET_SIZE(noted) == 3;
+}
+
+static long
+number_of(PyObject *noted)
+{
+    return PyLong_AsLong(PyList_GET_ITEM(noted, 1));
+}
+
+/* The latest noted attempt of this context that has not ended, of any breaker, or None: a new
+   reference. NULL with an exception. */
+static PyObject *
+latest_attempt(void)
 {
     PyObject *noted = NULL;
-    int attempt = 0;
     if (PyContextVar_Get(attempt_marker, Py_None, &noted) < 0) {
-        PyErr_Clear();
-        return 0;
+        return NULL;
     }
-    if (PyTuple_CheckExact(noted) && PyTuple_GET_SIZE(noted) == 2 &&
-        PyLong_AsVoidPtr(PyTuple_GET_ITEM(noted, 0)) == admission) {
-        attempt = (int)PyLong_AsLong(PyTuple_GET_ITEM(noted, 1));
+    while (is_noted(noted) && number_of(noted) == 0) {
+        Py_SETREF(noted, Py_NewRef(PyList_GET_ITEM(noted, 2)));
     }
-    Py_DECREF(noted);
-    return attempt;
+    return noted;
+}
+
+static int
+is_attempt_of(PyObject *noted, Admission *admission)
+{
+    return is_noted(noted) && PyLong_AsVoidPtr(PyList_GET_ITEM(noted, 0)) == admission;
 }
 
 /* The number of the attempt that ends in this context. An exception that is set stays. */
@@ -610,12 +626,20 @@ take_attempt(Admission *admission)
     }
     PyObject *kind, *error, *trace;
     PyErr_Fetch(&kind, &error, &trace);
-    int attempt = noted_attempt(admission);
-    if (attempt > 0) {
-        admission->noted_attempts--;
-        PyObject *token = PyContextVar_Set(attempt_marker, Py_None);
-        Py_XDECREF(token);
+    long attempt = 0;
+    PyObject *noted = latest_attempt();
+    while (noted != NULL && is_noted(noted)) {
+        if (is_attempt_of(noted, admission) && (attempt = number_of(noted)) > 0) {
+            /* It is marked as ended in place: no context variable is set here, where a finaliser
+               that the collector runs may be the caller. */
+            PyList_SetItem(noted, 1, PyLong_FromLong(0));
+            admission->noted_attempts--;
+            break;
+        }
+        Py_SETREF(noted, Py_NewRef(PyList_GET_ITEM(noted, 2)));
     }
+    Py_XDECREF(noted);
+    PyErr_Clear();
     PyErr_Restore(kind, error, trace);
     return attempt > 0 ? (uint8_t)(attempt < 255 ? attempt : 255) : 1;
 }
@@ -628,11 +652,13 @@ record_call(Admission *admission, double start, double elapsed, uint8_t outcome)
     }
     double us = elapsed * 1e6 + 0.5;
     uint64_t at = (uint64_t)(int64_t)(start * 1e6);
+    /* Before the place is chosen: objects are released in it, whose finalisers may resize the ring. */
+    uint8_t attempt = take_attempt(admission);
     CallEntry *entry = &admission->calls[admission->n_calls++ & admission->calls_mask];
     entry->start_low = (uint32_t)at;
     entry->start_high = (uint16_t)(at >> 32);
     entry->outcome = outcome;
-    entry->attempt = take_attempt(admission);
+    entry->attempt = attempt;
     entry->latency_us = us >= 4294967295.0 ? UINT32_MAX : us > 0.0 ? (uint32_t)us : 0;
 }
 
@@ -726,15 +752,22 @@ admission_note_attempt(PyObject *self, PyObject *arg)
     if (is_active(admission, context)) {
         Py_RETURN_NONE; /* part of the outer call */
     }
-    int is_noted = noted_attempt(admission) > 0;
-    PyObject *noted = Py_BuildValue("(Nl)", PyLong_FromVoidPtr(admission), number);
+    PyObject *outer = latest_attempt();
+    if (outer == NULL) {
+        return NULL;
+    }
+    int is_again = is_attempt_of(outer, admission);
+    if (is_again) {
+        Py_SETREF(outer, Py_NewRef(PyList_GET_ITEM(outer, 2)));
+    }
+    PyObject *noted = Py_BuildValue("[NlN]", PyLong_FromVoidPtr(admission), number, outer);
     PyObject *token = noted == NULL ? NULL : PyContextVar_Set(attempt_marker, noted);
     Py_XDECREF(noted);
     if (token == NULL) {
         return NULL;
     }
     Py_DECREF(token);
-    admission->noted_attempts += !is_noted;
+    admission->noted_attempts += !is_again;
     Py_RETURN_NONE;
 }
 

@@ -29,8 +29,27 @@ OUTCOME_CODES: Final[dict[str | None, int]] = {
 ENTRY: Final = Struct("=IHBBI")
 _MOST_S: Final = 1.4e8
 _MOST_US: Final = 2**32 - 1
-# Of a context: the breaker's identity and the number of the attempt that comes next.
-_attempt: ContextVar[tuple[int, int] | None] = ContextVar("breakers_attempt", default=None)
+
+
+class _Attempt:
+    """An attempt after the first that has not ended; `number` is 0 once it has. `outer` is that of
+    the call around it, through another breaker."""
+
+    __slots__ = ("breaker", "number", "outer")
+
+    def __init__(self, breaker: int, number: int, outer: _Attempt | None) -> None:
+        self.breaker, self.number, self.outer = breaker, number, outer
+
+
+_attempt: ContextVar[_Attempt | None] = ContextVar("breakers_attempt", default=None)
+
+
+def _latest_attempt() -> _Attempt | None:
+    """The latest of this context that has not ended."""
+    noted = _attempt.get()
+    while noted is not None and not noted.number:
+        noted = noted.outer
+    return noted
 
 
 class Recorder:
@@ -96,16 +115,20 @@ class Recorder:
         """The next call in this context is an attempt after the first."""
         if self._is_inside():
             return  # part of the outer call
-        noted = _attempt.get()
-        _attempt.set((id(self), number))
-        if noted is None or noted[0] != id(self):
+        outer = _latest_attempt()
+        if outer is not None and outer.breaker == id(self):
+            outer = outer.outer
+        else:
             self._noted_attempts += 1
+        _attempt.set(_Attempt(id(self), number, outer))
 
     def _take_attempt(self) -> int:
         """The number of the attempt that ends in this context."""
-        noted = _attempt.get()
-        if noted is None or noted[0] != id(self):
-            return 1
-        _attempt.set(None)
-        self._noted_attempts = max(0, self._noted_attempts - 1)
-        return min(255, noted[1])
+        noted = _latest_attempt()
+        while noted is not None:
+            if noted.breaker == id(self) and noted.number:
+                number, noted.number = noted.number, 0
+                self._noted_attempts = max(0, self._noted_attempts - 1)
+                return min(255, number)
+            noted = noted.outer
+        return 1

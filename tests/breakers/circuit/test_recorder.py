@@ -6,6 +6,7 @@ tests/breakers/test_pure_python.py runs this suite over plain Python too.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from collections import deque
@@ -115,6 +116,60 @@ def test_the_number_of_a_retried_attempt_is_recorded() -> None:
     caller.call(work, options)
     found = [(call.outcome, call.attempt) for call in breaker.recorded_calls()]
     assert found == [("failure", 1), ("failure", 2), ("success", 3), ("success", 1)]
+
+
+def test_retries_within_a_retry_through_another_breaker_keep_both_numbers() -> None:
+    outer, inner = breaker_of(failure_threshold=9), breaker_of(failure_threshold=9)
+    caller = ResilientCaller(sleep=lambda seconds: None)
+    left = {"inner": [OSError(), OSError()], "outer": [OSError()]}
+
+    def within() -> None:
+        if left["inner"]:
+            raise left["inner"].pop()
+
+    def work() -> None:
+        if left["outer"]:
+            raise left["outer"].pop()
+        caller.call(within, options_of(inner))
+
+    def options_of(breaker: CircuitBreaker) -> CallOptions:
+        return CallOptions(timeout=None, retries=3, retry_delay=0.0, circuit_breaker=breaker)
+
+    caller.call(work, options_of(outer))
+    assert [call.attempt for call in inner.recorded_calls()] == [1, 2, 3]
+    assert [call.attempt for call in outer.recorded_calls()] == [1, 2]
+    caller.call(work, options_of(outer))
+    assert outer.recorded_calls()[-1].attempt == 1
+
+
+def test_a_finaliser_may_end_the_recording_while_a_retried_call_is_recorded() -> None:
+    """The collector may run wherever an object is made, also in the middle of recording."""
+    breaker = breaker_of(failure_threshold=None)
+
+    class Ends:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            breaker.stop_recording()
+            breaker.start_recording(1024)
+
+    def work() -> None:
+        Ends()
+        raise OSError
+
+    caller = ResilientCaller(sleep=lambda seconds: None)
+    options = CallOptions(timeout=None, retries=3, retry_delay=0.0, circuit_breaker=breaker)
+    before = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        for _ in range(50):
+            with suppress(OSError):
+                caller.call(work, options)
+    finally:
+        gc.set_threshold(*before)
+    attempts = {call.attempt for call in breaker.recorded_calls()}
+    assert attempts <= {1, 2, 3}
 
 
 def test_attempts_of_tasks_side_by_side_keep_their_numbers() -> None:
