@@ -45,7 +45,7 @@ class SealedField(models.TextField):
     def get_prep_value(self, value: Any) -> Any:
         """What the database gets."""
         text = super().get_prep_value(value)
-        return seal(text) if isinstance(text, str) and not text.startswith(_PREFIX) else text
+        return seal(text) if isinstance(text, str) else text
 
     def from_db_value(self, value: str | None, *_: Any) -> str | None:
         """What the program gets."""
