@@ -24,6 +24,9 @@ PAGES = {
     "incidents": "/incidents",
     "rules": "/alerts",
     "silences": "/silences",
+    "policy": "/services/api/breakers/posts/policy",
+    "policies": "/policies",
+    "findings": "/policies/overview",
     "tv": "/tv",
     "styleguide": "/styleguide",
     "offline": "/offline",
@@ -102,7 +105,7 @@ def test_no_violation_before_login_and_behind_a_link(
 
 
 def test_nothing_is_wider_than_a_phone(browser: Browser, site: Site) -> None:
-    page = site.page(browser, viewport={"width": 390, "height": 844})
+    page = site.page(browser, "admin", viewport={"width": 390, "height": 844})
     for name, path in PAGES.items():
         page.goto(site.url + path)
         page.wait_for_load_state("networkidle")
