@@ -84,7 +84,7 @@ class Applier:
     """Keeps the breakers as the last desired state wants them, those made later included.
 
     Breakers are made in the service's own threads, so `created` takes no lock: it looks at the
-    wanted state again after applying it, and whoever assigns a new one applies it to all.
+    wanted state again after applying it, and a new one is applied to all when it is assigned.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Applier:
     def take(self, desired: wire.Desired, received_at: float | None = None) -> list[wire.AckItem]:
         """Put a desired state in force; what became of each item that this process can apply.
 
-        Items for breakers that do not exist yet wait for them and are told by `take_late`.
+        Items for breakers that do not exist yet wait for them and are returned by `take_late`.
         """
         at = self._now() if received_at is None else received_at
         wanted = self.wanted = meant_for(desired, self._instance, at)

@@ -47,7 +47,7 @@ class Collector:
 
     def _report(self, breaker: CircuitBreaker) -> wire.BreakerReport | None:
         name = breaker.name
-        # In this order, so that the state is never older than the transitions told with it.
+        # In this order, so that the state is never older than the transitions sent with it.
         drained = breaker.drain()
         shot = breaker.snapshot()
         seen = (shot.state, shot.cause, shot.in_flight, shot.would_be_open)

@@ -17,7 +17,7 @@ _NAMED: Final = 5
 
 
 class OverCapacity:
-    """Keeps what the dashboard told last, and warns when it is news. Used by the agent's thread
+    """Keeps the dashboard's latest list, and warns when it changes. Used by the agent's thread
     alone."""
 
     def __init__(self, service: str, counters: AgentCounters, now: Callable[[], float]) -> None:

@@ -50,7 +50,7 @@ class Runner:
     """Threads: this one, and while a WebSocket is open one that reads it and two of `websockets`
     (its receiver and its pings). All are daemons: none keeps the process alive.
 
-    What it costs is measured by `benchmarks/agent.py` and told in docs/guide/agent.md.
+    What it costs is measured by `benchmarks/agent.py` and documented in docs/guide/agent.md.
     """
 
     def __init__(

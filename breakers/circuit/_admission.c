@@ -132,7 +132,7 @@ failed:
 
 /* -- Ticket ----------------------------------------------------------------------------------- */
 
-/* Successes wait in buckets: whoever finds the breaker's lock taken goes on, so there may be very
+/* Successes wait in buckets: a call that finds the breaker's lock taken goes on, so there may be very
    many, and they take the same memory. */
 typedef struct {
     PyObject_HEAD
@@ -396,7 +396,7 @@ admission_traverse(PyObject *self, visitproc visit, void *arg)
 static int
 admission_clear(PyObject *self)
 {
-    /* Whoever is collected later may still call: nothing is left NULL. */
+    /* An object that is collected later may still call: nothing is left NULL. */
     Admission *admission = (Admission *)self;
     Py_XSETREF(admission->ticket, Py_NewRef(Py_None));
     Py_XSETREF(admission->name, Py_NewRef(Py_None));

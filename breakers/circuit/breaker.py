@@ -303,7 +303,7 @@ class CircuitBreaker(OverridableBreaker):
         if error is None:
             self.leave(ticket, start, None, future.result())
         else:
-            # What `map_errors` puts in its place cannot reach whoever awaits the future.
+            # What `map_errors` puts in its place cannot reach the code that awaits the future.
             with suppress(Exception):
                 self.leave(ticket, start, error)
 

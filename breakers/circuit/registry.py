@@ -90,7 +90,7 @@ class Registry:
         return self._breakers.get(name)
 
     def remove(self, name: str) -> None:
-        """Forget a breaker; whoever holds it may go on using it."""
+        """Forget a breaker; code that holds it may go on using it."""
         self._breakers.pop(name, None)
 
     def all(self) -> list[CircuitBreaker]:

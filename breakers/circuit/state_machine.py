@@ -303,8 +303,9 @@ class StateMachine(RecordedBreaker):
         self._current = ticket
         self._ticket = None if self._sheds() else ticket
         if ended is not None:
-            # A success may have come since the last look, on its way past the lock. Only now can
-            # no other: whoever still holds this ticket sees that it has ended, and folds it itself.
+            # A success may have come since the last look, on its way past the lock. Only now can no
+            # other: a call that still holds this ticket sees that it has ended, and folds it
+            # itself.
             self._fold(ended, now)
 
     def _sheds(self) -> bool:

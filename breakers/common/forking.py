@@ -1,6 +1,6 @@
 """What a forked child must renew: locks that a thread of its parent may hold, and the counts.
 
-Only the thread that forks lives on in the child; a lock that another one held would stay locked for
+Only the thread that forks goes on in the child; a lock that another one held would stay locked for
 ever.
 """
 
@@ -21,7 +21,7 @@ _live: weakref.WeakSet[Renewed] = weakref.WeakSet()
 
 
 def renew_after_fork(each: Renewed) -> None:
-    """Call `each._after_fork()` in every child that is forked while `each` lives."""
+    """Call `each._after_fork()` in every child that is forked while `each` exists."""
     _live.add(each)
 
 

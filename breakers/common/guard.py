@@ -38,7 +38,7 @@ class Guard:
     moment, also while this thread is inside the guard, and may come back to the guarded object. A
     plain lock would wait for its own thread for ever. A recursive lock would let the inner act see,
     and change, a half-done update. Here an inner write is deferred until the outer act has ended,
-    and an inner read is told so by `NESTED`. The same holds across guards: a thread that is inside
+    and an inner read gets `NESTED`. The same holds across guards: a thread that is inside
     one never waits for another.
 
     >>> guard = Guard()
@@ -151,6 +151,6 @@ def give_way(guard: Guard) -> None:
         sleep(0)
 
 
-# Of a parent's threads, only the one that forks lives on in the child.
+# Of a parent's threads, only the one that forks goes on in the child.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_threads_inside.clear)

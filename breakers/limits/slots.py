@@ -45,7 +45,7 @@ class _AsyncWaiter(_Waiter):
         try:
             self._loop.call_soon_threadsafe(self.woken.set)
         except RuntimeError:
-            # Its loop is closed, and with it whoever waited: the slot goes on to the next.
+            # Its loop is closed, and its waiter is gone: the slot goes to the next one.
             self.granted = False
 
 

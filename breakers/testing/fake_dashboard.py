@@ -1,4 +1,4 @@
-"""A dashboard for tests: it really listens on localhost, keeps what it is told, and says what the
+"""A dashboard for tests: it listens on localhost, keeps what it receives, and sends what the
 test wants said. Import it as `breakers.testing.FakeDashboard`."""
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class FakeDashboard:
         return dict(total)
 
     def transitions(self, breaker: str) -> list[wire.Transition]:
-        """A breaker's transitions in the order they were told."""
+        """A breaker's transitions in the order in which they were received."""
         with self._changed:
             mine = [each for report in self.reports for each in report.breakers]
         return [moved for each in mine if each.name == breaker for moved in each.transitions]

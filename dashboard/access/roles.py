@@ -19,7 +19,7 @@ VIEW: Final = "access.view_services"
 OPERATE: Final = "access.operate_services"
 CHANGE_POLICIES: Final = "access.edit_policies"
 ADMINISTER: Final = "access.administer_services"
-# Whoever sees a service sees its audit entries.
+# A person who sees a service sees its audit entries.
 VIEW_AUDIT: Final = VIEW
 SHARE_STATUS: Final = ADMINISTER
 

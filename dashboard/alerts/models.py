@@ -134,7 +134,7 @@ class Channel(models.Model):
 
 
 class Route(models.Model):
-    """Which incidents a channel is told about. Between `quiet_from` and `quiet_to` (hours in
+    """Which incidents are sent to a channel. Between `quiet_from` and `quiet_to` (hours in
     `zone`) only critical ones. With `escalate_after_s` an incident is sent only if it is still not
     acknowledged after that time."""
 

@@ -61,8 +61,8 @@ def announce_to_new_routes(now: float) -> int:
     routes = list(_routes())
     for incident in Incident.objects.filter(ended=None, merged_into=None):
         keys = OutboxMessage.objects.filter(incident=incident).values_list("key", flat=True)
-        told = {key.rpartition(":")[2] for key in keys}
-        new = [each for each in routes if str(each.pk) not in told and _wants(each, incident)]
+        notified = {key.rpartition(":")[2] for key in keys}
+        new = [each for each in routes if str(each.pk) not in notified and _wants(each, incident)]
         if new and not is_silenced(incident, now):
             queued += sum(_queue(each, incident, "opened", now) for each in new)
     return queued
@@ -187,8 +187,8 @@ def body_of(incident: Incident, kind: str) -> str:
 def deliver_due(now: float | None = None) -> int:
     """Deliver the messages that are due. Returns how many were attempted.
 
-    Any number of processes may call it: a message is claimed by compare-and-set, and whoever dies
-    with a claim loses it after `CLAIM_S`.
+    Any number of processes may call it: a message is claimed by compare-and-set, and a process that
+    dies with a claim loses it after `CLAIM_S`.
     """
     now = time.time() if now is None else now
     due = OutboxMessage.objects.filter(finished=None, due__lte=now, claimed_until__lt=now)

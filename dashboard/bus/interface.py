@@ -52,8 +52,8 @@ class Log(Protocol):
         """Renew what is held and even it out among the living workers. Call it every second."""
 
     async def open(self, partitions: frozenset[int]) -> None:
-        """Read these from now on, beginning with the oldest entry that was not committed. Whoever
-        read them before can read them no more."""
+        """Read these from now on, beginning with the oldest entry that was not committed. A worker
+        that read them before can read them no more."""
 
     def close(self, partition: int) -> None:
         """Read this one no more; not even what is under way is handed out."""

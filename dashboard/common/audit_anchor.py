@@ -1,6 +1,6 @@
 """The signed head of the audit chain that this process knows, added to every log line.
 
-Whoever keeps the logs can prove later that the trail has not been cut or rewritten.
+With the logs it can be proved later that the trail has not been cut or rewritten.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Acts on many breakers at once, and their undoing.
 
 Each service is done in one transaction of its own: a service that fails leaves the others done and
-is told as failed. The browser names each act; the same name again goes on with what is not done
+is reported as failed. The browser names each act; the same name again goes on with what is not done
 yet and does nothing twice.
 """
 

@@ -15,7 +15,7 @@ def standing(service: str | None = None) -> QuerySet[Override]:
 
 
 def active_overrides(service: str) -> list[wire.Override]:
-    """The overrides in force as agents are told them; expiries count from now."""
+    """The overrides in force as agents receive them; expiries count from now."""
     now = timezone.now()
     return [
         wire.Override(

@@ -61,7 +61,7 @@ def check_reason(reason: str) -> None:
         ValidationError: for the field `reason`.
     """
     if not reason:
-        raise ValidationError({"reason": "Say why: whoever is on call next reads it."})
+        raise ValidationError({"reason": "Say why: the next person on call reads it."})
     if len(reason) > 500:
         raise ValidationError({"reason": f"{len(reason)} characters; at most 500."})
 

@@ -62,7 +62,7 @@ class ReportApplier:
         if is_new and self.watched:
             batch.count_arms(report, self.watched)
         if report.seq < highest:
-            # It was overtaken: a later report has told how things are.
+            # It was overtaken: a later report has the current state.
             if is_new:
                 self._overtaken(service, report, at, batch)
             return
@@ -74,7 +74,7 @@ class ReportApplier:
                 self._overtaken(service, report, at, batch)
             return
         if not highest:
-            instance.over_capacity.clear()  # another life may have other breakers
+            instance.over_capacity.clear()  # another incarnation may have other breakers
         if report.age_s > _LIVE_AGE_S or report.interval_s > BUCKET_S:
             self._late(service, instance, report, at, batch, is_new)
         else:

@@ -73,7 +73,7 @@ class ArmCounts:
 @dataclass(slots=True)
 class Batch:
     """The rows of a checkpoint. `deltas` is keyed by service, breaker and start of the bucket;
-    `spans` has what was told of more than a bucket at a time: agents that were offline merge.
+    `spans` has reports of more than a bucket at a time: agents that were offline merge.
     `outages`, keyed by service and id, are those that changed.
     `cursors` are the highest numbers counted, `gaps` what is missing below them.
 
@@ -87,7 +87,7 @@ class Batch:
     cursors: dict[CursorKey, int] = field(default_factory=dict)
     gaps: dict[CursorKey, Gaps] = field(default_factory=dict)
     declared: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    # The fields of a policy that calls obey, told together with it; None is all.
+    # The fields of a policy that calls obey, sent together with it; None is all.
     honours: dict[str, dict[str, list[str] | None]] = field(default_factory=dict)
     outages: dict[tuple[str, str], OutageRow] = field(default_factory=dict)
     arms: dict[tuple[str, str, str], ArmCounts] = field(default_factory=dict)

@@ -122,7 +122,7 @@ class Checkpoints:
     async def store_once(self) -> bool:
         """Store what there is; whether that worked, or there was nothing to store.
 
-        Batches and their write stay here until their end is known. Whoever is cancelled leaves
+        Batches and their write stay here until their end is known. A cancelled write leaves
         them behind for the next call to go on with: a later batch must not be stored, and its
         position committed, over the head of one that may yet fail.
         """

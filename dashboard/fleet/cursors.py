@@ -1,4 +1,4 @@
-"""Up to which report of each life is stored: one row a life, written at each checkpoint.
+"""The last stored report of each incarnation: one row each, written at each checkpoint.
 
 Ten thousand instances are ten thousand rows a second, so PostgreSQL gets them as arrays in one
 statement: through the models, making the rows costs a worker more than counting the reports does.
@@ -77,7 +77,7 @@ def _keep_each(
 
 
 def cursors_of(services: Iterable[str]) -> dict[CursorKey, int]:
-    """The cursors of every life of these services that may still send something again."""
+    """The cursors of every incarnation of these services that may still send something again."""
     rows = Cursor.objects.filter(service__in=services)
     return {
         (service, instance, boot): seq

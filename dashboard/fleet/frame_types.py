@@ -127,8 +127,8 @@ class Tail(TypedDict):
 
 class BreakerView(Figures):
     """A breaker over all its instances. In a frame that is not full, `instances` has only those
-    that have changed at this breaker, and one that was told before has a `Tail` instead of its
-    `Minute`: whoever keeps the view lays both over what is known."""
+    that have changed at this breaker, and one that was sent before has a `Tail` instead of its
+    `Minute`: the reader lays both over what it has."""
 
     service: str
     name: str

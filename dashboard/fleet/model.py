@@ -100,7 +100,7 @@ Incarnation = tuple[str, str]
 class ServiceModel:
     """A service: its instances, its breakers, and what has changed since a frame.
 
-    `heard_of` are instances that have reported and are otherwise the same: when is told with the
+    `heard_of` are instances that have reported and are otherwise the same: the time comes with the
     next second.
     """
 

@@ -6,7 +6,7 @@ from django.db import models
 class Service(models.Model):
     """A service that has reported, or that an operator has spoken of.
 
-    `revision` numbers its desired state: whoever changes an override or a policy adds one in the
+    `revision` numbers its desired state: a change of an override or a policy adds one in the
     same transaction.
     """
 
@@ -22,8 +22,8 @@ class Service(models.Model):
 
 
 class Cursor(models.Model):
-    """The highest report counted of one life of one instance; what is older was counted already,
-    but for the `gaps`, ranges from first to last."""
+    """The highest report counted of one incarnation of an instance; what is older was counted
+    already, but for the `gaps`, ranges from first to last."""
 
     service = models.CharField(max_length=120)
     instance = models.CharField(max_length=120)
@@ -44,7 +44,7 @@ class Cursor(models.Model):
 
 class Partition(models.Model):
     """Who may store what a partition of the log brings: the worker that was given this `epoch`.
-    Whoever takes the partition over adds one; what comes with an older epoch is refused."""
+    A worker that takes the partition over adds one; what comes with an older epoch is refused."""
 
     number = models.PositiveIntegerField(primary_key=True)
     epoch = models.PositiveBigIntegerField(default=0)

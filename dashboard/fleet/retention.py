@@ -1,7 +1,7 @@
 """What a worker remembers of incarnations, services and breakers that are gone, and for how long.
 
-A life that has been silent for an hour may still send a report again, so its cursor stays in memory
-as long as in the database; a task drops it there after a week. Pure, like the state.
+An incarnation that has been silent for an hour may still send a report again, so its cursor stays
+in memory as long as in the database; a task drops it there after a week. Pure, like the state.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LAST_KEPT_S: Final = 86_400.0
 
 
 def incarnations(services: Iterable[ServiceModel]) -> set[CursorKey]:
-    """Every life whose reports are numbered."""
+    """Every incarnation whose reports are numbered."""
     return {(each.name, *incarnation) for each in services for incarnation in each.cursors}
 
 

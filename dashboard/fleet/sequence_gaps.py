@@ -1,6 +1,6 @@
-"""Reports that a life has passed over: they may still come, and are counted then.
+"""Gaps in the sequence numbers of an incarnation: such reports may still come and are counted.
 
-An agent sends in order, but what carries its reports may not keep them so. For each life the
+An agent sends in order, but what carries its reports may not keep them so. For each incarnation the
 highest number is kept, and the gaps below it as ranges from first to last.
 """
 

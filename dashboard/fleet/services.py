@@ -15,7 +15,7 @@ from dashboard.fleet.models import Cursor, DeadLetter, Partition, Service
 DESIRED = "desired"
 _LETTERS_KEPT = 1000
 _LETTERS_KEPT_FOR = timedelta(days=30)
-_LIVES_KEPT_FOR = timedelta(days=7)
+_CURSORS_KEPT_FOR = timedelta(days=7)
 
 
 class Fenced(Exception):
@@ -68,8 +68,8 @@ def services_of(partitions: frozenset[int]) -> list[str]:
 
 
 def fence_off(partitions: frozenset[int]) -> dict[int, int]:
-    """Give these partitions new epochs, inside a transaction. Once that commits, whoever had them
-    before can store nothing more; what it is storing just now is waited for."""
+    """Give these partitions new epochs, inside a transaction. Once that commits, the
+    worker that had them can store nothing more; what it is storing just now is waited for."""
     Partition.objects.bulk_create(
         [Partition(number=number) for number in sorted(partitions)], ignore_conflicts=True
     )
@@ -106,7 +106,7 @@ def put_aside(service: str, body: str, error: str) -> None:
 
 def forget_old_incarnations() -> int:
     """Drop the cursors of processes that have been silent for a week, with their gaps."""
-    return sweep(Cursor.objects.filter(at__lt=timezone.now() - _LIVES_KEPT_FOR))
+    return sweep(Cursor.objects.filter(at__lt=timezone.now() - _CURSORS_KEPT_FOR))
 
 
 def forget_old_letters() -> int:

@@ -60,7 +60,7 @@ class FleetState:
         gaps: Mapping[CursorKey, Gaps] = MappingProxyType({}),
         outages: Iterable[OutageRow] = (),
     ) -> None:
-        """Take over, at Unix time `at`, what outlived whoever watched these services before."""
+        """Take over, at Unix time `at`, what the worker before has stored of these services."""
         for name in services:
             # Frames are numbered on from beyond what the worker before can have reached.
             self._service(name).seq = int(at * _FRAMES_A_SECOND)
@@ -128,7 +128,7 @@ class FleetState:
     def advance(self, at: float, heard_until: float | None = None) -> None:
         """Notice who has fallen silent, and let figures slide on with the seconds.
 
-        Whoever is behind has heard only what came until a while ago: `heard_until`. Nobody is
+        A worker that is behind has read only what came until `heard_until`. No instance is
         silent because we have not listened.
         """
         heard_until = at if heard_until is None else heard_until
@@ -155,14 +155,14 @@ class FleetState:
             service.heard_of = set()
             for name, breaker in list(service.breakers.items()):
                 if not breaker.instances and breaker.recent.is_idle(second):
-                    # Only who is not shown has told of it, a while ago.
+                    # Only instances that are not shown have reported it, a while ago.
                     del service.breakers[name]
                 elif breaker.moved:
                     breaker.changed |= breaker.moved
                     breaker.moved = set()
                     service.dirty_breakers.add(name)
                 elif not breaker.recent.is_idle(second) or "half_open" in breaker.states:
-                    # A half-open one without calls is told each second, to be shown as idle.
+                    # A half-open one without calls is sent each second, to be shown as idle.
                     service.dirty_breakers.add(name)
 
     def flush(self, batch: Batch) -> None:

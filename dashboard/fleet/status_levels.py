@@ -1,4 +1,4 @@
-"""How services are, in words for whoever never heard of a circuit breaker.
+"""How services are, in words for people who never heard of a circuit breaker.
 
 Nothing of the inside leaves through here: no breaker, instance, cause, figure or person.
 """
@@ -29,7 +29,7 @@ MEANINGS: Final = {
     "limited": "It works, but some of its functions are missing or simplified for now.",
     "recovering": "It was limited and is being brought back, step by step.",
     "disrupted": "It does not answer as it should. People may see errors.",
-    "silent": "It has not told us anything for a while, so we cannot say how it is.",
+    "silent": "It has not reported for a while, so its state is unknown.",
 }
 _WORST_FIRST: Final = ("disrupted", "limited", "recovering", "silent", "working")
 _HEADLINES: Final = {

@@ -3,8 +3,8 @@ each second.
 
 A checkpoint is one transaction: counts, transitions and the cursors that say up to where they were
 counted. Only when it has committed are the messages safe, and only then do agents hear so. Killed
-at any moment, whoever takes its partitions over starts from the cursors and reads again what was
-not committed.
+at any moment, the worker that takes its partitions over starts from the cursors and reads again
+what was not committed.
 
 A partition comes and goes in steps: taken (the lease is ours) → fenced off and restored from the
 database → open; then lost or surplus → leaving: read no more, stored a last time, forgotten, and
@@ -47,7 +47,7 @@ _SWEEP_EVERY_S: Final = 3600.0
 
 
 class Inherited(NamedTuple):
-    """What outlived whoever had some partitions before, and their new epochs."""
+    """What is stored of partitions taken over, and their new epochs."""
 
     epochs: dict[int, int]
     services: list[str]
@@ -61,7 +61,7 @@ class Store(Sink, Protocol):
     """Where checkpoints go; given by the composition root, since history lies above the fleet."""
 
     def inherit(self, partitions: frozenset[int]) -> Inherited:
-        """Fence off whoever had these partitions, and read what is stored of them."""
+        """Fence off the worker before, and read what is stored of these partitions."""
 
     def still_reported(self, breakers: Mapping[str, Collection[str]]) -> Collection[CursorKey]:
         """Remember these breakers of each service; returns the incarnations that are stored."""

@@ -151,7 +151,8 @@ class Recording(models.Model):
 
 class Transition(models.Model):
     """A change of state at one instance. `at` is Unix time on the server's clock; `key` is a digest
-    of service, breaker, instance, boot and number, by which one that is told twice is known."""
+    of service, breaker, instance, boot and number, by which one that is reported twice is
+    recognised."""
 
     pk = models.CompositePrimaryKey("at", "key")
     at = models.FloatField()

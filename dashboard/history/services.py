@@ -94,7 +94,7 @@ def transition_row(key: int, each: ReportedTransition) -> tuple[Any, ...]:
 
 
 def digest(each: ReportedTransition) -> int:
-    """The number by which a transition that is told twice is known."""
+    """The number by which a transition that is reported twice is recognised."""
     parts = (each.service, each.breaker, each.instance, each.boot, str(each.id))
     digest = blake2b("\0".join(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

@@ -1,4 +1,4 @@
-"""What an instance saw over a long time, told in one report, as parts of equal buckets."""
+"""Splits what one report says of a long time into parts of equal buckets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PHASE = 0.6180339887498949
 def spread(span: Span, step_s: int, delta: Delta) -> Iterator[tuple[int, Delta]]:
     """The start of each bucket that a span touches, and its part of the delta.
 
-    Parts are as even as whole numbers can be, and add up to exactly what was told.
+    Parts are as even as whole numbers can be, and add up to exactly what was reported.
     """
     first = span.begin // step_s * step_s
     length = span.end - span.begin

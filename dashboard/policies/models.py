@@ -228,7 +228,7 @@ class Replay(models.Model):
 
 
 class AppliedDocument(models.Model):
-    """A document that was applied as a whole, as from git: what drift is told from.
+    """A document that was applied as a whole, as from git: drift is measured from it.
 
     `scopes` are triples of service, breaker and fields, of every scope that it was the truth of.
     """

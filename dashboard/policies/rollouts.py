@@ -49,7 +49,7 @@ def start(
 ) -> Rollout:
     """Put a candidate in force on the selected instances.
 
-    For `measures_s` seconds it is not promoted: whoever asks for that has set its instances to
+    For `measures_s` seconds it is not promoted: the request for that has set its instances to
     refuse nothing meanwhile.
 
     Raises:

@@ -38,13 +38,13 @@ class PolicyConflict(ValidationError):
 
     def __init__(self, since: Sequence[PolicyVersion]) -> None:
         self.since = list(since)
-        told = "; ".join(
+        changes = "; ".join(
             f"{version.by} changed {', '.join(version.diff) or 'nothing'}"
             + (f" ({version.reason})" if version.reason else "")
             for version in self.since
         )
         super().__init__(
-            f"The policy has changed while you edited it: {told or 'a newer version exists'}. "
+            f"The policy has changed while you edited it: {changes or 'a newer version exists'}. "
             "Nothing was saved; review the fields and save again."
         )
 
@@ -264,8 +264,7 @@ def note_declared(
 
 
 def note_reported(service: str, breakers: Iterable[str]) -> None:
-    """Keep in mind that these are still there, although their code has not told anew what it
-    declares."""
+    """Remember that these are still there, although their declared policy was not sent again."""
     now = timezone.now()
     rows = BreakerPolicy.objects.filter(service=service, breaker__in=list(breakers))
     rows.filter(heard__lt=now - _HEARD_EACH).update(heard=now)
@@ -273,6 +272,6 @@ def note_reported(service: str, breakers: Iterable[str]) -> None:
 
 def forget_undeclared() -> int:
     """Drop breakers that nobody has reported for a month and for which no policy was ever saved;
-    what their code declares is told with their next report."""
+    what their code declares comes with their next report."""
     old = timezone.now() - _UNHEARD_KEPT_FOR
     return sweep(BreakerPolicy.objects.filter(number=0, heard__lt=old))

@@ -22,7 +22,7 @@ KINDS: Final = {
     "access": "Access",
     "marker": "Markers",
 }
-# Instances that change alike within this time are told in one line.
+# Instances that change alike within this time share one line.
 TOGETHER_S: Final = 10.0
 _NAMED_INSTANCES: Final = 20
 # Outages that one view or export reads.

@@ -35,12 +35,12 @@ def in_force(request: HttpRequest) -> HttpResponse:
         if row.service not in visible:
             continue
         view = breaker_view(row.service, row.breaker)
-        told = view["override"] if view and view["override"] else None
+        progress = view["override"] if view and view["override"] else None
         stale = [each["id"] for each in view["instances"] if each["stale"]] if view else []
         rows.append(
             {
                 "row": row,
-                "told": told if told and told["id"] == row.id else None,
+                "progress": progress if progress and progress["id"] == row.id else None,
                 "unreachable": stale,
                 "may": row.service in operable,
             }

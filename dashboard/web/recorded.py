@@ -85,8 +85,8 @@ def _shown(row: Recording) -> ShownTrip:
 
 def _sentence(row: Recording, calls: list[recordings.Call]) -> str:
     counts = Counter(call.outcome for call in calls)
-    told = ", ".join(f"{n} {name}" for name, n in counts.most_common())
-    return f"{row.instance} opened: {row.cause}. Its last {len(calls)} calls: {told}."
+    outcomes = ", ".join(f"{n} {name}" for name, n in counts.most_common())
+    return f"{row.instance} opened: {row.cause}. Its last {len(calls)} calls: {outcomes}."
 
 
 def context(service: str, breaker: str) -> dict[str, Any]:

@@ -27,9 +27,9 @@ class Failed(Exception):
 class Demo:
     """One demo, from the first step to the last. `say` gets each line for the terminal.
 
-    The dashboard and the shop lead lives of their own: when the dashboard dies it stays dead until
-    SIGUSR1 asks for it again (`make dashboard` sends it), and the shop goes on meanwhile. When the
-    shop's supervisor dies, it is started again.
+    The dashboard and the shop do not depend on each other: when the dashboard dies it stays dead
+    until SIGUSR1 asks for it again (`make dashboard` sends it), and the shop goes on meanwhile.
+    When the shop's supervisor dies, it is started again.
     """
 
     def __init__(self, state: State, say: Say, with_shop: bool = True) -> None:

@@ -2,8 +2,8 @@
 the Procfile.
 
 Runs a shell command in the environment of the production shape once what it needs is up, starts it
-again when it dies, and ends it when told to. A server (`--serves`) ends last: whoever else runs
-still has something to store.
+again when it dies, and ends it on SIGTERM. A server (`--serves`) ends last: the others still
+have something to store.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from examples.demo.state import ROOT
 from examples.production.state import BadPort, Production
 
 _UP_S = 120.0
-# honcho kills whatever has not ended five seconds after it was told to.
+# honcho kills whatever has not ended five seconds after SIGTERM.
 _OTHERS_END_S = 3.5
 _PAUSE_S = 1.0
 
@@ -72,7 +72,7 @@ class Keeper:
         self._ended.set()
 
     def run(self, needed: Callable[[Production, Keeper], None] | None) -> None:
-        """Until told to end.
+        """Until SIGTERM or SIGINT.
 
         Raises:
             TimeoutError: what it needs does not come up.
@@ -106,11 +106,11 @@ class Keeper:
 
     @property
     def is_ended(self) -> bool:
-        """Whether it was told to end."""
+        """Whether a signal has ended it."""
         return self._ended.is_set()
 
     def until(self, up: Callable[[], object], what: str) -> None:
-        """Wait until `up` no longer raises, or until told to end.
+        """Wait until `up` no longer raises, or until a signal ends it.
 
         Raises:
             TimeoutError: it raises for too long.

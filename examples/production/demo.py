@@ -83,7 +83,7 @@ class ProductionDemo:
 
     async def _start_and_watch(self) -> None:
         began = time.monotonic()
-        # Whoever sees this file finds the shop of before, if any.
+        # A reader of this file finds the shop of before, if any.
         (self._state.directory / "shop.json").unlink(missing_ok=True)
         env = dict(
             os.environ,

@@ -50,7 +50,7 @@ SCRIPT = (
 
 class Incident:
     """Where in the script we are. What the dependencies should be like is a function of the time
-    since the start, so that whoever applies it may do so again and again.
+    since the start, so that it may be applied again and again.
 
     Args:
         pace: 2 plays the script twice as fast.

@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 def listen(port: int) -> socket.socket:
     """A listening socket on that port of 127.0.0.1, or on any free one where it is taken.
 
-    It listens from now on, so that whoever connects before its process is up waits a moment
+    It listens from now on, so that a client that connects before its process is up waits a moment
     instead of being refused.
     """
     try:
@@ -46,7 +46,7 @@ def address(listening: socket.socket) -> str:
 
 @dataclass
 class Process:
-    """One process of the fleet, over all its lives."""
+    """One process of the fleet, over all its restarts."""
 
     kind: str
     name: str
@@ -110,7 +110,7 @@ class Supervisor:
             process.listening.close()
 
     async def _keep(self, process: Process) -> None:
-        """Run a process until the end; the pause between its lives doubles while it dies young."""
+        """Run a process until the end; the pause before a restart doubles while it ends soon."""
         pause = 0.1
         while not self._ending:
             born = time.monotonic()

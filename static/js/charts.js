@@ -71,7 +71,7 @@ export class Charts {
       json(`${this.root.dataset.strips}?${query}`),
       json(`${this.root.dataset.markers}?${query}`),
     ]);
-    // Whoever clicked meanwhile waits for another answer.
+    // A later click waits for another answer.
     if (turn !== this.asked || !series || !strips) return;
     this.askedTo = to;
     this.series = series;

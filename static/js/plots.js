@@ -1,4 +1,4 @@
-/** What Plotly is told: traces and layouts, out of series and strips of history. */
+/** Traces and layouts for Plotly, from series and strips of history. */
 
 import { colour as ink } from "./colours.js";
 import { word } from "./format.js";

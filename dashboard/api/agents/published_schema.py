@@ -23,7 +23,7 @@ _INFO: Final = {
     "title": "Switchgear for agents",
     "version": str(wire.VERSION),
     "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
-    "description": "How agents report circuit breakers and are told what to do with them. "
+    "description": "How agents report circuit breakers and receive their desired state. "
     "The rules that no schema can tell are in docs/protocol.md.",
 }
 _SECURITY: Final = {

@@ -80,7 +80,7 @@ class AgentSocket:
         connection = connections.add(self.leave)
         try:
             await run_beside(
-                self._read(), ("receipts", self._write()), ("desired state", self._tell_desired())
+                self._read(), ("receipts", self._write()), ("desired state", self._send_desired())
             )
         finally:
             counters.agents -= 1
@@ -225,17 +225,17 @@ class AgentSocket:
             for boot, seq in safe.items():
                 await self._say(wire.Received(boot=boot, seq=seq))
 
-    async def _tell_desired(self) -> None:
+    async def _send_desired(self) -> None:
         """Send the desired state once a report was accepted, and at each change. Every few seconds
         look whether a change was missed, a breaker is over capacity, or the token was revoked."""
-        told: tuple[int, list[str]] | None = None
+        sent: tuple[int, list[str]] | None = None
         while True:
             try:
                 if await self._authenticator.service_of(self._token) != self._service:
                     await self._refuse(refusal("unauthenticated", "the token was revoked"))
                     return
                 if self._accepted.is_set():
-                    told = await self._tell_news(told)
+                    sent = await self._send_news(sent)
             except DatabaseError:
                 # The agent keeps its last desired state; the next look may find the database back.
                 logger.exception("the desired state of %s cannot be read", self._service)
@@ -244,10 +244,10 @@ class AgentSocket:
                     await self._changed.wait()
             self._changed.clear()
 
-    async def _tell_news(self, told: tuple[int, list[str]] | None) -> tuple[int, list[str]]:
+    async def _send_news(self, sent: tuple[int, list[str]] | None) -> tuple[int, list[str]]:
         over_capacity = self._capacity.over_capacity(self._service, self._instance)
-        new = self._instance if self._is_new and told is None else ""
+        new = self._instance if self._is_new and sent is None else ""
         encoded = await self._feed.encoded(self._service, self._codec, over_capacity, new)
-        if told != (now := (encoded.revision, over_capacity)):
+        if sent != (now := (encoded.revision, over_capacity)):
             await self._say_encoded(encoded.data)
         return now

@@ -25,7 +25,7 @@ logger = logging.getLogger("switchgear.bus")
 _LINGER_S: Final = 0.01
 _FULL_S: Final = 0.25
 _ENTRY_BYTES: Final = 256 * 1024
-# So much is gathered while the round before is on its way. Whoever comes then waits: what is read
+# So much is gathered while the round before is on its way. Later messages wait: what is read
 # from sockets faster than Redis takes it would only lie about in memory.
 _GATHERED_BYTES: Final = 4 * 1024 * 1024
 _encode = msgspec.msgpack.Encoder().encode
@@ -45,7 +45,7 @@ return id
 
 
 class _Round:
-    """Messages of one partition that are sent together, and the future of whoever waits."""
+    """Messages of one partition that are sent together, and the futures of their writers."""
 
     __slots__ = ("count", "messages", "position", "safe", "size")
 

@@ -116,8 +116,8 @@ class RedisBus:
             try:
                 self._sync.publish(keys.topic(topic), payload)
             except RedisError:
-                # Whoever listens also looks by itself now and then.
-                logger.exception("a message to %s was not told", topic)
+                # Subscribers also look by themselves now and then.
+                logger.exception("a message to %s was not published", topic)
         else:
             # One sender in the loop: each publish on a connection of its own could overtake.
             self._unpublished.append((keys.topic(topic), payload))

@@ -53,7 +53,8 @@ class Line:
     """A connection of one's own to the node of `key`, for many commands at once.
 
     It is never replaced in silence: as long as no `ask` has failed, one and the same server has
-    answered them all. After a failure the next `ask` connects anew. `life` numbers the connections.
+    answered them all. After a failure the next `ask` makes a new connection. `incarnation` numbers
+    them.
     """
 
     def __init__(self, client: AnyRedis, key: str) -> None:
@@ -64,8 +65,8 @@ class Line:
         self.incarnation = 0
 
     async def ask(self, commands: Sequence[Command], incarnation: int | None = None) -> list[Any]:
-        """The replies to some commands sent together; only over the connection numbered `life`, if
-        that is given: another `ask` may fail while this one waits for its turn.
+        """The replies to some commands sent together; only over the connection numbered
+        `incarnation`, if that is given: another `ask` may fail while this one waits for its turn.
 
         Raises:
             RedisError, OSError: the connection failed, or a command did. Whether the commands were

@@ -40,7 +40,7 @@ _PAUSE_S: Final = 0.02
 _RETRY_S: Final = 0.5
 _raw = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
-# Only whoever holds the lease may trim. ARGV: worker, first id to keep, bytes before it.
+# Only the holder of the lease may trim. ARGV: worker, first id to keep, bytes before it.
 _TRIM: Final = """
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
 redis.call('XTRIM', KEYS[1], 'MINID', ARGV[2])

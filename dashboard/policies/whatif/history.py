@@ -110,8 +110,8 @@ def replay(
     progress: Callable[[float], None] = lambda share: None,
     rule: QuorumRule | None = None,
 ) -> Outcome:
-    """What `policy` would have done to this traffic. `progress` is told the share that is done; it
-    may raise `Cancelled`."""
+    """What `policy` would have done to this traffic. `progress` is called with the share that is
+    done; it may raise `Cancelled`."""
     if not slots:
         return Outcome()
     instances = max(1, instances)

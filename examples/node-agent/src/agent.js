@@ -32,7 +32,7 @@ const seconds = () => performance.now() / 1000;
  */
 export class Agent {
   #watched = /** @type {Map<string, Watched>} */ (new Map());
-  #told = /** @type {Map<string, string>} */ (new Map());
+  #sent = /** @type {Map<string, string>} */ (new Map());
   #unsafe = /** @type {Map<number, any>} */ (new Map());
   #boot = randomUUID();
   #seq = 0;
@@ -131,7 +131,7 @@ export class Agent {
     }, PING_S * 1000);
     this.#ping.unref();
     this.#heardDesired = false;
-    this.#told.clear();
+    this.#sent.clear();
     for (const each of this.#unsafe.values()) each.sent = false;
     this.#collect();
     this.#send();
@@ -170,9 +170,9 @@ export class Agent {
     if (this.#socket?.readyState !== WebSocket.OPEN || this.#unsafe.size >= WINDOW) return;
     const breakers = [];
     for (const each of this.#watched.values()) {
-      const isNew = !this.#told.has(each.name);
-      if (!isNew && !each.hasNews && this.#told.get(each.name) === each.gauges) continue;
-      this.#told.set(each.name, each.gauges);
+      const isNew = !this.#sent.has(each.name);
+      if (!isNew && !each.hasNews && this.#sent.get(each.name) === each.gauges) continue;
+      this.#sent.set(each.name, each.gauges);
       breakers.push(isNew ? { ...each.drain(), policy: each.declared } : each.drain());
     }
     const start = this.#end;

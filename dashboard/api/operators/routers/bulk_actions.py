@@ -209,18 +209,18 @@ def get_act(request: ApiRequest, act_id: str) -> dict[str, Any]:
 def confirmation(row: Override) -> dict[str, Any]:
     """How far an override has got, from the fleet snapshot."""
     view = breaker_view(row.service, row.breaker)
-    told = view["override"] if view and view["override"] else None
-    if told is None or told["id"] != row.id:
-        told = None
+    progress = view["override"] if view and view["override"] else None
+    if progress is None or progress["id"] != row.id:
+        progress = None
     return {
         "service": row.service,
         "breaker": row.breaker,
         "override": row.id,
         "stands": row.ended is None,
-        "applied": told["applied"] if told else 0,
-        "total": told["total"] if told else 0,
-        "pending": told["pending"] if told else [],
-        "refused": told["refused"] if told else [],
+        "applied": progress["applied"] if progress else 0,
+        "total": progress["total"] if progress else 0,
+        "pending": progress["pending"] if progress else [],
+        "refused": progress["refused"] if progress else [],
     }
 
 
