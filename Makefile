@@ -88,7 +88,7 @@ soak: venv system ## Ten minutes of load while things die at random (MINUTES=2 f
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
 # The extensions, built with the sanitizers, under the tests of admission and sketches; then built
-# again without. CPython frees too little at exit for leaks to be told from it.
+# again without. CPython frees too little at exit to tell leaks from it.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g
 SANITIZED := tests/breakers/circuit/test_admission.py tests/breakers/circuit/test_extension.py \
   tests/breakers/circuit/test_breaker.py tests/breakers/trust/test_nested_calls.py \
