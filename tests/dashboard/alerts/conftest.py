@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from breakers import Registry
+from dashboard.alerts import outbox
 from dashboard.alerts.models import Rule
 from dashboard.alerts.rule_kinds import DEFAULT_RULES, KINDS, params_of
 
@@ -26,3 +28,9 @@ def default_rules(request: pytest.FixtureRequest) -> None:
                 "for_s": KINDS[kind].for_s,
             },
         )
+
+
+@pytest.fixture(autouse=True)
+def channels_with_closed_breakers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids of channels come again after each test that is rolled back; breakers would stay."""
+    monkeypatch.setattr(outbox, "_registry", Registry(max_breakers=2000))
