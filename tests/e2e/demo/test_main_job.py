@@ -111,7 +111,8 @@ def test_a_timeout_saved_in_the_admin_is_obeyed_without_a_restart(
 ) -> None:
     page = operator.page
 
-    def timeouts() -> int:
+    def timed_out() -> float:
+        """The share of the calls of the breaker's window that timed out."""
         shot = page.request.get(f"{demo.url}/api/v1/fleet").json()
         social = next(
             each
@@ -119,7 +120,8 @@ def test_a_timeout_saved_in_the_admin_is_obeyed_without_a_restart(
             for each in service["breakers"]
             if each["name"] == "social"
         )
-        return int(social["counts"].get("timeout", 0))
+        counts = social["counts"]
+        return float(counts.get("timeout", 0) / max(sum(counts.values()), 1))
 
     def save(timeout: str) -> None:
         page.goto(f"{demo.url}/admin/policies/breakerpolicy/")
@@ -127,14 +129,14 @@ def test_a_timeout_saved_in_the_admin_is_obeyed_without_a_restart(
         page.locator("#id_timeout").fill(timeout)
         page.get_by_role("button", name="Save", exact=True).click()
 
-    # The start of the demo may have had some.
-    eventually(lambda: timeouts() == 0, 25)
+    # The median answer takes 60 ms. A busy machine may add timeouts of its own to either side.
+    eventually(lambda: timed_out() < 0.2, 25)
     save("0")
     expect(page.locator(".field-timeout .errorlist")).to_contain_text("1 ms")
     save("50 ms")
-    eventually(lambda: timeouts() > 0, 3.5)
+    eventually(lambda: timed_out() > 0.4, 20)
     save("")
-    eventually(lambda: timeouts() == 0, 25)
+    eventually(lambda: timed_out() < 0.2, 25)
     assert operator.complaints == []
 
 
