@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
-from tests.dashboard.dashboard_process import PythonShell
+from tests.dashboard.dashboard_process import ROOT, PythonShell
 from tests.examples.running import Running, eventually, http
 from tests.servers import free_port
 
@@ -60,6 +64,28 @@ class Embedded(Dashboard):
             self.process.kill_everything()
 
 
+def migrate(dashboard: Dashboard, database: Path) -> None:
+    """Make the tables in a new SQLite file. Migrating costs seconds, so that it is done once for
+    each state of the migrations, and copied from there."""
+    digest = sha256()
+    for each in sorted((ROOT / "dashboard").rglob("migrations/*.py")):
+        digest.update(each.read_bytes())
+    digest.update((ROOT / "requirements/requirements.lock").read_bytes())
+    made = Path(gettempdir()) / f"switchgear-migrated-{digest.hexdigest()[:16]}.sqlite3"
+    if not made.exists():
+        dashboard.manage("migrate", "-v0")
+        unfinished = made.with_suffix(f".{os.getpid()}")
+        _copy(database, unfinished)
+        unfinished.replace(made)
+    else:
+        _copy(made, database)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
 @contextmanager
 def embedded_dashboard(directory: Path, **more: str) -> Iterator[Embedded]:
     """One process on SQLite, as in the demo."""
@@ -73,7 +99,7 @@ def embedded_dashboard(directory: Path, **more: str) -> Iterator[Embedded]:
     }
     dashboard = Embedded(f"http://127.0.0.1:{port}", own, port)
     try:
-        dashboard.manage("migrate", "-v0")
+        migrate(dashboard, directory / "db.sqlite3")
         dashboard.start()
         yield dashboard
     finally:

@@ -11,10 +11,10 @@ from tests.e2e.dashboard_server import Site, everything
 from tests.e2e.test_axe import judged
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
-def wall(browser: Browser, site: Site, request: pytest.FixtureRequest) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def wall(browser: Browser, site: Site) -> Iterator[Page]:
     everything(site)
-    page = site.page(browser, color_scheme=request.param)
+    page = site.page(browser, color_scheme="light", reduced_motion="reduce")
     page.goto(site.url)
     page.wait_for_selector("#connection[data-status=live]")
     yield page
