@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.dashboard.child_process import Dashboard
+from tests.dashboard.child_process import Dashboard, migrate
 from tests.examples.running import Running, eventually, http, running
 from tests.servers import free_port
 
@@ -42,7 +42,7 @@ def dashboard(tmp_path: Path) -> Dashboard:
         "SWITCHGEAR_DEBUG": "1",
     }
     made = Dashboard(f"http://127.0.0.1:{free_port()}", own)
-    made.manage("migrate", "-v0")
+    migrate(made, tmp_path / "db.sqlite3")
     made.python(
         "from dashboard.access.people import keep_person\n"
         f"keep_person('operator', 'operator', {PASSWORD!r})\nprint(1)"
