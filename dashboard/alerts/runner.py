@@ -29,7 +29,8 @@ from dashboard.alerts.models import Incident, Marker, OutboxMessage
 from dashboard.alerts.observations import CALM, BreakerFacts, InstanceFacts, Row
 from dashboard.alerts.splits import open_only_on
 from dashboard.fleet.frame_types import BreakerAtInstance, BreakerView, InstanceView
-from dashboard.fleet.snapshot.store import FleetSnapshot, ServiceSnapshot
+from dashboard.fleet.snapshot.service_snapshot import ServiceSnapshot
+from dashboard.fleet.snapshot.store import FleetSnapshot
 from dashboard.observability.metrics import add_gauge
 
 logger = logging.getLogger("switchgear.alerts")

@@ -25,8 +25,9 @@ from dashboard.fleet import services as fleet
 
 PoliciesInForce = Callable[[str], list[wire.PolicyItem]]
 
-# Changes are announced at once; this finds one whose announcement was lost.
-_TTL_S: Final = 5.0
+# Changes are announced at once; this finds one whose announcement was lost. It is shorter than the
+# five seconds between two looks of a connection, so that what one look has read is old at the next.
+_TTL_S: Final = 4.0
 # Agents tell an expiry apart from another by a second: this much older is the same.
 _ENCODED_TTL_S: Final = 0.5
 _SERVICES_KEPT: Final = 10_000

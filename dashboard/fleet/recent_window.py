@@ -27,7 +27,7 @@ class _Second:
         self.counts: Sequence[int] = _NONE
         self.calls = 0
         self.errors = 0
-        self.latencies = Histogram()
+        self.latencies: Histogram | None = None
 
 
 class RecentWindow:
@@ -45,7 +45,9 @@ class RecentWindow:
     def add(
         self, second: int, counts: Sequence[int], buckets: Mapping[int, int], sum_s: float
     ) -> None:
-        """Add what reports brought in a second."""
+        """Add what reports brought in a second. Nothing is kept of one without calls."""
+        if not buckets and not any(counts):
+            return
         slot = self._seconds.get(second)
         if slot is None:
             slot = self._seconds[second] = _Second()
@@ -55,7 +57,10 @@ class RecentWindow:
         slot.counts = [a + b for a, b in zip(slot.counts, counts, strict=True)]
         slot.calls += sum([counts[at] for at in _CALLS_AT])
         slot.errors += sum([counts[at] for at in _ERRORS_AT])
-        slot.latencies.merge(buckets, sum_s)
+        if buckets:
+            if slot.latencies is None:
+                slot.latencies = Histogram()
+            slot.latencies.merge(buckets, sum_s)
 
     def is_idle(self, second: int) -> bool:
         """Whether nothing is left that still moves the figures."""
@@ -66,7 +71,8 @@ class RecentWindow:
         slots = self._slots(second, RECENT)
         latencies = Histogram()
         for slot in slots:
-            latencies.merge(slot.latencies.buckets, slot.latencies.sum_s)
+            if slot.latencies is not None:
+                latencies.merge(slot.latencies.buckets, slot.latencies.sum_s)
         sums = map(sum, zip(*[slot.counts for slot in slots], strict=True))
         return {name: n for name, n in zip(OUTCOMES, sums, strict=False) if n}, latencies
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from channels.db import database_sync_to_async
+from django.db import DatabaseError
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import Codec
@@ -15,8 +17,12 @@ from dashboard.bus import Bus
 from dashboard.control.desired_state import DesiredState, Encoded
 from dashboard.fleet.services import DESIRED
 
+logger = logging.getLogger("switchgear.agents")
+
 # An agent that was offline at first has learnt for itself what others know.
 _JUST_STARTED_S: Final = 10.0
+# Connections that are woken before everything else has its turn.
+_AT_ONCE: Final = 100
 
 WarmStarts = Callable[[str, str], Sequence[wire.WarmStart]]
 
@@ -45,25 +51,37 @@ class DesiredFeed:
         """Follow the changes until cancelled. After a failure it is run again: whatever was
         announced in between is announced to all."""
         changes = self._bus.subscribe(DESIRED)
-        self._announce_all()
+        await self._announce_all()
         try:
             async for payload in changes:
                 if changes.take_missed():
-                    self._announce_all()
+                    await self._announce_all()
                 service = payload.decode()
                 self._desired_state.changed(service)
-                self._wake(service)
+                await self._wake(service)
         finally:
             changes.close()
 
-    def _announce_all(self) -> None:
+    async def _announce_all(self) -> None:
         self._desired_state.changed()
-        self._wake(*self._listeners)
+        for service in tuple(self._listeners):
+            await self._wake(service)
 
-    def _wake(self, *services: str) -> None:
-        for service in services:
-            for event in self._listeners.get(service, ()):
+    async def _wake(self, service: str) -> None:
+        events = tuple(self._listeners.get(service, ()))
+        if events:
+            await self._compose(service)
+        for start in range(0, len(events), _AT_ONCE):
+            for event in events[start : start + _AT_ONCE]:
                 event.set()
+            await asyncio.sleep(0)
+
+    async def _compose(self, service: str) -> None:
+        """Have the desired state at hand, so that no connection waits for another to read it."""
+        try:
+            await self._desired_state.get(service)
+        except DatabaseError:
+            logger.exception("the desired state of %s cannot be read", service)
 
     def listen(self, service: str, event: asyncio.Event) -> None:
         """Set `event` whenever the desired state of the service changes."""

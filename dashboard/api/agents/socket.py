@@ -53,6 +53,7 @@ class AgentSocket:
         self._send = send
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
+        self._is_due = False
         self._accepted = asyncio.Event()
         self._unsafe: dict[asyncio.Future[None], dict[str, int]] = {}
         self._safe: dict[str, int] = {}
@@ -229,20 +230,33 @@ class AgentSocket:
         """Send the desired state once a report was accepted, and at each change. Every few seconds
         look whether a change was missed, a breaker is over capacity, or the token was revoked."""
         sent: tuple[int, list[str]] | None = None
-        while True:
-            try:
-                if await self._authenticator.service_of(self._token) != self._service:
-                    await self._refuse(refusal("unauthenticated", "the token was revoked"))
-                    return
-                if self._accepted.is_set():
-                    sent = await self._send_news(sent)
-            except DatabaseError:
-                # The agent keeps its last desired state; the next look may find the database back.
-                logger.exception("the desired state of %s cannot be read", self._service)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TTL_S):
-                    await self._changed.wait()
-            self._changed.clear()
+        loop = asyncio.get_running_loop()
+        # After a change thousands of connections are woken at once. So what each look costs is not
+        # paid then: not a query of the token, and no timeout around each wait.
+        look = loop.call_later(TTL_S, self._look)
+        try:
+            while True:
+                is_due, self._is_due = self._is_due, False
+                try:
+                    if is_due:
+                        look = loop.call_later(TTL_S, self._look)
+                        service = await self._authenticator.service_of(self._token)
+                        if service != self._service:
+                            await self._refuse(refusal("unauthenticated", "the token was revoked"))
+                            return
+                    if self._accepted.is_set():
+                        sent = await self._send_news(sent)
+                except DatabaseError:
+                    # The agent keeps its last desired state; the next look may find the database.
+                    logger.exception("the desired state of %s cannot be read", self._service)
+                await self._changed.wait()
+                self._changed.clear()
+        finally:
+            look.cancel()
+
+    def _look(self) -> None:
+        self._is_due = True
+        self._changed.set()
 
     async def _send_news(self, sent: tuple[int, list[str]] | None) -> tuple[int, list[str]]:
         over_capacity = self._capacity.over_capacity(self._service, self._instance)

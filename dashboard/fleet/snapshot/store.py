@@ -1,8 +1,7 @@
 """The fleet snapshot of this process: frames merged into the current state of every service.
 
 One subscription feeds it. The snapshots that browsers get and the first data of pages are read from
-it. Merging is specified by the golden frames in tests/golden/frames, which the JavaScript store
-passes too.
+it.
 """
 
 from __future__ import annotations
@@ -11,107 +10,43 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict, cast
 
 import msgspec
 
 from dashboard.bus import Bus
 from dashboard.common.supervision import cancel, keep_running
-from dashboard.fleet.frame_types import (
-    BreakerAtInstance,
-    BreakerView,
-    Frame,
-    InstanceView,
-    OverCapacityView,
-)
+from dashboard.fleet.frame_types import BreakerView, Frame
 from dashboard.fleet.membership import MAX_INSTANCES
-from dashboard.fleet.recent_window import SECONDS
+from dashboard.fleet.snapshot.service_snapshot import ServiceSnapshot, views
 from dashboard.fleet.snapshot.summary import summary_frame, summary_service
 from dashboard.fleet.worker import FRAMES, WANTED
 
 logger = logging.getLogger("switchgear.fleet")
 Listener = Callable[[str, str], None]
+
+
+class _Frame(TypedDict):
+    """A frame whose breakers are decoded when they are merged."""
+
+    type: str
+    service: str
+    seq: int
+    at: float
+    full: bool
+    interval_s: float
+    breakers: list[msgspec.Raw]
+    instances: list[dict[str, Any]]
+    removed: dict[str, Any]
+    over_capacity: dict[str, Any]
+
+
+_decode: Final = msgspec.json.Decoder(_Frame).decode
 _ENCODED_KEPT: Final = 32
 # How often full frames are asked for while one is missing, and how many times at most: a service
 # that has gone meanwhile never answers.
 _ASK_AGAIN_S: Final = 1.0
 _ASK_TIMES: Final = 10
-
-
-def extend_minute(view: BreakerView, before: BreakerView | None, by: int) -> None:
-    """Append the last seconds of a breaker to its known minute, which ended `by` seconds
-    earlier."""
-    minute = (before["spark"], before["spark_err"]) if before else ([], [])
-    view["spark"] = _shifted(minute[0], view.pop("tail"), by)
-    view["spark_err"] = _shifted(minute[1], view.pop("tail_err"), by)
-
-
-def _shifted(minute: list[int], tail: list[int], by: int) -> list[int]:
-    minute = minute or [0] * SECONDS
-    if by > 0:
-        by = min(by, SECONDS)
-        minute = minute[by:] + [0] * by
-    return minute[: SECONDS - len(tail)] + tail
-
-
-@dataclass(slots=True)
-class ServiceSnapshot:
-    """The current state of one service, and the sequence number of its last frame."""
-
-    seq: int = 0
-    interval_s: float = 1.0
-    breakers: dict[str, BreakerView] = field(default_factory=dict)
-    instances: dict[str, InstanceView] = field(default_factory=dict)
-    # Each breaker's instances: frames bring only those that have changed.
-    at: dict[str, dict[str, BreakerAtInstance]] = field(default_factory=dict)
-    # The second that each breaker's last minute ends with.
-    seconds: dict[str, int] = field(default_factory=dict)
-    over_capacity: OverCapacityView = field(
-        default_factory=lambda: OverCapacityView(instances=0, breakers=0)
-    )
-
-    def merge(self, frame: Frame) -> None:
-        """Merge one frame."""
-        if frame["full"]:
-            self.breakers.clear()
-            self.instances.clear()
-            self.at.clear()
-            self.seconds.clear()
-        self.seq = frame["seq"]
-        self.interval_s = frame["interval_s"]
-        self.over_capacity = frame["over_capacity"]
-        self.instances.update({each["id"]: each for each in frame["instances"]})
-        for id in frame["removed"]["instances"]:
-            self.instances.pop(id, None)
-            for name, known in self.at.items():
-                if known.pop(id, None) is not None and name in self.breakers:
-                    self.breakers[name]["instances"] = list(known.values())
-        second = int(frame["at"])
-        for each in frame["breakers"]:
-            name = each["name"]
-            before = self.breakers.get(name)
-            if each["instances"] or before is None:
-                each["instances"] = self._at(name, each["instances"])
-            else:
-                each["instances"] = before["instances"]
-            if "tail" in each:
-                extend_minute(each, before, second - self.seconds.get(name, second))
-            self.seconds[name] = second
-            self.breakers[name] = each
-        for name in frame["removed"]["breakers"]:
-            self.breakers.pop(name, None)
-            self.at.pop(name, None)
-            self.seconds.pop(name, None)
-
-    def _at(self, name: str, changed: Iterable[BreakerAtInstance]) -> list[BreakerAtInstance]:
-        """What is known of a breaker at each instance, in order, with what has changed."""
-        known = self.at.get(name, {})
-        at = known | {each["id"]: each for each in changed}
-        if len(at) > len(known):
-            at = dict(sorted(at.items()))
-        self.at[name] = at
-        return list(at.values())
 
 
 _UNKNOWN: Final = ServiceSnapshot()
@@ -180,7 +115,7 @@ class FleetSnapshot:
         self._bus.publish(WANTED, b"")
         try:
             async for payload in frames:
-                frame: Frame = msgspec.json.decode(payload)  # our own worker wrote it
+                frame = cast(Frame, _decode(payload))  # our own worker wrote it
                 if frames.take_missed():
                     self._missed(*self.services, frame["service"])
                 self._follow_numbers(frame)
@@ -219,6 +154,7 @@ class FleetSnapshot:
         """Pass the summary of a frame on: one serialisation for all listeners."""
         if not self._summary_listeners:
             return
+        frame = {**frame, "breakers": list(views(frame))}
         before = self.services.get(frame["service"]) or ServiceSnapshot()
         summary = summary_frame(frame, before.instances)
         text = msgspec.json.encode(summary).decode()

@@ -10,7 +10,8 @@ from breakers.protocol import messages as wire
 from dashboard.bus.memory import MemoryBus
 from dashboard.fleet.checkpoint_batch import Batch
 from dashboard.fleet.frame_types import Frame
-from dashboard.fleet.snapshot.store import FleetSnapshot, extend_minute
+from dashboard.fleet.snapshot.service_snapshot import extend_minute
+from dashboard.fleet.snapshot.store import FleetSnapshot
 from dashboard.fleet.state import FleetState
 from dashboard.fleet.view_builders import TAIL
 

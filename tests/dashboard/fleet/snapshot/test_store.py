@@ -9,6 +9,7 @@ import msgspec
 from breakers.protocol import messages as wire
 from dashboard.bus.memory import MemoryBus
 from dashboard.fleet.checkpoint_batch import Batch
+from dashboard.fleet.frame_types import BreakerAtInstance
 from dashboard.fleet.snapshot.store import FleetSnapshot
 from dashboard.fleet.state import FORGET_AFTER_S, FleetState
 from dashboard.fleet.worker import FRAMES
@@ -60,3 +61,26 @@ async def test_a_service_without_instances_is_not_shown_and_nobody_hears_of_it_a
     assert await emit(later) == ["gone", "gone", "here", "here"]
     assert fleet_snapshot.services.keys() == {"gone", "here"}
     await fleet_snapshot.stop()
+
+
+def test_what_a_full_frame_repeats_stays_the_same_object() -> None:
+    """Alert rules look again only at what is another object; and two copies of a large service
+    would not fit into the memory that it is counted with."""
+    fleet, snapshot = FleetState(), FleetSnapshot(MemoryBus())
+    fleet.fold(report("shop"), NOW, Batch())
+
+    def merged() -> list[BreakerAtInstance]:
+        for frame in fleet.full_frames(NOW):
+            snapshot.merge(msgspec.json.decode(msgspec.json.encode(frame)))
+        view = snapshot.breaker("shop", "posts")
+        assert view is not None
+        return view["instances"]
+
+    first = merged()
+    assert merged() is first
+    changed = report("shop", seq=2)
+    changed.breakers[0].state = "open"
+    fleet.fold(changed, NOW, Batch())
+    second = merged()
+    assert second is not first
+    assert [each["state"] for each in second] == ["open"]
