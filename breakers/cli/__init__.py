@@ -15,6 +15,7 @@ from breakers.cli import (  # noqa: F401  isort: skip
     markers,
     mcp_server,
     policies,
+    instances,
     recordings,
     simulate,
     status,

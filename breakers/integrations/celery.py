@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 from breakers.calls.thread_timeouts import Strategy, call_within, can_interrupt
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.common.exception_groups import find, is_all
-from breakers.errors import CallTimeout, CircuitBreakerOpen
+from breakers.errors import CallTimeout, CircuitBreakerOpen, CircuitForcedOpen
 from breakers.integrations.missing_extra import missing_extra
 from breakers.integrations.permits import NoOutcome, guarded_call
 
@@ -30,7 +30,7 @@ __all__ = ["ResilientTask"]
 _PAUSE_MIN_S: Final = 1.0
 # Relative jitter, so that tasks refused together do not return together.
 _JITTER: Final = 0.1
-# The longest pause: an override may be lifted long before its end, and tasks look again.
+# The longest pause after a refusal by a breaker that opened by itself: it may close sooner.
 _PAUSE_MAX_S: Final = 120.0
 
 
@@ -39,9 +39,10 @@ class ResilientTask(Task):
     subclass.
 
     A retry after a refusal by an open breaker (by `retries_when_open`, `autoretry_for` or
-    `self.retry`) waits until the breaker allows a probe, but no longer than two minutes (or
-    `open_retry_delay`, if that is longer), plus up to 10 % jitter: an override may be lifted
-    early. It counts against `max_retries`.
+    `self.retry`) waits until the breaker allows a probe, but no longer than two minutes, and while
+    an operator holds it open no longer than `look_every`: an override may be lifted early. Either
+    is `open_retry_delay`, if that is longer; up to 10 % jitter is added. A retry counts against
+    `max_retries`, but for those that only look whether an override was lifted.
 
     The breaker records errors, timeouts and `retry` with a cause as failures. It does not record
     `Ignore`, `Reject`, refusals by other breakers and the exceptions named by `throws`.
@@ -61,7 +62,11 @@ class ResilientTask(Task):
     """Whether a run that any breaker refused is retried later."""
 
     open_retry_delay: ClassVar[float] = 30.0
-    """Seconds until that retry when the breaker has no `retry_after_s`, as when forced open."""
+    """Seconds until that retry when the breaker has no `retry_after_s`, as when forced open without
+    an end."""
+
+    look_every: ClassVar[float] = 30.0
+    """The most seconds between two retries while an operator holds the breaker open."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task.
@@ -98,9 +103,18 @@ class ResilientTask(Task):
         """Celery's `retry`, with a sufficient countdown after a refusal. An `eta` is kept."""
         refused = exc if exc is not None else sys.exception()
         opened = None if refused is None else find(refused, CircuitBreakerOpen)
+        looks = False
         if opened is not None and eta is None:
-            countdown = max(countdown or 0.0, self._pause_after(opened))
-        return super().retry(args, kwargs, exc, throw, eta, countdown, max_retries, **options)
+            pause, looks = self._pause_after(opened)
+            countdown = max(countdown or 0.0, pause)
+        request = self.request
+        # An eager retry does not wait, so that it has to end by its number.
+        free = int(looks and not request.called_directly and not request.is_eager)
+        request.retries -= free
+        try:
+            return super().retry(args, kwargs, exc, throw, eta, countdown, max_retries, **options)
+        finally:
+            request.retries += free
 
     def _within(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         if self.deadline is None:
@@ -118,8 +132,10 @@ class ResilientTask(Task):
             return CallTimeout()
         return None if self.throws and is_all(error, tuple(self.throws)) else error
 
-    def _pause_after(self, error: CircuitBreakerOpen) -> float:
+    def _pause_after(self, error: CircuitBreakerOpen) -> tuple[float, bool]:
+        """Seconds to wait, and whether the retry then only looks whether an override was lifted."""
         said = error.retry_after_s
-        pause = max(_PAUSE_MIN_S, self.open_retry_delay if said is None else said)
-        pause = min(pause, max(_PAUSE_MAX_S, self.open_retry_delay))
-        return pause * (1.0 + _JITTER * random.random())
+        is_forced = isinstance(error, CircuitForcedOpen)
+        most = max(self.look_every if is_forced else _PAUSE_MAX_S, self.open_retry_delay)
+        wanted = max(_PAUSE_MIN_S, self.open_retry_delay if said is None else said)
+        return min(wanted, most) * (1.0 + _JITTER * random.random()), is_forced and wanted > most

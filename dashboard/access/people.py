@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +13,7 @@ from django.db import transaction
 from guardian.models import UserObjectPermission
 from guardian.shortcuts import assign_perm, remove_perm
 
+from breakers.protocol import names
 from dashboard.access.authority import demand
 from dashboard.access.models import Person, Team, TeamService
 from dashboard.access.roles import ADMIN, ADMINISTER, PERMISSIONS, ROLES, VIEWER
@@ -21,7 +21,6 @@ from dashboard.access.services import audit
 
 MAX_TEAMS: Final = 1000
 MAX_TEAM_SERVICES: Final = 500
-_PATTERN: Final = re.compile(r"[^\s\x00-\x1f](.*[^\s\x00-\x1f])?")
 
 
 @transaction.atomic
@@ -144,9 +143,8 @@ def keep_team(actor: Person | None, name: str, services: Sequence[str]) -> Team:
         too_many = f"{len(services)} services; at most {MAX_TEAM_SERVICES}."
         raise ValidationError({"services": too_many})
     for each in services:
-        if not (len(each) <= 120 and each.isprintable() and _PATTERN.fullmatch(each)):
-            wrong = f"{each[:40]!r} is not a service's name of 1 to 120 printable characters."
-            raise ValidationError({"services": wrong})
+        if wrong := names.problem(each):
+            raise ValidationError({"services": f"{each[:40]!a} cannot be a name: {wrong}."})
     if Team.objects.exclude(name=name).count() >= MAX_TEAMS:
         raise ValidationError({"name": f"At most {MAX_TEAMS} teams; delete one first."})
     team, _ = Team.objects.get_or_create(name=name)

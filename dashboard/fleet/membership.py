@@ -119,6 +119,32 @@ def set_stale(service: ServiceModel, id: str, instance: InstanceModel, is_stale:
         seen.breaker.changed.add(id)
 
 
+def fall_silent(service: ServiceModel, ids: list[str]) -> None:
+    """These instances have fallen silent. One whose successor has come is forgotten: a supervisor
+    has replaced a process that ended without a goodbye, and the service is not ill."""
+    successors: dict[str, list[InstanceModel]] = {}
+    for id, each in service.instances.items():
+        if each.info.host and not (each.stale or each.has_replaced or id in ids):
+            successors.setdefault(each.info.host, []).append(each)
+    for found in successors.values():
+        found.sort(key=lambda each: each.first_at)
+    for id in ids:
+        gone = service.instances[id]
+        found = successors.get(gone.info.host, [])
+        if found and found[-1].first_at >= gone.seen_at - gone.interval_s:
+            found.pop().has_replaced = True
+            forget(service, id)
+        else:
+            set_stale(service, id, gone, True)
+
+
+def forget_asked(service: ServiceModel, id: str, at: float) -> None:
+    """Forget an instance, as an operator asked at Unix time `at`, unless it has reported since."""
+    instance = service.instances.get(id)
+    if instance is not None and instance.seen_at <= at:
+        forget(service, id)
+
+
 def _set_idle(service: ServiceModel, instance: InstanceModel, is_idle: bool) -> None:
     """An instance makes its first call, or has forked before it made one."""
     service.dirty_instances.add(instance.info.id)

@@ -78,13 +78,16 @@ class InstanceModel:
     """An instance as it last reported."""
 
     __slots__ = (
-        "boot", "breakers", "info", "interval_s", "over_capacity", "revision", "seen_at", "stale",
+        "boot", "breakers", "first_at", "has_replaced", "info", "interval_s", "over_capacity",
+        "revision", "seen_at", "stale",
     )  # fmt: skip
 
     def __init__(self, report: wire.Report, at: float) -> None:
         self.info = report.instance
         self.boot = report.boot
-        self.seen_at = at
+        self.seen_at = self.first_at = at
+        # Whether it is the successor of a process that ended without a goodbye.
+        self.has_replaced = False
         self.interval_s = report.interval_s
         self.revision = report.revision
         self.stale = False

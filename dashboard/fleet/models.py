@@ -42,6 +42,22 @@ class Cursor(models.Model):
         return f"{self.service}/{self.instance} at {self.seq}"
 
 
+class ForgottenInstance(models.Model):
+    """An instance that an operator asked to forget. It is shown again with its next report."""
+
+    service = models.CharField(max_length=120)
+    instance = models.CharField(max_length=120)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["service", "instance"], name="one_forgotten"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.instance}"
+
+
 class Partition(models.Model):
     """Who may store what a partition of the log brings: the worker that was given this `epoch`.
     A worker that takes the partition over adds one; what comes with an older epoch is refused."""

@@ -4,18 +4,23 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F
 from django.utils import timezone
 
 from dashboard.bus import bus
 from dashboard.bus.interface import partition_of
 from dashboard.common.batch_deletion import sweep
-from dashboard.fleet.models import Cursor, DeadLetter, Partition, Service
+from dashboard.fleet.models import Cursor, DeadLetter, ForgottenInstance, Partition, Service
 
 DESIRED = "desired"
 _LETTERS_KEPT = 1000
 _LETTERS_KEPT_FOR = timedelta(days=30)
 _CURSORS_KEPT_FOR = timedelta(days=7)
+# Of one service: as many incarnations as the largest starts in four rounds.
+_CURSORS_KEPT = 20_000
+_MANY_CURSORS_KEPT_FOR = timedelta(days=1)
+# Longer than a worker remembers an instance that is silent.
+_FORGOTTEN_FOR = timedelta(hours=1)
 
 
 class Fenced(Exception):
@@ -104,9 +109,33 @@ def put_aside(service: str, body: str, error: str) -> None:
     DeadLetter.objects.filter(pk__in=list(beyond)).delete()
 
 
+def forget_instance(service: str, instance: str) -> None:
+    """Have the fleet's worker forget an instance, inside a transaction."""
+    ForgottenInstance.objects.update_or_create(
+        service=service, instance=instance, defaults={"at": timezone.now()}
+    )
+    transaction.on_commit(lambda: bus().publish(DESIRED, service.encode()))
+
+
+def forgotten_instances() -> dict[tuple[str, str], float]:
+    """When operators asked to forget which instances, by service and id, as Unix time. Those of
+    longer ago have been forgotten."""
+    rows = ForgottenInstance.objects.filter(at__gt=timezone.now() - _FORGOTTEN_FOR)
+    return {(row.service, row.instance): row.at.timestamp() for row in rows}
+
+
 def forget_old_incarnations() -> int:
-    """Drop the cursors of processes that have been silent for a week, with their gaps."""
-    return sweep(Cursor.objects.filter(at__lt=timezone.now() - _CURSORS_KEPT_FOR))
+    """Drop the cursors of processes that have been silent for a week, with their gaps; of a service
+    that starts very many, also those beyond the latest that have been silent for a day."""
+    now = timezone.now()
+    gone = sweep(Cursor.objects.filter(at__lt=now - _CURSORS_KEPT_FOR))
+    gone += sweep(ForgottenInstance.objects.filter(at__lt=now - _FORGOTTEN_FOR))
+    many = Cursor.objects.order_by().values("service").annotate(n=Count("pk"))
+    for name in many.filter(n__gt=_CURSORS_KEPT).values_list("service", flat=True):
+        rows = Cursor.objects.filter(service=name).order_by("-at")
+        newest = rows.values_list("at", flat=True)[_CURSORS_KEPT]
+        gone += sweep(rows.filter(at__lte=min(newest, now - _MANY_CURSORS_KEPT_FOR)))
+    return gone
 
 
 def forget_old_letters() -> int:

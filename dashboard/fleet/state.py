@@ -17,7 +17,7 @@ from dashboard.fleet.applying_reports import ReportApplier, apply_ack
 from dashboard.fleet.checkpoint_batch import Batch, CursorKey
 from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
 from dashboard.fleet.frames import framed
-from dashboard.fleet.membership import forget, set_stale
+from dashboard.fleet.membership import fall_silent, forget, forget_asked
 from dashboard.fleet.model import ServiceModel
 from dashboard.fleet.outages import OutageRow
 from dashboard.fleet.quorum import QuorumEnd, QuorumTrip, RuleOf, dues
@@ -97,6 +97,13 @@ class FleetState:
             if seen.refused:
                 seen.refused = {key: why for key, why in seen.refused.items() if key[0] in standing}
 
+    def forget_instances(self, asked: Mapping[tuple[str, str], float]) -> None:
+        """Forget instances, by service and id, that have not reported since an operator asked for
+        it, at Unix time."""
+        for (name, id), at in asked.items():
+            if (service := self.services.get(name)) is not None:
+                forget_asked(service, id, at)
+
     def quorums_due(
         self, rule_of: RuleOf, at: float, partitions: frozenset[int]
     ) -> list[QuorumTrip | QuorumEnd]:
@@ -133,12 +140,15 @@ class FleetState:
         """
         heard_until = at if heard_until is None else heard_until
         for service in self.services.values():
+            fallen = []
             for id, instance in list(service.instances.items()):
                 silent = heard_until - instance.seen_at
                 if silent > FORGET_AFTER_S:
                     forget(service, id)
                 elif silent > self._stale_after * instance.interval_s and not instance.stale:
-                    set_stale(service, id, instance, True)
+                    fallen.append(id)
+            if fallen:
+                fall_silent(service, fallen)
         if (second := int(at)) != self._second:
             self._second = second
             for service in self.services.values():

@@ -93,7 +93,9 @@ class FleetWorker:
         wall: Callable[[], float] = time.time,
         watched: Callable[[], frozenset[tuple[str, str]]] = frozenset,
         quorums: Quorums | None = None,
+        forgotten: Callable[[], Mapping[tuple[str, str], float]] = dict,
     ) -> None:
+        self._forgotten = forgotten
         self._quorums = quorums
         self._rule_of: RuleOf | None = None
         self._acted: dict[tuple[str, str], float] = {}
@@ -282,6 +284,7 @@ class FleetWorker:
                 await database_sync_to_async(lambda: list(self._overrides()))()
             )
             self.state.watch(await database_sync_to_async(self._watched)())
+            self.state.forget_instances(await database_sync_to_async(self._forgotten)())
             if self._quorums is not None:
                 self._rule_of = await database_sync_to_async(self._quorums.rules)()
             try:

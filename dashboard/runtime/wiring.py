@@ -101,4 +101,5 @@ def make_worker() -> FleetWorker:
         checkpoint_s=settings.CHECKPOINT_S,
         watched=rollouts.watched,
         quorums=StoredQuorums(),
+        forgotten=fleet.forgotten_instances,
     )

@@ -16,6 +16,7 @@ _ACTS = {
     "reset": "Retried now",
     "undo": "Undone",
     "recording": "Recording of each call ordered",
+    "instance forgotten": "Silent instance forgotten",
 }
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from itertools import islice
 
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
+from dashboard.access.models import Person
 from dashboard.access.roles import VIEW_AUDIT
+from dashboard.control import instances
 from dashboard.fleet import services as fleet
 from dashboard.fleet.models import Service
 from dashboard.fleet.snapshot.reads import snapshot
@@ -48,3 +51,15 @@ def service(request: HttpRequest, service: str) -> HttpResponse:
         "policies": policies.in_force(service),
     }
     return render(request, "pages/service.html", context)
+
+
+@require_POST
+def forget(request: HttpRequest, service: str) -> HttpResponse:
+    """Forget a silent instance."""
+    assert isinstance(request.user, Person)
+    try:
+        instances.forget_instance(request.user, service, request.POST.get("instance", ""))
+    except ValidationError as error:
+        refused = {"messages_here": error.messages}
+        return render(request, "pages/policy_refused.html", refused, status=422)
+    return redirect("service", service)

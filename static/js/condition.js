@@ -2,7 +2,8 @@
 
 /** @import {BreakerView} from "./types.js" */
 
-/** Worst first. `failing` is closed while calls fail; `unprotected` is forced closed or metrics only
+/** Worst first. `idle` is half-open where nobody calls: it waits for a test call and harms nobody.
+ * `failing` is closed while calls fail; `unprotected` is forced closed or metrics only
  * while calls fail: nothing will stop them. @type {string[]} */
 export const SEVERITY = [
   "unprotected",
@@ -13,6 +14,7 @@ export const SEVERITY = [
   "stale",
   "metrics_only",
   "forced_closed",
+  "idle",
   "closed",
 ];
 const RANK = new Map(SEVERITY.map((name, i) => [name, i]));
@@ -31,6 +33,7 @@ export function isFailing(view) {
 /** @param {BreakerView} view */
 export function condition(view) {
   const { state } = view;
+  if (state === "half_open" && view.idle_half_open) return "idle";
   if (state === "open" || state === "forced_open" || state === "half_open" || state === "stale") return state;
   if (!isFailing(view)) return state;
   return state === "closed" ? "failing" : "unprotected";
@@ -45,7 +48,7 @@ export const lost = (view) => (view.failed + view.refused) / WINDOW_S;
 /** Whether somebody must look at it. @param {BreakerView} view */
 export function needsAttention(view) {
   const name = condition(view);
-  return name !== "closed" && name !== "metrics_only" && name !== "forced_closed";
+  return name !== "closed" && name !== "idle" && name !== "metrics_only" && name !== "forced_closed";
 }
 
 /**

@@ -18,6 +18,7 @@ export const word = (state) => WORDS[state] ?? state;
  * @param {string} name see condition.js @param {string} state */
 export function conditionWord(name, state) {
   if (name === "failing") return "Closed, failing";
+  if (name === "idle") return "Half-open, idle";
   return name === "unprotected" ? `${word(state)}, failing` : word(name);
 }
 

@@ -17,6 +17,7 @@ const PARTS = [
   ["half_open", (n) => `${n} testing`],
   ["forced_closed", (n) => `${n} forced closed`],
   ["metrics_only", (n) => `${n} monitor only`],
+  ["idle", (n) => `${n} half-open without calls`],
 ];
 
 /**
@@ -41,7 +42,7 @@ export function headline(views, services) {
     counts[name] = (counts[name] ?? 0) + 1;
     states[view.state] = (states[view.state] ?? 0) + 1;
     calls += view.rate;
-    if (severity(name) < severity(worst)) worst = name;
+    if (name !== "idle" && severity(name) < severity(worst)) worst = name;
   }
   if (!total) {
     const text = services ? "Waiting for the first report" : "No breakers yet";
@@ -56,7 +57,10 @@ export function headline(views, services) {
   else said.push(`${rate(calls)} calls/s`);
   if (worst === "closed" && (lost < 0.05 || lost < calls * LOST_SHARE)) {
     const few = lost >= 0.05 ? `, ${rate(lost)} lost` : "";
-    const text = `All ${total} breakers closed, ${rate(calls)} calls/s${few}`;
+    const idle = counts.idle ? `, ${counts.idle} half-open without calls` : "";
+    const closed = total - (counts.idle ?? 0);
+    const which = closed === total ? `All ${total} breakers` : `${closed} of ${total} breakers`;
+    const text = `${which} closed${idle}, ${rate(calls)} calls/s${few}`;
     return { text: total === 1 ? text.replace("All 1 breakers", "The breaker is") : text, worst, alarms: 0, calls, lost, counts, states };
   }
   if (worst === "closed") worst = "failing";

@@ -8,6 +8,7 @@ import { condition } from "./condition.js";
 const FIRST = {
   open: "reset",
   half_open: "reset",
+  idle: "reset",
   failing: "force-open",
   unprotected: "automatic",
   closed: "force-open",

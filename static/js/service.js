@@ -15,6 +15,7 @@ const service = root.dataset.service ?? "";
 const part = parts(root);
 const breakerRows = rowsOf("breakers");
 const instanceRows = rowsOf("instances");
+const mayForget = document.getElementById("forget") !== null;
 const store = start([service]);
 let due = 0;
 
@@ -55,7 +56,7 @@ function render() {
   showRevision(instances);
   showFull(instances);
   fill(breakerRows, views.length, (i, row) => showBreaker(row, views[i]), 8);
-  fill(instanceRows, instances.length, (i, row) => showInstance(row, instances[i]), 6);
+  fill(instanceRows, instances.length, (i, row) => showInstance(row, instances[i]), 7);
 }
 
 /** What is over capacity, and the first of its names. @param {InstanceView[]} instances */
@@ -151,4 +152,22 @@ function showInstance(row, each) {
   const behind = !each.stale && each.revision < desired;
   setText(cells[5], behind ? `${each.revision} of ${desired}` : String(each.revision));
   cells[5].className = behind ? "num behind" : "num";
+  offerForget(/** @type {HTMLElement} */ (cells[6]), each);
+}
+
+/** A silent instance can be forgotten by those who operate; the server asks once more who it is.
+ * @param {HTMLElement} cell @param {InstanceView} each */
+function offerForget(cell, each) {
+  const offered = each.stale && mayForget;
+  if (!offered) return cell.replaceChildren();
+  let button = /** @type {HTMLButtonElement | null} */ (cell.firstElementChild);
+  if (!button) {
+    button = /** @type {HTMLButtonElement} */ (make("button", "Forget", "button quiet"));
+    button.setAttribute("form", "forget");
+    button.name = "instance";
+    cell.append(button);
+  }
+  button.value = each.id;
+  button.title = `Forget ${each.id} before its ten minutes are over`;
+  button.setAttribute("aria-label", `Forget ${each.id}`);
 }

@@ -17,7 +17,7 @@
  *   failed: number, refused: number, failed_pct: number | null,
  *   p50_ms: number | null, p95_ms: number | null, p99_ms: number | null,
  *   counts: Record<string, number>, spark: number[], spark_err: number[],
- *   tail: number[], tail_err: number[], second: number,
+ *   tail: number[], tail_err: number[], second: number, idle_half_open?: boolean,
  *   last: Last | null, override: OverrideView | null, outage: Outage | null}} BreakerView
  * @typedef {{type: "frame", service: string, seq: number, at: number, full: boolean,
  *   interval_s: number, breakers: BreakerView[], instances: InstanceView[],

@@ -27,6 +27,7 @@ ALLOWED: Final[dict[str, str]] = {
     "revoke_token": "*",
     "list_services": "*",
     "get_service": "*",
+    "forget_instance": "*",
     "list_overrides": "*",
     "change_end": "*",
     "hand_over": "*",

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 import pytest
+from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from breakers.protocol import messages as wire
 from breakers.protocol.codec import JSON, MSGPACK
 from breakers.protocol.names import is_name, problem
 from breakers.protocol.schema import definitions
+from dashboard.access.people import keep_team
 
 BAD = (
     "", ".", "..", " a", "a ", "a\n", "\na", "a\u200db", "a\u200bb", "a\u00a0b", "\u202eab",
@@ -93,3 +95,12 @@ def test_identifiers_hold_no_nul() -> None:
     with pytest.raises(wire.WireError) as refused:
         MSGPACK.from_agent(msgspec.msgpack.encode(ack))
     assert refused.value.refused.field == "$.items[0].id"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["a\u200db", "a\u00a0b", "\u202eabc", "a\n", ".", "..", ""])
+def test_a_service_of_a_team_follows_the_same_rule(name: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        keep_team(None, "payments team", [name])
+    assert "services" in refused.value.message_dict
+    assert keep_team(None, "payments team", ["pay*", "支付"]).services.count() == 2

@@ -36,6 +36,16 @@ FAILING = {"ran": 100, "failed": 45}
         ),
         ([view("stale", ran=0)], "Nothing is heard of the one breaker, 0.0 calls/s", "stale"),
         ([view("half_open")], "1 testing, 10.0 calls/s", "half_open"),
+        (
+            [view("half_open", ran=0, idle_half_open=True), view()],
+            "1 of 2 breakers closed, 1 half-open without calls, 10.0 calls/s",
+            "closed",
+        ),
+        (
+            [view("half_open", ran=0, idle_half_open=True), view("open", ran=0)],
+            "1 open, 1 half-open without calls, 0.0 calls/s",
+            "open",
+        ),
         ([view("forced_closed")], "1 forced closed, 10.0 calls/s", "forced_closed"),
         (
             [view("forced_closed", **FAILING), view("open", ran=0)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ app = Celery("tasks", broker=URL, backend=URL)
 app.conf.update(broker_connection_retry_on_startup=True, task_publish_retry=False)
 store = redis.Redis.from_url(URL)
 smtp = CircuitBreaker(failure_threshold=2, timeout_duration=60.0, open_jitter=0.0)
+held = CircuitBreaker()
 
 
 def ran(name: str) -> int:
@@ -28,6 +30,17 @@ def ran(name: str) -> int:
 def refused_once(self: Any, name: str, retry_after: float) -> str:
     if ran(name) == 1:
         raise CircuitBreakerOpen("posts", retry_after)
+    return f"retries: {self.request.retries}"
+
+
+@app.task(
+    base=ResilientTask, bind=True, retries_when_open=True, open_retry_delay=1.0, look_every=1.0
+)
+def forced_for_an_hour(self: Any, name: str) -> str:
+    if ran(name) == 1:
+        held.set_override("forced_open", 3600.0)
+        threading.Timer(0.5, held.set_override, [None]).start()
+    held.call(int)
     return f"retries: {self.request.retries}"
 
 

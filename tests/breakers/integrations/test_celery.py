@@ -16,7 +16,7 @@ import redis
 from celery import Celery
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
-from breakers import CallTimeout, CircuitBreaker, CircuitBreakerOpen
+from breakers import CallTimeout, CircuitBreaker, CircuitBreakerOpen, CircuitForcedOpen
 from breakers.integrations.celery import ResilientTask
 from tests.breakers.integrations.conftest import counts
 
@@ -67,6 +67,12 @@ class TestInAWorker:
         assert sent.get(timeout=30) == "retries: 1"
         first, second = worker.ran("once")
         assert 1.3 <= second - first < 10
+
+    def test_what_waits_for_an_override_runs_soon_after_it_was_lifted(self, worker: Worker) -> None:
+        sent = worker.send("forced_for_an_hour", "lifted")
+        assert sent.get(timeout=30) == "retries: 0"
+        first, second = worker.ran("lifted")
+        assert 1.0 <= second - first < 10
 
     def test_no_other_retry_is_hot(self, worker: Worker) -> None:
         sent = worker.send("refused_and_hot", "hot", 1.3)
@@ -161,6 +167,22 @@ class TestEagerly:
         retry = task.retry(exc=refused, countdown=asked, throw=False)
         task.pop_request()
         assert least <= retry.when <= most
+
+    def test_a_look_for_a_lifted_override_comes_soon_and_is_no_retry(self, app: Celery) -> None:
+        @app.task(base=ResilientTask, max_retries=1, open_retry_delay=5.0, shared=False)
+        def run() -> None:
+            pass
+
+        task = app.tasks[run.name]
+        for retries, said, least, most in [(1, 3600.0, 30.0, 33.0), (0, 20.0, 20.0, 22.0)]:
+            task.push_request(
+                called_directly=False, retries=retries, is_eager=False, args=(), kwargs={}, id="1"
+            )
+            retry = task.retry(exc=CircuitForcedOpen("posts", said), throw=False)
+            assert task.request.retries == retries
+            task.pop_request()
+            assert least <= retry.when <= most
+            assert retry.sig.options["retries"] == 1, "a look keeps the number"
 
     def test_in_a_thread_a_run_that_comes_late_has_failed_and_knows_its_request(
         self, app: Celery

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 
 from dashboard.access.authority import visible_services
 from dashboard.api.operators.pagination import Cursor, Limit, page_of_list
 from dashboard.api.operators.pipeline import ApiRequest
 from dashboard.api.operators.problems import Problem, not_found
+from dashboard.control import instances
 from dashboard.fleet.snapshot.reads import snapshot
 
 router = Router(tags=["services"])
@@ -57,6 +58,20 @@ def get_service(request: ApiRequest, service: str) -> dict[str, Any]:
         for each in snapshot(service)["services"]:
             return _service(each)
     raise not_found(f"No service is named {service[:120]!r}.")
+
+
+@router.delete(
+    "/{name:service}/instances/{name:instance}",
+    response={204: None, **ERRORS},
+    operation_id="forget_instance",
+)
+def forget_instance(request: ApiRequest, service: str, instance: str) -> Status[None]:
+    """Forget a silent instance before its ten minutes are over."""
+    request.caller.demand_scope("operate")
+    if service not in visible_services(request.caller.person):
+        raise not_found(f"No service is named {service[:120]!r}.")
+    instances.forget_instance(request.caller.person, service, instance)
+    return Status(204, None)
 
 
 def _service(view: dict[str, Any]) -> dict[str, Any]:
