@@ -19,10 +19,11 @@ def force(
     reason: str,
     expires_in_s: float,
     instances: Sequence[str] | None = None,
+    share: float | None = None,
 ) -> Override:
     """Force one breaker; the override that was made."""
     target = Target(service, breaker, None if instances is None else tuple(instances))
-    outcome = actions.act(person, uuid.uuid4().hex, [target], state, reason, expires_in_s)
+    outcome = actions.act(person, uuid.uuid4().hex, [target], state, reason, expires_in_s, share)
     (part,) = outcome.parts
     return Override.objects.get(pk=part.made[breaker])
 

@@ -21,6 +21,9 @@ _MEMORY_S: Final = 2.0
 _QUIET_S: Final = 3 * _MEMORY_S
 _MOST_REFUSED: Final = 0.95
 _CAUTION: Final = 3.0  # calls: a few failures alone refuse little
+# Steps of the golden ratio fall evenly between 0 and 1 at every length, in step with no pattern of
+# calls: of n calls an operator's share passes to within a few, where chance would err by sqrt(n).
+_GOLDEN: Final = 0.6180339887498949
 
 
 def checked_share(state: State | None, share: float | None) -> float:
@@ -77,6 +80,7 @@ class Dimmer(StateMachine):
     def _begin_incarnation(self, state: State) -> None:
         self._throttle: Throttle | None = None
         self._ramp_began = -inf
+        self._turn: float | None = None
         super()._begin_incarnation(state)
 
     def _sheds(self) -> bool:
@@ -106,7 +110,15 @@ class Dimmer(StateMachine):
         if current is None:
             return super()._permit(now)
         refused = refused_share(self._refused_now(now))
-        return None if refused and self._random() < refused else current
+        return None if refused and self._draw() < refused else current
+
+    def _draw(self) -> float:
+        """A number from 0 to 1, by chance; evenly spread while an operator holds the share."""
+        if self._override is None:
+            return self._random()
+        turn = self._random() if self._turn is None else self._turn
+        self._turn = (turn + _GOLDEN) % 1.0
+        return self._turn
 
     def _judge(self, failed: bool, slow: bool, is_probe: bool, now: float) -> None:
         super()._judge(failed, slow, is_probe, now)

@@ -64,10 +64,16 @@ def build(client: Client, writes: bool) -> Any:
 
         @server.tool()
         def propose(
-            service: str, breaker: str, state: str, reason: str, minutes: int = 30
+            service: str,
+            breaker: str,
+            state: str,
+            reason: str,
+            minutes: int = 30,
+            share: float | None = None,
         ) -> dict[str, Any]:
-            """Propose forced_open, forced_closed, metrics_only, reset or automatic for a breaker.
-            A person approves or rejects it on the page Approvals."""
+            """Propose forced_open, forced_closed, metrics_only, forced_partial (with the share that
+            passes, up to 1), reset or automatic for a breaker. A person approves or rejects it on
+            the page Approvals."""
             body = {
                 "targets": [{"service": service, "breaker": breaker}],
                 "state": state,
@@ -75,6 +81,7 @@ def build(client: Client, writes: bool) -> Any:
                 "expires_in_s": minutes * 60,
                 "id": str(uuid.uuid4()),
                 "propose": True,
+                "share": share,
             }
             found: dict[str, Any] = client.write("POST", "/acts", body)
             return found

@@ -1,4 +1,4 @@
-"""`switchgear trip`, `close`, `auto`, `undo`, `approve`: act on breakers and see confirmations."""
+"""`switchgear trip`, `close`, `partial`, `auto`, `undo`, `approve`: act, and see who obeys."""
 
 from __future__ import annotations
 
@@ -108,6 +108,28 @@ def metrics_only(context: Context, /, targets: Any, duration: float, **options: 
 
 @main.command()
 @TARGETS
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 100, min_open=True),
+    required=True,
+    help="Per cent of the calls that pass; in steps: 5, 10, 25, 50, 100.",
+)
+@FOR
+@REASON
+@INSTANCES
+@YES
+@BREAK_GLASS
+@WAIT
+@pass_context
+def partial(
+    context: Context, /, targets: Any, share: float, duration: float, **options: Any
+) -> None:
+    """Let a share of the calls pass and refuse the others, the least important first."""
+    _act(context, targets, "forced_partial", duration, share=share / 100, **options)
+
+
+@main.command()
+@TARGETS
 @REASON
 @YES
 @BREAK_GLASS
@@ -200,6 +222,7 @@ def _act(
     yes: bool,
     break_glass: bool,
     wait: float,
+    share: float | None = None,
 ) -> None:
     client = context.client
     named: list[dict[str, Any]] = [{**each} for each in targets]
@@ -212,6 +235,8 @@ def _act(
     body = {"targets": named, "state": state, "reason": reason, "break_glass": break_glass}
     if duration:
         body["expires_in_s"] = duration
+    if share is not None:
+        body["share"] = share
     done = client.write("POST", "/acts", {**body, "id": str(uuid.uuid4())})
     if done["pending"]:
         context.show(done, lambda console, data: console.print(
@@ -222,7 +247,11 @@ def _act(
 
 
 def _show_preview(console: Console, state: str, seen: dict[str, Any]) -> None:
-    verb = {"forced_open": "Stops", "automatic": "Returns", "metrics_only": "Lets pass"}
+    verb = {
+        "forced_open": "Stops",
+        "automatic": "Returns",
+        "forced_partial": "Lets pass a share of",
+    }
     line = (
         f"{verb.get(state, 'Lets pass')} {seen['calls_per_s']:.1f} calls/s from "
         f"{seen['instances']} instances of {seen['services']} services."

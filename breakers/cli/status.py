@@ -19,6 +19,7 @@ STYLES = {
     "forced_open": "bold magenta",
     "forced_closed": "cyan",
     "metrics_only": "blue",
+    "forced_partial": "bold yellow",
 }
 
 

@@ -17,7 +17,9 @@ from breakers.cli.client import CliError, segment
 from breakers.cli.status import state_text
 
 _BARS: Final = " ▁▂▃▄▅▆▇█"
-_RANK: Final = ("open", "forced_open", "half_open", "forced_closed", "metrics_only", "closed")
+_RANK: Final = (
+    "open", "forced_open", "half_open", "forced_partial", "forced_closed", "metrics_only", "closed",
+)  # fmt: skip
 _RETRY_S: Final = 2.0
 
 

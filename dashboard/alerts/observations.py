@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypedDict
 COUNTED: Final = (
     "success", "failure", "timeout", "rejected", "bulkhead_full", "retry", "fallback",
 )  # fmt: skip
-FORCED: Final = frozenset({"forced_open", "forced_closed", "metrics_only"})
+FORCED: Final = frozenset({"forced_open", "forced_closed", "metrics_only", "forced_partial"})
 # Trips remembered for an instance: rules count at most this many.
 TRIPS_KEPT: Final = 100
 # What a rule needs to hold at all; most breakers have none of it.

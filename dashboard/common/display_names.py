@@ -9,6 +9,7 @@ STATE_WORDS = {
     "forced_open": "Forced open",
     "forced_closed": "Forced closed",
     "metrics_only": "Monitor only",
+    "forced_partial": "Limited",
     "stale": "Stale",
 }
 
@@ -16,6 +17,15 @@ STATE_WORDS = {
 def state_word(state: str) -> str:
     """The name of a state on screen."""
     return STATE_WORDS.get(state, state)
+
+
+def override_word(state: str, share: float | None) -> str:
+    """The name of an override on screen.
+
+    >>> override_word("forced_partial", 0.05)
+    'Limited to 5%'
+    """
+    return state_word(state) if share is None else f"{state_word(state)} to {share * 100:.3g}%"
 
 
 def field_words(name: str) -> str:

@@ -11,6 +11,7 @@ TERMS: Final = (
     ("Closed, failing", "Calls run and many of them fail, but not enough to open the breaker."),
     ("Forced open", "An operator blocks all calls, whatever the dependency does."),
     ("Forced closed", "An operator allows all calls; the breaker will not open, whatever fails."),
+    ("Limited", "An operator allows a share of the calls; the least important are refused first."),
     ("Monitor only", "All calls run; the breaker reports when it would have opened."),
     ("Stale", "The instance has not reported for three intervals: its state is unknown."),
     ("Retry now", "Allows all calls for ten seconds, then returns to automatic."),

@@ -53,6 +53,14 @@ ACTS: Final = {
             "m",
         ),
         Act(
+            "partial",
+            "Limit to a share",
+            "forced_partial",
+            "Allows a share of the calls and refuses the others, the least important first.",
+            "Allows a share of {calls} from {whom}",
+            "p",
+        ),
+        Act(
             "automatic",
             "Back to automatic",
             "automatic",
@@ -72,6 +80,20 @@ ACTS: Final = {
         ),
     )
 }
+
+# The steps by which an operator lets traffic return, in per cent.
+STEPS: Final = (5, 10, 25, 50, 100)
+
+
+def next_step(share: float | None) -> int:
+    """The step after a share that is let through, in per cent: the first where there is none.
+
+    >>> next_step(None), next_step(0.05), next_step(0.3), next_step(1.0)
+    (5, 10, 50, 100)
+    """
+    now = 0.0 if share is None else share * 100
+    return next((step for step in STEPS if step > now + 0.5), STEPS[-1])
+
 
 # From this reach on, the number of breakers or calls must be typed.
 CONFIRM_BREAKERS, CONFIRM_CALLS = 10, 1000.0

@@ -74,23 +74,25 @@ def act(
     state: str,
     reason: str,
     expires_in_s: float | None = None,
+    share: float | None = None,
 ) -> Outcome:
-    """Force breakers to `state` for a time, or with `automatic` or `reset` return them.
+    """Force breakers to `state` for a time, or with `automatic` or `reset` return them. `share` is
+    what `forced_partial` lets through, above 0 and up to 1.
 
     Raises:
         PermissionDenied: the person may not operate.
         ValidationError: by field; then nothing was done.
     """
-    check(person, targets, state, reason, expires_in_s)
+    check(person, targets, state, reason, expires_in_s, share)
     reason = reason.strip()
     forced, seconds = ("forced_closed", RESET_S) if state == RESET else (state, expires_in_s or 0.0)
-    row = _begin(person, id, state, reason, _digest(state, reason, targets))
+    row = _begin(person, id, state, reason, _digest(state, reason, targets, share))
     until = timezone.now() + timedelta(seconds=seconds)
 
     def do(step: Step, of: list[Target]) -> list[Change]:
         if state == AUTOMATIC:
             return release(step, of)
-        return force(step, of, forced, until)
+        return force(step, of, forced, until, share)
 
     return _each_service(row, person, targets, do)
 
@@ -101,6 +103,7 @@ def check(
     state: str,
     reason: str,
     expires_in_s: float | None = None,
+    share: float | None = None,
 ) -> None:
     """Check an act without performing it; raises as `act` does."""
     demand(person, OPERATE, sorted({each.service for each in targets}))
@@ -111,7 +114,7 @@ def check(
         if state == AUTOMATIC:
             check_names(each.service, each.breaker)
         else:
-            check_force(each.service, each.breaker, forced, seconds, each.instances)
+            check_force(each.service, each.breaker, forced, seconds, each.instances, share)
 
 
 def undo(person: Person, id: str, undone: str) -> Outcome:

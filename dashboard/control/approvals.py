@@ -51,6 +51,7 @@ def perform(
     state: str,
     reason: str,
     expires_in_s: float | None = None,
+    share: float | None = None,
     *,
     break_glass: bool = False,
     proposed: bool = False,
@@ -70,9 +71,9 @@ def perform(
             demand(person, OPERATE, services)
             check_reason(reason.strip())
             _break_glass(person, id, state, reason, services)
-        return actions.act(person, id, targets, state, reason, expires_in_s)
-    actions.check(person, targets, state, reason, expires_in_s)
-    raise ApprovalNeeded(_ask(person, id, targets, state, reason, expires_in_s, why))
+        return actions.act(person, id, targets, state, reason, expires_in_s, share)
+    actions.check(person, targets, state, reason, expires_in_s, share)
+    raise ApprovalNeeded(_ask(person, id, targets, state, reason, expires_in_s, share, why))
 
 
 def why_approval(targets: Sequence[Target], state: str) -> str:
@@ -111,6 +112,7 @@ def _ask(
     state: str,
     reason: str,
     expires_in_s: float | None,
+    share: float | None,
     why: str,
 ) -> PendingAct:
     existing = PendingAct.objects.filter(pk=id).first()
@@ -129,6 +131,7 @@ def _ask(
         reason=reason.strip(),
         targets=[[each.service, each.breaker, each.instances] for each in targets],
         expires_in_s=expires_in_s,
+        share=share,
         why=why,
     )
     for service in sorted({each.service for each in targets}):
@@ -215,4 +218,6 @@ def _perform(row: PendingAct) -> Outcome:
         Target(service, breaker, tuple(instances) if instances else None)
         for service, breaker, instances in row.targets
     ]
-    return actions.act(row.person, row.pk, targets, row.state, row.reason, row.expires_in_s)
+    return actions.act(
+        row.person, row.pk, targets, row.state, row.reason, row.expires_in_s, row.share
+    )

@@ -32,7 +32,7 @@ def change_end(person: Person, id: str, expires_in_s: float, reason: str) -> Ove
     row = _standing(id)
     demand(person, OPERATE, [row.service])
     check_reason(reason.strip())
-    check_force(row.service, row.breaker, row.state, expires_in_s, row.instances)
+    check_force(row.service, row.breaker, row.state, expires_in_s, row.instances, row.share)
     bump_revision(row.service)
     before, after = row.expires, timezone.now() + timedelta(seconds=expires_in_s)
     if not Override.objects.filter(pk=id, ended=None, expires=before).update(expires=after):

@@ -9,14 +9,16 @@ FORCED_STATES = [
     ("forced_open", "Force open"),
     ("forced_closed", "Force closed"),
     ("metrics_only", "Metrics only"),
+    ("forced_partial", "Limit to a share"),
 ]
 
 
 class Override(models.Model):
     """A breaker forced to a state by an operator. Kept for ever; `ended` says when it stopped.
 
-    `instances` None means every instance. At most one override of a breaker stands at a time: a
-    new one ends the one before in the same transaction.
+    `instances` None means every instance; `share` is what `forced_partial` lets through. At most
+    one override of a breaker stands at a time: a new one ends the one before in the same
+    transaction.
     """
 
     id = models.CharField(primary_key=True, max_length=32, editable=False)
@@ -24,6 +26,7 @@ class Override(models.Model):
     breaker = models.CharField(max_length=120)
     instances = models.JSONField(null=True, blank=True)
     state = models.CharField(max_length=20, choices=FORCED_STATES)
+    share = models.FloatField(null=True, blank=True)
     reason = models.CharField(max_length=500)
     author = models.ForeignKey(Person, null=True, on_delete=models.SET_NULL, related_name="+")
     by = models.CharField(max_length=150)
@@ -141,6 +144,7 @@ class PendingAct(models.Model):
     reason = models.CharField(max_length=500)
     targets = models.JSONField()
     expires_in_s = models.FloatField(null=True)
+    share = models.FloatField(null=True)
     why = models.CharField(max_length=200)
     created = models.DateTimeField(auto_now_add=True, db_index=True)
     decision = models.CharField(max_length=20, blank=True)

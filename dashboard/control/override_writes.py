@@ -50,7 +50,9 @@ class Step:
     revision: int
     kept: list[tuple[str, str]] = field(default_factory=list)
 
-    def make(self, target: Target, state: str, reason: str, until: datetime) -> Override:
+    def make(
+        self, target: Target, state: str, reason: str, until: datetime, share: float | None = None
+    ) -> Override:
         """An override by this step's person, not saved yet."""
         return Override(
             id=secrets.token_hex(8),
@@ -58,6 +60,7 @@ class Step:
             breaker=target.breaker,
             instances=list(target.instances) if target.instances else None,
             state=state,
+            share=share,
             reason=reason,
             author=self.person,
             by=self.person.get_username(),
@@ -84,13 +87,24 @@ class Step:
         )
 
 
-def force(step: Step, of: Sequence[Target], state: str, until: datetime) -> list[Change]:
+def force(
+    step: Step, of: Sequence[Target], state: str, until: datetime, share: float | None = None
+) -> list[Change]:
     """Make an override of each breaker; those that stood end."""
     standing = _standing(step.service, [each.breaker for each in of])
     step.end(standing.values(), f"replaced: {step.reason}")
-    made = Override.objects.bulk_create(step.make(each, state, step.reason, until) for each in of)
+    made = Override.objects.bulk_create(
+        step.make(each, state, step.reason, until, share) for each in of
+    )
+    told = {} if share is None else {"share": share}
     for row in made:
-        step.note(row.breaker, override=row.id, until=until.isoformat(), instances=row.instances)
+        step.note(
+            row.breaker,
+            override=row.id,
+            until=until.isoformat(),
+            instances=row.instances,
+            **told,
+        )
     return [Change(row.breaker, row.id, _id(standing.get(row.breaker))) for row in made]
 
 
@@ -124,7 +138,7 @@ def put_back(step: Step, changes: Sequence[Change]) -> list[Change]:
         made = None
         if again is not None and again.expires - timezone.now() > _WORTH_BRINGING_BACK:
             target = Target(step.service, each.breaker, tuple(again.instances or ()) or None)
-            made = step.make(target, again.state, again.reason, again.expires)
+            made = step.make(target, again.state, again.reason, again.expires, again.share)
             made.save(force_insert=True)
         step.note(each.breaker, override=_id(made))
         undone.append(Change(each.breaker, _id(made), each.made))

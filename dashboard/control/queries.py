@@ -24,6 +24,7 @@ def active_overrides(service: str) -> list[wire.Override]:
             state=row.state,
             instances=row.instances,
             expires_in_s=(row.expires - now).total_seconds(),
+            share=row.share,
         )
         for row in standing(service)
     ]
@@ -43,6 +44,7 @@ def override_infos() -> list[OverrideInfo]:
             revision=row.revision,
             expires_at=row.expires.timestamp(),
             created_at=row.created.timestamp(),
+            share=row.share,
         )
         for row in standing()
     ]

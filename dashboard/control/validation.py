@@ -20,6 +20,7 @@ def check_force(
     state: str,
     expires_in_s: float,
     instances: Sequence[str] | None,
+    share: float | None = None,
 ) -> None:
     """Whether a breaker can be forced so.
 
@@ -29,6 +30,8 @@ def check_force(
     errors = _wrong_names(service, breaker)
     if state not in _STATES:
         errors["state"] = f"{state!r} cannot be forced; there are {', '.join(_STATES)}."
+    if wrong := _wrong_share(state, share):
+        errors["share"] = wrong
     longest = settings.OVERRIDE_MAX_S
     if not math.isfinite(expires_in_s) or expires_in_s <= 0:
         errors["expires_in"] = "This is in the past; an override ends at a time to come."
@@ -64,6 +67,16 @@ def check_reason(reason: str) -> None:
         raise ValidationError({"reason": "Say why: the next person on call reads it."})
     if len(reason) > 500:
         raise ValidationError({"reason": f"{len(reason)} characters; at most 500."})
+
+
+def _wrong_share(state: str, share: float | None) -> str:
+    if state != "forced_partial":
+        return "" if share is None else f"Only forced_partial has a share; {state} has none."
+    if share is None:
+        return "Say which share of the calls passes, above 0 and up to 1 (100 %)."
+    if not 0 < share <= 1:
+        return f"{share:g} is no share that passes: above 0 and up to 1; to block all, force open."
+    return ""
 
 
 def _wrong_names(service: str, breaker: str) -> dict[str, str]:

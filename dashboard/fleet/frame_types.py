@@ -20,6 +20,7 @@ class OverrideInfo:
     revision: int
     expires_at: float
     created_at: float = 0.0
+    share: float | None = None
 
 
 class InstanceView(TypedDict):
@@ -63,7 +64,8 @@ class Refusal(TypedDict):
 
 
 class OverrideView(TypedDict):
-    """An override and how far it has got: `applied` of `total` instances confirmed it."""
+    """An override and how far it has got: `applied` of `total` instances confirmed it. `share` is
+    there for `forced_partial` alone."""
 
     id: str
     state: str
@@ -75,6 +77,7 @@ class OverrideView(TypedDict):
     total: int
     pending: list[str]
     refused: list[Refusal]
+    share: NotRequired[float]
 
 
 class OutageView(TypedDict):

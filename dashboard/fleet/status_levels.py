@@ -91,7 +91,7 @@ def level(service: Mapping[str, Any], callers: Iterable[Mapping[str, Any]]) -> s
     in_trouble = not _BAD.isdisjoint(own)
     if (refusing >= QUORUM and 2 * refusing >= len(calling)) or (refusing and in_trouble):
         return "disrupted"
-    if not _REFUSING.isdisjoint(own):
+    if not _REFUSING.isdisjoint(own) or "forced_partial" in own:
         return "limited"
     recovering = sum("half_open" in states for states in calling.values())
     if "half_open" in own or recovering >= QUORUM:

@@ -23,7 +23,9 @@ from dashboard.fleet.recent_window import FAILED, RAN, RECENT, REFUSED, failed_p
 TAIL: Final = 5
 
 # Worst first: what an on-call engineer must see of a breaker whose instances disagree.
-SEVERITY = ("open", "forced_open", "half_open", "metrics_only", "forced_closed", "closed")
+SEVERITY = (
+    "open", "forced_open", "half_open", "forced_partial", "metrics_only", "forced_closed", "closed",
+)  # fmt: skip
 
 
 def breaker_view(
@@ -125,7 +127,7 @@ def override_view(service: ServiceModel, name: str, info: OverrideInfo) -> Overr
         for (override, id), reason in service.refused.items()
         if override == info.id and id in meant
     }
-    return {
+    view: OverrideView = {
         "id": info.id,
         "state": info.state,
         "reason": info.reason,
@@ -137,6 +139,9 @@ def override_view(service: ServiceModel, name: str, info: OverrideInfo) -> Overr
         "pending": sorted(meant.keys() - applied - refused.keys()),
         "refused": [{"instance": id, "reason": why} for id, why in sorted(refused.items())],
     }
+    if info.share is not None:
+        view["share"] = info.share
+    return view
 
 
 def at_instance(id: str, seen: InstanceBreaker) -> BreakerAtInstance:

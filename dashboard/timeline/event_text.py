@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.common.display_names import field_value, field_words, state_word
+from dashboard.common.display_names import field_value, field_words, override_word, state_word
 from dashboard.timeline.events import Event
 
 _ACTS = {
     "forced_open": "Forced open",
     "forced_closed": "Forced closed",
     "metrics_only": "Set to monitor only",
+    "forced_partial": "Limited to a share",
     "automatic": "Back to automatic",
     "expired": "Override expired",
     "reset": "Retried now",
@@ -34,6 +35,8 @@ def said(event: Event) -> str:
     if event.kind == "policy":
         return f"{event.title.capitalize()}{_changes(event.detail.get('diff'))}"
     words = _ACTS.get(event.title, event.title.capitalize())
+    if (share := event.detail.get("share")) is not None:
+        words = override_word(event.title, share)
     return f"{words} on {event.count} instances only" if event.count else words
 
 

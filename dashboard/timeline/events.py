@@ -29,7 +29,7 @@ _NAMED_INSTANCES: Final = 20
 _MOST_OUTAGES: Final = 5000
 # Two instances change at slightly different times.
 _EDGE_S: Final = 1.0
-_FORCED: Final = frozenset({"forced_open", "forced_closed", "metrics_only"})
+_FORCED: Final = frozenset({"forced_open", "forced_closed", "metrics_only", "forced_partial"})
 
 
 @dataclass(slots=True)

@@ -28,15 +28,17 @@ from dashboard.control.action_catalogue import (
     FLEET,
     INSTANCES,
     SELECTED,
+    STEPS,
     Act,
     Reach,
     everywhere,
+    next_step,
     reach,
 )
 from dashboard.control.override_writes import Target
 from dashboard.fleet.snapshot.reads import breaker_view, snapshot
 from dashboard.policies import queries as policies
-from dashboard.web.forms import ForceForm, ReleaseForm, TargetsField
+from dashboard.web.forms import ForceForm, PartialForm, ReleaseForm, TargetsField
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,8 @@ def _answer(
     request: HttpRequest, person: Person, chosen: Act, targets: list[Target], is_blank: bool
 ) -> HttpResponse:
     in_dialog = request.headers.get("X-Requested-With") == "fetch"
-    make = ForceForm if chosen.needs_end else ReleaseForm
-    form = make(None if is_blank else request.POST)
+    view = breaker_view(targets[0].service, targets[0].breaker) if len(targets) == 1 else None
+    form = _form(chosen, view, None if is_blank else request.POST)
     scopes = _scopes(chosen, targets)
     if form.is_bound and form.is_valid():
         _check_confirmation(form, scopes)
@@ -137,11 +139,23 @@ def _answer(
         "large": any(each.reach.needs_confirmation for each in scopes),
         "scope": form["scope"].value() or SELECTED,
         "chosen_instances": form["instances"].value() or [],
-        "view": breaker_view(targets[0].service, targets[0].breaker) if len(targets) == 1 else None,
+        "view": view,
+        "steps": STEPS,
         "reasons": control.recent_reasons(),
     }
     template = "pages/_act.html" if in_dialog else "pages/act.html"
     return render(request, template, context, status=422 if form.is_bound else 200)
+
+
+def _form(chosen: Act, view: Any, posted: Any) -> ReleaseForm:
+    """The form of an act. A share that stands is offered with its next step and its reason."""
+    if chosen.state != "forced_partial":
+        return (ForceForm if chosen.needs_end else ReleaseForm)(posted)
+    standing = view["override"] if view else None
+    if standing is None or "share" not in standing:
+        return PartialForm(posted)
+    initial = {"share": next_step(standing["share"]), "reason": standing["reason"]}
+    return PartialForm(posted, initial=initial)
 
 
 def _scopes(chosen: Act, targets: list[Target]) -> list[Scope]:
@@ -194,6 +208,7 @@ def _act(
             chosen.state,
             data["reason"],
             data.get("seconds"),
+            data["share"] / 100 if "share" in data else None,
         )
     except approvals.ApprovalNeeded as needed:
         form.add_error(None, f"{needed} See {reverse('approvals')}")

@@ -7,7 +7,7 @@ import msgspec
 from django import forms
 from django.utils import timezone
 
-from dashboard.control.action_catalogue import FLEET, INSTANCES, SELECTED
+from dashboard.control.action_catalogue import FLEET, INSTANCES, SELECTED, STEPS
 from dashboard.control.override_writes import Target
 
 EXPIRIES = [("900", "15 min"), ("3600", "1 hour"), ("14400", "4 hours"), ("86400", "1 day")]
@@ -88,3 +88,20 @@ class ForceForm(ReleaseForm):
         elif "expires_in" in cleaned:
             cleaned["seconds"] = float(cleaned["expires_in"])
         return cleaned
+
+
+class PartialForm(ForceForm):
+    """A share of the calls in per cent, besides a reason and an end."""
+
+    share = forms.IntegerField(
+        label="Share of the calls that passes, in per cent",
+        min_value=1,
+        max_value=100,
+        initial=STEPS[0],
+        error_messages={
+            "required": "Say which share passes, from 1 to 100.",
+            "min_value": "At least 1; to block every call, force open.",
+            "max_value": "At most 100: every call passes.",
+        },
+        widget=forms.NumberInput(attrs={"list": "steps", "inputmode": "numeric"}),
+    )

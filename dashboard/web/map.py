@@ -11,7 +11,8 @@ from django.views.decorators.http import require_GET
 from dashboard.web.first_view import without_sparklines
 
 STATES: Final = (
-    "closed", "open", "half_open", "forced_open", "forced_closed", "metrics_only", "stale",
+    "closed", "open", "half_open", "forced_open", "forced_closed", "metrics_only",
+    "forced_partial", "stale",
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ WORST_FIRST = (
     "forced_open",
     "half_open",
     "stale",
+    "forced_partial",
     "metrics_only",
     "forced_closed",
     "closed",

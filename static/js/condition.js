@@ -12,12 +12,16 @@ export const SEVERITY = [
   "forced_open",
   "half_open",
   "stale",
+  "forced_partial",
   "metrics_only",
   "forced_closed",
   "idle",
   "closed",
 ];
 const RANK = new Map(SEVERITY.map((name, i) => [name, i]));
+
+/** States that say enough, whether calls fail or not. */
+const AS_IT_IS = new Set(["open", "forced_open", "half_open", "forced_partial", "stale"]);
 
 /** Figures are of ten seconds. */
 export const WINDOW_S = 10;
@@ -34,7 +38,7 @@ export function isFailing(view) {
 export function condition(view) {
   const { state } = view;
   if (state === "half_open" && view.idle_half_open) return "idle";
-  if (state === "open" || state === "forced_open" || state === "half_open" || state === "stale") return state;
+  if (AS_IT_IS.has(state)) return state;
   if (!isFailing(view)) return state;
   return state === "closed" ? "failing" : "unprotected";
 }

@@ -8,11 +8,16 @@ export const WORDS = {
   forced_open: "Forced open",
   forced_closed: "Forced closed",
   metrics_only: "Monitor only",
+  forced_partial: "Limited",
   stale: "Stale",
 };
 
 /** @param {string} state */
 export const word = (state) => WORDS[state] ?? state;
+
+/** The name of an override. @param {{state: string, share?: number}} override */
+export const overrideWord = ({ state, share }) =>
+  share === undefined ? word(state) : `${word(state)} to ${Number((share * 100).toPrecision(3))}%`;
 
 /** The name of a condition: a state, or calls that fail although they are let through.
  * @param {string} name see condition.js @param {string} state */

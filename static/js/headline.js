@@ -15,6 +15,7 @@ const PARTS = [
   ["failing", (n) => `${n} failing`],
   ["forced_open", (n) => `${n} forced open`],
   ["half_open", (n) => `${n} testing`],
+  ["forced_partial", (n) => `${n} limited to a share`],
   ["forced_closed", (n) => `${n} forced closed`],
   ["metrics_only", (n) => `${n} monitor only`],
   ["idle", (n) => `${n} half-open without calls`],

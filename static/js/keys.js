@@ -3,7 +3,7 @@
  *   search: () => void, tiles: () => void, undo: () => void, help: () => void, ends: (last: boolean) => void}} Hands */
 
 /** The act that a letter opens the form of. @type {Record<string, string>} */
-export const ACTS = { o: "force-open", c: "force-closed", m: "metrics-only", a: "automatic", r: "reset" };
+export const ACTS = { o: "force-open", c: "force-closed", m: "metrics-only", p: "partial", a: "automatic", r: "reset" };
 
 /** The wall's keys. Inside of fields, dialogs and menus they are only letters. @param {Hands} wall */
 export function listenToKeys(wall) {

@@ -1,7 +1,7 @@
 /** What an act's form shows while it is open: its reach, errors until they are mended, and what others
  * do to the same breakers meanwhile. */
 
-import { rate, span, word } from "./format.js";
+import { overrideWord, rate, span } from "./format.js";
 import { keyOf } from "./store.js";
 
 /** @import {Store} from "./store.js" */
@@ -77,7 +77,7 @@ function standing(box, store, seenAt) {
     const { override } = found[0];
     const at = override.created_at || seenAt.get(override.id) || now;
     seenAt.set(override.id, at);
-    return `${word(override.state)} by ${override.by} ${span(now - at)} ago (“${override.reason}”); ${after}.`;
+    return `${overrideWord(override)} by ${override.by} ${span(now - at)} ago (“${override.reason}”); ${after}.`;
   }
   const names = found.slice(0, NAMED).map((each) => `${each.name} of ${each.service} by ${each.override.by}`);
   const more = found.length > NAMED ? ` and ${found.length - NAMED} more` : "";

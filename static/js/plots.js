@@ -36,6 +36,7 @@ const PATTERNS = {
   forced_open: "x",
   forced_closed: "-",
   metrics_only: "|",
+  forced_partial: "\\",
 };
 const HEIGHT = 240;
 /** Round latencies in ms, for the axis of the heatmap. */

@@ -1,12 +1,12 @@
 import { undo } from "./act.js";
 import { cloneTemplate, make, parts, setText } from "./dom.js";
-import { word } from "./format.js";
+import { overrideWord } from "./format.js";
 import { keyOf } from "./store.js";
 
 /** @import {Outcome} from "./act.js" */
 /** @import {Store} from "./store.js" */
 
-const FORCED = ["forced_open", "forced_closed", "metrics_only"];
+const FORCED = ["forced_open", "forced_closed", "metrics_only", "forced_partial"];
 const GONE_AFTER_MS = 20_000;
 const AT_MOST = 4;
 const LISTED = 40;
@@ -124,7 +124,7 @@ class Followed {
         const shown = view.override;
         if (shown?.id !== made) {
           over += 1;
-          if (shown && this.seen.has(made)) replaced.add(`${word(shown.state)} by ${shown.by}`);
+          if (shown && this.seen.has(made)) replaced.add(`${overrideWord(shown)} by ${shown.by}`);
           else if (this.seen.has(made) && this.outcome.state !== "reset") replaced.add("");
           continue;
         }

@@ -1,6 +1,6 @@
 import { breakerUrl, cloneTemplate, parts, setText } from "./dom.js";
 import { condition, isFailing, severity } from "./condition.js";
-import { conditionWord, countdown, latency, rate, span, word } from "./format.js";
+import { conditionWord, countdown, latency, overrideWord, rate, span, word } from "./format.js";
 import { failedWords, failingFor, onlyTestCalls, outageCause, refusedWords } from "./outage.js";
 import { clock, utc } from "./times.js";
 import { drawSpark } from "./spark.js";
@@ -162,7 +162,7 @@ export const isDone = (override) => override.total > 0 && override.applied === o
 
 /** @param {OverrideView} override @param {number} now */
 const overrideWords = (override, now) =>
-  `${word(override.state)} by ${override.by} · ${countdown(override.expires_at - now)} left`;
+  `${overrideWord(override)} by ${override.by} · ${countdown(override.expires_at - now)} left`;
 
 /** @param {OverrideView} override */
 function progressWords(override) {

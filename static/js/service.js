@@ -2,7 +2,7 @@
 
 import { breakerUrl, make, parts, setText, showState, svg } from "./dom.js";
 import { condition, severity } from "./condition.js";
-import { conditionWord, countdown, latency, overCapacity, rate, span, word } from "./format.js";
+import { conditionWord, countdown, latency, overCapacity, overrideWord, rate, span, word } from "./format.js";
 import { failedWords, failingFor, outageCause, refusedWords } from "./outage.js";
 import { start } from "./shell.js";
 import { utc } from "./times.js";
@@ -130,7 +130,7 @@ function showBreaker(row, view) {
   setText(
     cells[7],
     hand
-      ? `${word(hand.state)} by ${hand.by}, in force on ${hand.applied} of ${hand.total}, ends in ${countdown(hand.expires_at - store.now())}`
+      ? `${overrideWord(hand)} by ${hand.by}, in force on ${hand.applied} of ${hand.total}, ends in ${countdown(hand.expires_at - store.now())}`
       : view.outage
         ? `${failingFor(view.outage, store.now())} · ${outageCause(view.outage)}`
         : "–",

@@ -10,7 +10,7 @@
  * @typedef {{id: string, began: number, cause: string, instance: string, instances: number,
  *   failed_tests: number, passed_tests: number, refused: number}} Outage see dashboard/fleet/outages.py
  * @typedef {{id: string, state: string, reason: string, by: string, expires_at: number,
- *   created_at: number, applied: number, total: number, pending: string[],
+ *   created_at: number, applied: number, total: number, pending: string[], share?: number,
  *   refused: {instance: string, reason: string}[]}} OverrideView
  * @typedef {{service: string, name: string, state: string, states: Record<string, number>,
  *   instances: BreakerAtInstance[], rate: number, ran: number,

@@ -1,11 +1,20 @@
 """Template filters for figures, times, states and policy values."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from django import template
 
-from dashboard.common.display_names import STATE_WORDS, field_value, field_words, state_word
+from dashboard.common.display_names import (
+    STATE_WORDS,
+    field_value,
+    field_words,
+    override_word,
+    state_word,
+)
+from dashboard.control.models import Override
 from dashboard.history.models import Outage
 from dashboard.policies.knobs import KNOBS
 from dashboard.policies.models import PolicyVersion
@@ -19,6 +28,14 @@ register = template.Library()
 register.filter("state_word", state_word)
 register.filter("field_words", field_words)
 register.filter("field_value", field_value)
+
+
+@register.filter
+def override_name(override: Mapping[str, Any] | Override) -> str:
+    """The name of an override with its share, from its row or from its view."""
+    if isinstance(override, Override):
+        return override_word(override.state, override.share)
+    return override_word(override["state"], override.get("share"))
 
 
 @register.filter

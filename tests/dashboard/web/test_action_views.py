@@ -248,3 +248,24 @@ class TestMany:
         assert self.post(client, ("shop", "posts"), preview="1").status_code == 403
         assert self.post(client, ("shop", "posts"), **GOOD).status_code == 403
         assert client.post("/acts/act-0001/undo").status_code == 403
+
+
+class TestLimit:
+    URL = "/services/shop/breakers/posts/partial"
+
+    def test_a_share_in_per_cent_is_let_through(self, client: Client) -> None:
+        assert client.post(self.URL, {**GOOD, "share": "5"}).status_code == 302
+        row = Override.objects.get()
+        assert (row.state, row.share) == ("forced_partial", 0.05)
+
+    @pytest.mark.parametrize(
+        ("share", "said"),
+        [("", "Say which share"), ("0", "force open"), ("101", "At most 100"), ("x", "whole")],
+    )
+    def test_what_is_no_share_is_told_at_its_field(
+        self, client: Client, share: str, said: str
+    ) -> None:
+        answer = client.post(self.URL, {**GOOD, "share": share}, headers=FETCH)
+        assert answer.status_code == 422
+        assert said in answer.content.decode()
+        assert not Override.objects.exists()

@@ -24,7 +24,10 @@ approvals_router = Router(tags=["approvals"])
 ERRORS = dict.fromkeys((401, 403, 404, 409, 422, 429), Problem)
 ActId = Annotated[str, Field(min_length=8, max_length=36, pattern=r"^[!-~]+$")]
 Seconds = Annotated[float, Field(gt=0, le=604_800)]
-State = Literal["forced_open", "forced_closed", "metrics_only", "automatic", "reset"]
+State = Literal[
+    "forced_open", "forced_closed", "metrics_only", "forced_partial", "automatic", "reset"
+]
+Share = Annotated[float, Field(gt=0, le=1)]
 DEFAULT_END_S = 1800.0
 
 
@@ -54,11 +57,12 @@ class PreviewOut(Schema):
 
 
 class ActIn(PreviewIn):
-    """`break_glass` performs an act that needs approval at once. `propose` stores it for approval
-    in any case."""
+    """`share` is what `forced_partial` lets through. `break_glass` performs an act that needs
+    approval at once. `propose` stores it for approval in any case."""
 
     reason: str
     expires_in_s: Seconds = DEFAULT_END_S
+    share: Share | None = None
     id: ActId | None = None
     break_glass: bool = False
     propose: bool = False
@@ -121,6 +125,7 @@ class PendingOut(Schema):
     state: str
     reason: str
     why: str
+    share: float | None
     created: datetime
     targets: list[TargetIn]
 
@@ -160,7 +165,7 @@ def act(request: ApiRequest, body: ActIn) -> Status[dict[str, Any]]:
     ends = None if body.state in ("automatic", "reset") else body.expires_in_s
     try:
         found = approvals.perform(
-            request.caller.person, id, targets, body.state, body.reason, ends,
+            request.caller.person, id, targets, body.state, body.reason, ends, body.share,
             break_glass=body.break_glass, proposed=body.propose,
         )  # fmt: skip
     except approvals.ApprovalNeeded as needed:
@@ -267,7 +272,10 @@ def _sees(services: Any, row: PendingAct) -> bool:
 
 def _pending(row: PendingAct) -> dict[str, Any]:
     return {
-        **{name: getattr(row, name) for name in ("id", "by", "state", "reason", "why", "created")},
+        **{
+            name: getattr(row, name)
+            for name in ("id", "by", "state", "reason", "why", "share", "created")
+        },
         "targets": [
             {"service": service, "breaker": breaker, "instances": instances}
             for service, breaker, instances in row.targets

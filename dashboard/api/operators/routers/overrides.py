@@ -31,6 +31,7 @@ class OverrideOut(Schema):
     breaker: str
     instances: list[str] | None
     state: str
+    share: float | None
     reason: str
     by: str
     created: datetime
@@ -101,7 +102,7 @@ def _visible(request: ApiRequest, id: str) -> None:
 
 def _override(row: Override) -> dict[str, Any]:
     fields = (
-        *("id", "service", "breaker", "instances", "state", "reason", "by"),
+        *("id", "service", "breaker", "instances", "state", "share", "reason", "by"),
         *("created", "expires"),
     )
     far = confirmation(row)

@@ -82,7 +82,21 @@ def test_an_act_ends_after_half_an_hour_and_can_be_undone(api_of: ApiOf, operato
 def test_the_api_offers_every_act_of_the_pages(api_of: ApiOf, operator: Person) -> None:
     api = api_of(operator)
     for act in ACTS.values():
-        assert api("POST", "/acts", body(state=act.state)).status_code == 200, act
+        share = {"share": 0.1} if act.state == "forced_partial" else {}
+        assert api("POST", "/acts", body(state=act.state, **share)).status_code == 200, act
+
+
+def test_a_share_is_told_with_its_override_and_refused_where_it_does_not_fit(
+    api_of: ApiOf, operator: Person
+) -> None:
+    api = api_of(operator)
+    assert api("POST", "/acts", body(state="forced_partial", share=0.1)).status_code == 200
+    (shown,) = api("GET", "/overrides").json()["items"]
+    assert (shown["state"], shown["share"]) == ("forced_partial", 0.1)
+    for wrong in ({"share": 0.1}, {"state": "forced_partial"}):
+        answer = api("POST", "/acts", body(**wrong))
+        assert answer.status_code == 422
+        assert "share" in answer.text
 
 
 def test_a_preview_says_what_users_will_see(api_of: ApiOf, operator: Person) -> None:
