@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 from enum import StrEnum
 from types import TracebackType
+from typing import Final
 
 
 class Criticality(StrEnum):
@@ -24,6 +25,8 @@ class Criticality(StrEnum):
     SHEDDABLE = "sheddable"
 
 
+_RANKS: Final = {level: place for place, level in enumerate(Criticality)}
+SHEDDABLE_SHARE: Final = 0.75
 _current: ContextVar[Criticality] = ContextVar("breakers_criticality", default=Criticality.DEFAULT)
 
 
@@ -68,6 +71,26 @@ class criticality:  # noqa: N801 - used like a function
     ) -> None:
         if self._token is not None:
             _current.reset(self._token)
+
+
+def rank() -> int:
+    """The place of the present class in a queue: 0 is served first.
+
+    >>> rank()
+    1
+    """
+    return _RANKS[_current.get()]
+
+
+def usable_share() -> float:
+    """The share of a limit that a call of the present class may use: sheddable calls leave the last
+    quarter to the others.
+
+    >>> with criticality("sheddable"):
+    ...     usable_share()
+    0.75
+    """
+    return SHEDDABLE_SHARE if _current.get() is Criticality.SHEDDABLE else 1.0
 
 
 def refused_share(share: float) -> float:

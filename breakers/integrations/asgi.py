@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from breakers.circuit.policy import FieldSpec
+from breakers.criticality import criticality, current_criticality
 from breakers.deadline import Deadline, _current
 from breakers.errors import CallTimeout
+from breakers.integrations.carried import HEADERS, Carried, incoming
 from breakers.integrations.error_responses import refusal, refusal_in
 
 __all__ = ["BreakerMiddleware"]
@@ -36,14 +38,18 @@ class BreakerMiddleware:
         deadline: seconds until the response must begin. The application can read `remaining()`,
             and is cancelled at the deadline. None sets no deadline. Streamed bodies and background
             tasks have no deadline.
+        carried: whether to take over the deadline and the criticality that the caller sends, see
+            `breakers.integrations.carried`. Only for services whose callers are trusted. Of two
+            deadlines the earlier counts.
 
     Raises:
         PolicyError: the deadline is out of range.
     """
 
-    def __init__(self, app: App, deadline: float | None = None) -> None:
+    def __init__(self, app: App, deadline: float | None = None, carried: bool = False) -> None:
         self.app = app
         self.deadline = None if deadline is None else float(_DEADLINE.check(deadline) or 0)
+        self.carried = carried
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request. Other kinds of connection pass through unchanged."""
@@ -51,11 +57,14 @@ class BreakerMiddleware:
             await self.app(scope, receive, send)
             return
         answer = _Answer(send)
+        sent = _sent_with(scope) if self.carried else Carried()
+        limits = [each for each in (self.deadline, sent.seconds) if each is not None]
         try:
-            if self.deadline is None:
-                await self.app(scope, receive, answer.send)
-            else:
-                await self._within(self.deadline, scope, receive, answer)
+            with criticality(sent.level or current_criticality()):
+                if not limits:
+                    await self.app(scope, receive, answer.send)
+                else:
+                    await self._within(min(limits), scope, receive, answer)
         except Exception as error:
             refused = refusal_in(error)
             if answer.has_begun or refused is None:
@@ -84,6 +93,12 @@ class BreakerMiddleware:
             raise
         finally:
             deadline.end(token)
+
+
+def _sent_with(scope: MutableMapping[str, Any]) -> Carried:
+    headers = dict(scope["headers"])
+    values = (headers.get(name.lower().encode()) for name in HEADERS)
+    return incoming(*(None if each is None else each.decode("latin-1") for each in values))
 
 
 class _Answer:

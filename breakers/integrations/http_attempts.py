@@ -21,6 +21,7 @@ from breakers.clock import SYSTEM_CLOCK
 from breakers.common.rules import aapply, apply, is_async
 from breakers.deadline import Deadline, bounded, current_deadline
 from breakers.errors import CallTimeout, PolicyError
+from breakers.integrations.carried import Carry
 from breakers.integrations.http_rules import (
     FLOWS_AFTER_CHUNKS,
     FLOWS_AFTER_S,
@@ -63,6 +64,9 @@ class Settings(TypedDict, total=False):
         default is 5xx and 429. A coroutine function is awaited in async clients.
     is_safe: whether a request may be repeated. By default it may if its method is idempotent or it
         has an Idempotency-Key.
+    carry: whether requests carry the deadline and the criticality in headers, see
+        `breakers.integrations.carried`: to every host, to none (the default), or to the hosts for
+        which a function says so.
     sleep, asleep, random: for tests: functions for the pause between attempts and its jitter.
     """
 
@@ -73,6 +77,7 @@ class Settings(TypedDict, total=False):
     retry_delay: float
     is_failure: Callable[[Any], object]
     is_safe: Callable[[Any], bool]
+    carry: Carry
     sleep: Callable[[float], object]
     asleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
@@ -97,6 +102,7 @@ class HttpAttempts:
         retry_delay: float = 0.5,
         is_failure: Callable[[Any], object] = failed,
         is_safe: Callable[[Any], bool] = safe,
+        carry: Carry = False,
         sleep: Callable[[float], object] = time.sleep,
         asleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = _random.random,
@@ -104,7 +110,7 @@ class HttpAttempts:
         for name, given in (("is_safe", is_safe), ("is_failure", is_failure), ("sleep", sleep)):
             if is_async(given) and not (awaits and name == "is_failure"):
                 raise PolicyError(name, given, "a plain function")
-        self.client, self.is_safe = client, is_safe
+        self.client, self.is_safe, self.carry = client, is_safe, carry
         self._breaker, self._is_failure = breaker, is_failure
         self._sleep, self._asleep = sleep, asleep
         self._judge_is_async = is_async(is_failure)

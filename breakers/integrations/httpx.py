@@ -13,6 +13,7 @@ from typing import Final, Unpack
 
 from breakers.calls.coroutine_timeouts import acall_within
 from breakers.deadline import current_deadline, remaining
+from breakers.integrations.carried import carries, outgoing
 from breakers.integrations.http_attempts import Client, HttpAttempts, Settings
 from breakers.integrations.http_rules import DRAIN_S, is_endless, is_soon_read, shortest
 from breakers.integrations.httpx_bodies import (
@@ -74,7 +75,7 @@ class ResilientTransport(httpx.BaseTransport):
         return response
 
     def _send(self, request: httpx.Request) -> httpx.Response:
-        request = _bounded(request)
+        request = _bounded(request, self._attempts)
         try:
             response = self._transport.handle_request(request)
         except httpx.TimeoutException as error:
@@ -115,7 +116,7 @@ class AsyncResilientTransport(httpx.AsyncBaseTransport):
         return response
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
-        request = _bounded(request)
+        request = _bounded(request, self._attempts)
         try:
             response = await self._transport.handle_async_request(request)
         except httpx.TimeoutException as error:
@@ -161,19 +162,24 @@ def _may_repeat(request: httpx.Request, attempts: HttpAttempts) -> bool:
     return safe and isinstance(request.stream, httpx.ByteStream)
 
 
-def _bounded(request: httpx.Request) -> httpx.Request:
-    """The request, with the client's limits capped at the time left."""
+def _bounded(request: httpx.Request, attempts: HttpAttempts) -> httpx.Request:
+    """The request, with the client's limits capped at the time left, and with the headers that
+    carry it."""
     left = remaining()
-    if left is None:
+    carried = outgoing() if carries(attempts.carry, _host(request)) else {}
+    if left is None and not carried:
         return request
     limits = request.extensions.get("timeout", {})
-    shorter = {name: shortest(limits.get(name), left) for name in _LIMITS}
+    if left is not None:
+        limits = {name: shortest(limits.get(name), left) for name in _LIMITS}
+    headers = request.headers.copy()
+    headers.update(carried)
     return httpx.Request(
         request.method,
         request.url,
-        headers=request.headers,
+        headers=headers,
         stream=request.stream,
-        extensions={**request.extensions, "timeout": shorter},
+        extensions={**request.extensions, "timeout": limits},
     )
 
 

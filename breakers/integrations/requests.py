@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from breakers.deadline import Deadline, current_deadline, remaining
 from breakers.errors import CallTimeout
+from breakers.integrations.carried import HEADERS, carries, outgoing
 from breakers.integrations.http_attempts import (
     Client,
     Flow,
@@ -97,6 +98,7 @@ class ResilientAdapter(BaseAdapter):
             attempts += 1
             if attempts > 1 and isinstance(_position(request), int):
                 requests.utils.rewind_body(request)
+            self._carry(request)
             try:
                 return self._adapter.send(request, stream, _bounded(timeout), verify, cert, proxies)
             except requests.Timeout as error:
@@ -108,6 +110,16 @@ class ResilientAdapter(BaseAdapter):
             guarded.permit.leave()
         _Body(guarded, _limits(timeout)[1]).watch()
         return guarded.response
+
+    def _carry(self, request: requests.PreparedRequest) -> None:
+        """Set the headers of this attempt. Those of an earlier one, or of a request that was
+        redirected here, are taken off."""
+        if self._attempts.carry is False:
+            return
+        for name in HEADERS:
+            request.headers.pop(name, None)
+        if carries(self._attempts.carry, _host(request)):
+            request.headers.update(outgoing())
 
     def close(self) -> None:
         """Close the adapter."""

@@ -12,6 +12,7 @@ from breakers.common import async_library
 from breakers.common.forking import renew_after_fork
 from breakers.common.guard import Guard, Nested
 from breakers.common.validation import number, whole
+from breakers.criticality import usable_share
 from breakers.deadline import remaining
 from breakers.errors import RateLimited
 
@@ -23,7 +24,8 @@ class RateLimiter:
     """At most `calls` calls in `per` seconds, evenly, after a burst of at most `burst`.
 
     The generic cell rate algorithm (ITU-T I.371): one number says when the next call conforms, so
-    that a limiter costs one lock and no queue. Threads and coroutines may share one.
+    that a limiter costs one lock and no queue. Sheddable calls leave a quarter of the burst to the
+    others. Threads and coroutines may share one.
 
     Args:
         calls, per: the rate; `per` is seconds.
@@ -95,7 +97,7 @@ class RateLimiter:
         """Seconds until this caller's turn, which is taken, and what to give back of it."""
         left = remaining()
         patience = self.max_wait if left is None else min(self.max_wait, left)
-        reserved = self._guard.run_now(self._try_to_reserve, patience)
+        reserved = self._guard.run_now(self._try_to_reserve, patience, usable_share())
         if isinstance(reserved, tuple):
             return reserved
         self.rejected += 1
@@ -103,11 +105,13 @@ class RateLimiter:
             self.calls, self.per, self._interval if isinstance(reserved, Nested) else reserved
         )
 
-    def _try_to_reserve(self, patience: float) -> tuple[float, float] | float:
-        """The wait and the turn, or the wait alone where it is too long."""
+    def _try_to_reserve(self, patience: float, usable: float) -> tuple[float, float] | float:
+        """The wait and the turn, or the wait alone where it is too long. `usable` is the share of
+        the burst that this call may take."""
         now = self._now()
         conforms_at = max(self._conforms_at, now)
-        wait = max(0.0, conforms_at - (self.burst - 1) * self._interval - now)
+        tolerance = (self.burst * usable - 1) * self._interval
+        wait = max(0.0, self._conforms_at - tolerance - now)
         if wait < _ROUNDING_S:
             wait = 0.0
         if wait > patience:

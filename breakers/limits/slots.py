@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from math import floor
 from types import TracebackType
 from typing import Final
 
@@ -12,17 +13,20 @@ from breakers.common.forking import renew_after_fork
 from breakers.common.guard import Guard, Nested
 from breakers.common.uninterruptible import uninterruptible
 from breakers.common.validation import number, whole
+from breakers.criticality import SHEDDABLE_SHARE, Criticality, rank
 from breakers.deadline import remaining
 from breakers.errors import BulkheadFull
 
 # Waiting callers of one object, where it is not said otherwise.
 MAX_WAITING: Final = 1000
+_LAST: Final = len(Criticality) - 1
 
 
 class _Waiter:
-    """A thread in the line."""
+    """A thread in the line of its class."""
 
     def __init__(self) -> None:
+        self.rank = rank()
         self.granted = False
         self._woken = threading.Event()
 
@@ -37,6 +41,7 @@ class _AsyncWaiter(_Waiter):
     """A coroutine in the line; it may be woken from any thread."""
 
     def __init__(self) -> None:
+        self.rank = rank()
         self.granted = False
         self._loop = asyncio.get_running_loop()
         self.woken = asyncio.Event()
@@ -51,10 +56,12 @@ class _AsyncWaiter(_Waiter):
 
 @uninterruptible
 class Slots:
-    """At most `limit` holders at once, first come, first served. Base of the bulkheads.
+    """At most `limit` holders at once. Base of the bulkheads.
 
     Threads and coroutines may share one. A slot that is given back goes straight to the first in
-    the line, so that nobody who comes later overtakes.
+    the line of the most important class that waits, so that nobody of the same class overtakes.
+    Sheddable calls leave the last quarter of the slots to the others. Where too many wait, a more
+    important call takes the place of the last of the least important ones.
     """
 
     def __init__(self, limit: int, max_wait: float, max_waiting: int = MAX_WAITING) -> None:
@@ -66,7 +73,7 @@ class Slots:
 
     def _after_fork(self) -> None:
         self._guard = Guard()
-        self._line: deque[_Waiter] = deque()
+        self._lines: tuple[deque[_Waiter], ...] = tuple(deque() for _ in Criticality)
         self._held = 0
         self.rejected = 0
         """Callers turned away since the start."""
@@ -84,7 +91,7 @@ class Slots:
     @property
     def waiting(self) -> int:
         """How many are in the line now."""
-        return len(self._line)
+        return sum(map(len, self._lines))
 
     def acquire(self) -> None:
         """Take a slot, waiting at most `max_wait` seconds and never beyond the present deadline.
@@ -132,11 +139,16 @@ class Slots:
 
     def _serve(self) -> None:
         """Hand free slots to the line. Runs inside the guard."""
-        while self._line and self._held < self._limit:
-            first = self._line.popleft()
-            first.granted = True
-            first.wake()
-            self._held += first.granted
+        for line in self._lines:
+            most = self._limit if line is not self._lines[-1] else self._for_sheddable()
+            while line and self._held < most:
+                first = line.popleft()
+                first.granted = True
+                first.wake()
+                self._held += first.granted
+
+    def _for_sheddable(self) -> int:
+        return max(1, floor(self._limit * SHEDDABLE_SHARE))
 
     def _patience(self) -> float:
         left = remaining()
@@ -151,19 +163,29 @@ class Slots:
         return found
 
     def _try_to_take(self, make: type[_Waiter], patience: float) -> _Waiter | str | None:
-        if self._held < self._limit and not self._line:
+        place = rank()
+        most = self._limit if place < _LAST else self._for_sheddable()
+        if self._held < most and not any(self._lines[: place + 1]):
             self._held += 1
             return None
         if patience <= 0:
             return self._why()
-        if len(self._line) >= self.max_waiting:
+        if self.waiting >= self.max_waiting and not self._displace(place):
             return (
-                f"all {self._limit} slots are taken, and {len(self._line)} callers wait already "
+                f"all {self._limit} slots are taken, and {self.waiting} callers wait already "
                 f"(max_waiting is {self.max_waiting})"
             )
         waiter = make()
-        self._line.append(waiter)
+        self._lines[place].append(waiter)
         return waiter
+
+    def _displace(self, place: int) -> bool:
+        """Send the last of the least important waiters away, if it matters less than this."""
+        for line in reversed(self._lines[place + 1 :]):
+            if line:
+                line.pop().wake()
+                return True
+        return False
 
     def _settle(self, waiter: _Waiter) -> None:
         if self._leave(waiter):
@@ -185,8 +207,9 @@ class Slots:
     def _try_to_leave(self, waiter: _Waiter) -> bool:
         if waiter.granted:
             return False
-        if waiter in self._line:
-            self._line.remove(waiter)
+        line = self._lines[waiter.rank]
+        if waiter in line:
+            line.remove(waiter)
         return True
 
     def _why(self) -> str:

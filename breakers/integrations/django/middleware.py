@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from breakers.integrations.carried import HEADERS, Carried, incoming, under
 from breakers.integrations.error_responses import refusal, refusal_in
 from breakers.integrations.missing_extra import missing_extra
 
@@ -26,9 +27,12 @@ class BreakerMiddleware:
     """Responds with 503 and `Retry-After` when a breaker, bulkhead or rate limit refused a call,
     and with 504 when a call timed out. Sync and async. Put it first in `MIDDLEWARE`.
 
-    Override `unavailable` to change the response.
+    Override `unavailable` to change the response. A subclass with `carried = True` takes over the
+    deadline and the criticality that the caller sends, see `breakers.integrations.carried`: only
+    for services whose callers are trusted.
     """
 
+    carried = False
     sync_capable = True
     async_capable = True
 
@@ -44,14 +48,22 @@ class BreakerMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         if self._is_async:
             return self._acall(request)
-        response = self.get_response(request)
+        with under(self._sent_with(request)):
+            response = self.get_response(request)
         assert isinstance(response, HttpResponseBase)
         return self._replace_500(request, response)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.get_response(request)
-        assert inspect.isawaitable(response)
-        return self._replace_500(request, await response)
+        with under(self._sent_with(request)):
+            response = self.get_response(request)
+            assert inspect.isawaitable(response)
+            answered = await response
+        return self._replace_500(request, answered)
+
+    def _sent_with(self, request: HttpRequest) -> Carried:
+        if not self.carried:
+            return Carried()
+        return incoming(*(request.headers.get(name) for name in HEADERS))
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """The response for an exception of a view."""
