@@ -77,6 +77,17 @@ class CallShed(CircuitBreakerOpen):
     _how = "refusing a share of its calls"
 
 
+class InjectedFault(BreakerError, ConnectionError):
+    """An operator's drill failed this call in the place of the callee; see `agent.start(faults=)`.
+
+    >>> str(InjectedFault("posts"))
+    "a fault that an operator injected into calls of 'posts'"
+    """
+
+    def __str__(self) -> str:
+        return f"a fault that an operator injected into calls of {self.args[0]!r}"
+
+
 class CallTimeout(BreakerError, TimeoutError):
     """The call did not answer within its time.
 

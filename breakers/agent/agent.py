@@ -89,6 +89,9 @@ def start(
     zone: str = "",
     tags: Sequence[str] = (),
     obey: str | Mapping[str, object] | None = None,
+    faults: Sequence[str] = (),
+    faults_in_production: bool = False,
+    environment: str | None = None,
     allow_plaintext: bool | None = None,
     transport: str = "auto",
     format: str = "msgpack",
@@ -122,6 +125,12 @@ def start(
             {"timeout": (0.1, 30.0), "retries": (None, 4)}; the key "overrides" lists the states
             that may be forced. "report-only" obeys nothing. Else SWITCHGEAR_OBEY, else defaults
             that refuse only what harms. An override never lasts longer than seven days.
+        faults: the breakers into whose calls an operator may inject faults, to rehearse: latency,
+            errors, corrupt results. None by default; no variable sets it. An injected fault ends
+            after an hour at the latest.
+        faults_in_production: whether that holds in an environment whose name begins with "prod" or
+            "live" too.
+        environment: where this process runs, such as "staging". Else SWITCHGEAR_ENVIRONMENT.
         allow_plaintext: whether the token may travel unencrypted to another host. Else
             SWITCHGEAR_ALLOW_PLAINTEXT.
         transport: "auto" (a WebSocket, HTTP where none gets through), "websocket" or "http".
@@ -148,6 +157,9 @@ def start(
         zone=zone,
         tags=tuple(tags),
         obey=obey,
+        faults=tuple(faults),
+        faults_in_production=faults_in_production,
+        environment=environment,
         allow_plaintext=allow_plaintext,
         transport=transport,
         format=format,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from breakers.agent.fault_orders import FaultOrders, WantedFault, faults_for
 from breakers.agent.obedience import Obedience
 from breakers.errors import PolicyError
 from breakers.protocol import messages as wire
@@ -45,6 +46,7 @@ class Wanted:
     overrides: dict[str, WantedOverride] = field(default_factory=dict)
     policies: dict[str, dict[str, object]] = field(default_factory=dict)
     superseded: tuple[wire.AckItem, ...] = ()
+    faults: dict[str, WantedFault] = field(default_factory=dict)
 
     @property
     def revision(self) -> int:
@@ -58,7 +60,7 @@ class Wanted:
 def meant_for(desired: wire.Desired, instance: wire.Instance, now: float) -> Wanted:
     """What `desired` asks of `instance`. Of several overrides of a breaker the last one counts;
     fields of several policies are laid over each other in their order."""
-    wanted = Wanted(desired, now)
+    wanted = Wanted(desired, now, faults=faults_for(desired, instance, now))
     superseded = []
     for each in desired.overrides:
         if each.instances is not None and instance.id not in each.instances:
@@ -95,6 +97,7 @@ class Applier:
         obedience: Obedience | None = None,
     ) -> None:
         self._obedience = obedience or Obedience()
+        self._faults = FaultOrders(self._obedience, now)
         self._breakers = breakers
         self._instance = instance
         self._now = now
@@ -168,6 +171,7 @@ class Applier:
         if policy or breaker.remote:
             items += self._apply_policy(breaker, policy)
         items += self._apply_override(breaker, wanted.overrides.get(breaker.name))
+        items += self._faults.apply(breaker, wanted.faults.get(breaker.name))
         return items
 
     def _apply_policy(

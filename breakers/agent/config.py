@@ -7,7 +7,7 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -82,6 +82,9 @@ def read_config(
     instance: str | None = None,
     state_dir: str | os.PathLike[str] | None = None,
     obey: str | Mapping[str, object] | None = None,
+    faults: tuple[str, ...] = (),
+    faults_in_production: bool = False,
+    environment: str | None = None,
     allow_plaintext: bool | None = None,
     environ: Mapping[str, str] = os.environ,
     **rest: object,
@@ -103,7 +106,12 @@ def read_config(
         service=_name("service", _given(service, environ, "SERVICE"), required=True) or "",
         instance=_name("instance", _given(instance, environ, "INSTANCE"), required=False),
         state_dir=None if directory is None else _directory(Path(directory)),
-        obedience=_obedience(obey, environ),
+        obedience=replace(
+            _obedience(obey, environ),
+            faults=frozenset(_name("faults", each, required=True) or "" for each in faults),
+            environment=_given(environment, environ, "ENVIRONMENT") or "",
+            faults_in_production=faults_in_production,
+        ),
         **rest,  # type: ignore[arg-type]  # start() has typed them
     )
     _check(config)

@@ -34,11 +34,16 @@ class Obedience:
     """Which overrides and which values of policies are applied.
 
     `bounds` are floor and ceiling by field, None for no bound. `states` are the overrides obeyed.
+    `faults` are the breakers into whose calls faults may be injected; in production only with
+    `faults_in_production`.
     """
 
     bounds: Mapping[str, Bounds] = field(default_factory=lambda: DEFAULT_BOUNDS)
     states: frozenset[str] = FORCED_STATES
     report_only: bool = False
+    faults: frozenset[str] = frozenset()
+    environment: str = ""
+    faults_in_production: bool = False
 
     def refused_policy(self, fields: Mapping[str, object], declared: Policy) -> str:
         """Why a policy is not applied; empty if it is."""
@@ -68,6 +73,20 @@ class Obedience:
             return f"{state} is not obeyed by this process (obey=); it obeys {obeyed}"
         return ""
 
+    def refused_fault(self, breaker: str) -> str:
+        """Why no fault is injected into calls of a breaker; empty if one may be."""
+        if self.report_only:
+            return _ONLY_REPORTS
+        if breaker not in self.faults:
+            return f"faults are not allowed at {breaker} by the code of this process (faults=)"
+        name = self.environment.casefold()
+        if name.startswith(_PRODUCTION) and not self.faults_in_production:
+            return (
+                f"this process runs in {self.environment}; its code allows no faults there "
+                "(faults_in_production=)"
+            )
+        return ""
+
     def _outside(self, name: str, value: object) -> str:
         floor, ceiling = self.bounds.get(name, (None, None))
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -77,6 +96,8 @@ class Obedience:
         return f"{name} is {value:g}; this process obeys {_range(floor, ceiling)} (obey=)"
 
 
+# Names of environments that begin so are production.
+_PRODUCTION: Final = ("prod", "live")
 _ONLY_REPORTS: Final = "this process only reports (obey='report-only')"
 
 

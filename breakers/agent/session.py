@@ -248,7 +248,7 @@ class Conversation:
                 logger.warning("%s of breaker %r refused: %s", item.kind, item.breaker, item.reason)
         self._owed = None
         if self._keep is not None:
-            self._keep(msgspec.structs.replace(desired, warm_starts=[], recordings=None))
+            self._keep(msgspec.structs.replace(desired, warm_starts=[], recordings=None, faults=[]))
         self._acknowledge(items)
         self._hasten()
 

@@ -20,6 +20,7 @@ from breakers.calls.shared_calls import SharedCalls
 from breakers.calls.stand_ins import NONE, StandIns
 from breakers.calls.switches import switches
 from breakers.circuit.awaited import GuardedCoroutine
+from breakers.circuit.faults import Injected, injected
 from breakers.clock import SYSTEM_CLOCK
 from breakers.common import async_library
 from breakers.common.listeners import anotify, notify
@@ -101,8 +102,10 @@ class ResilientCaller:
             Exception: what `func` raised at the last attempt.
         """
         breaker = options.circuit_breaker
-        if breaker is not None and breaker._remote:
+        if breaker is not None and breaker._altered:
             options = with_policy(options, breaker)
+            if breaker._fault is not None:
+                func = Injected(func, breaker)
         attempt = options.direct
         if attempt is None or switches.is_off or self._backends.metrics is not None:
             return cast(R, self._call(func, options, args, kwargs))
@@ -194,8 +197,10 @@ class ResilientCaller:
             TypeError: `func` is a plain function. It may have been run once; it is not retried.
         """
         breaker = options.circuit_breaker
-        if breaker is not None and breaker._remote:
+        if breaker is not None and breaker._altered:
             options = with_policy(options, breaker)
+            if breaker._fault is not None:
+                func = injected(func, breaker)
         if not options.is_direct or switches.is_off or self._backends.metrics is not None:
             return cast(R, await self._acall(func, options, args, kwargs))
         if options.budget is not None:

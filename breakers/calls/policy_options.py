@@ -18,6 +18,8 @@ def with_policy(options: CallOptions, breaker: CircuitBreaker) -> CallOptions:
     The result is kept beside the options until the policy changes.
     """
     remote = breaker._remote
+    if not remote:
+        return options
     kept = options.__dict__.get("_with_policy")
     if kept is not None and kept[0] is remote:
         found: CallOptions = kept[1]

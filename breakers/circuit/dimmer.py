@@ -8,9 +8,10 @@ is, each call takes the slow path, where `_permit` draws.
 from __future__ import annotations
 
 from math import exp, inf
-from typing import Final
+from typing import Any, Final
 
 from breakers.circuit.admission import Ticket
+from breakers.circuit.records import Fault
 from breakers.circuit.state_machine import StateMachine
 from breakers.circuit.states import State
 from breakers.common.uninterruptible import uninterruptible
@@ -76,6 +77,13 @@ class Throttle:
 @uninterruptible
 class Dimmer(StateMachine):
     """A state machine that can refuse a share. Methods expect the lock to be held."""
+
+    def __init__(self, *args: Any) -> None:
+        # Injected to rehearse, see `breakers.circuit.faults`.
+        self._fault: Fault | None = None
+        # Whether callers must look at `_remote` and `_fault` before they call.
+        self._altered = False
+        super().__init__(*args)
 
     def _begin_incarnation(self, state: State) -> None:
         self._throttle: Throttle | None = None

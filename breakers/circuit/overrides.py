@@ -152,6 +152,7 @@ class OverridableBreaker(Dimmer):
 
     def _configure(self, declared: Policy, remote: dict[str, object]) -> None:
         self.declared, self._remote = declared, remote
+        self._altered = bool(remote) or self._fault is not None
         policy = declared.replace(remote)
         if policy != self.policy:
             self._adopt(policy)

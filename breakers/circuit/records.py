@@ -95,6 +95,18 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault that is injected into `share` of the calls until `until` on the breaker's clock, see
+    `breakers.circuit.faults`. `latency_s` comes before the call, whatever the kind."""
+
+    id: str
+    kind: str
+    share: float
+    latency_s: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A breaker at one moment. `state` is the one in force.
 

@@ -17,6 +17,7 @@ from breakers.calls.options import CallOptions
 from breakers.calls.pauses import Pauses
 from breakers.calls.policy_options import with_policy
 from breakers.calls.switches import switches
+from breakers.circuit.faults import asending, sending
 from breakers.clock import SYSTEM_CLOCK
 from breakers.common.rules import aapply, apply, is_async
 from breakers.deadline import Deadline, bounded, current_deadline
@@ -148,7 +149,7 @@ class HttpAttempts:
                 permit = call.enter()
                 try:
                     with bounded(call.timeout) as until:
-                        response = send()
+                        response = sending(send, call.options.circuit_breaker)()
                     try:
                         bad = self._judge(response, until)
                     except BaseException:
@@ -185,7 +186,9 @@ class HttpAttempts:
                     permit = call.enter()
                     try:
                         with bounded(call.timeout) as until:
-                            response = await self._asend(send, dismiss, until)
+                            response = await self._asend(
+                                asending(send, call.options.circuit_breaker), dismiss, until
+                            )
                         try:
                             bad = await self._ajudge(response, until)
                         except BaseException:

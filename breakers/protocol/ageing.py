@@ -40,6 +40,11 @@ def aged(desired: wire.Desired, age_s: float) -> wire.Desired:
         overrides=aged_overrides(desired.overrides, age_s),
         warm_starts=[],
         recordings=aged_orders(desired.recordings, age_s),
+        faults=[
+            msgspec.structs.replace(each, expires_in_s=each.expires_in_s - age_s)
+            for each in desired.faults
+            if each.expires_in_s > age_s
+        ],
     )
 
 

@@ -18,6 +18,10 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from breakers.protocol.faults import MAX_FAULT_S as MAX_FAULT_S
+from breakers.protocol.faults import MAX_FAULTS as MAX_FAULTS
+from breakers.protocol.faults import MAX_LATENCY_S as MAX_LATENCY_S
+from breakers.protocol.faults import FaultOrder as FaultOrder
 from breakers.protocol.field_types import MAX_CALLS_PER_S as MAX_CALLS_PER_S
 from breakers.protocol.field_types import BucketIndex as BucketIndex
 from breakers.protocol.field_types import Count as Count
@@ -238,6 +242,8 @@ class Desired(Struct, tag_field="type", tag="desired"):
     `recordings` names the breakers whose calls the agent records; None is of a dashboard that takes
     no recordings.
 
+    `faults` are injected to rehearse, each by an agent whose code allows it.
+
     `warm_starts` comes with the first desired state of a new process: it opens these breakers, if
     they are closed, as its own trips would. They are no part of what is desired afterwards.
     """
@@ -250,10 +256,11 @@ class Desired(Struct, tag_field="type", tag="desired"):
     over_capacity: Annotated[list[Name], Meta(max_length=MAX_OVER_CAPACITY)] = []
     warm_starts: Annotated[list[WarmStart], Meta(max_length=MAX_BREAKERS)] = []
     recordings: Annotated[list[RecordingOrder], Meta(max_length=MAX_RECORDINGS)] | None = None
+    faults: Annotated[list[FaultOrder], Meta(max_length=MAX_FAULTS)] = []
 
 
 class AckItem(Struct, frozen=True, omit_defaults=True):
-    """The result of one item: `kind` is override or policy, `status` is applied or refused."""
+    """The result of one item: `kind` is override, policy or fault, `status` applied or refused."""
 
     kind: Identifier
     breaker: Name
