@@ -154,6 +154,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep alerts": {"task": "dashboard.alerts.tasks.sweep_messages", "schedule": 3600.0},
     "sweep sessions": {"task": "dashboard.access.tasks.sweep_sessions", "schedule": 3600.0},
 }
+# A harmless override of each service once a day, to see who would obey.
+if env.flag("DAILY_DRILL"):
+    CELERY_BEAT_SCHEDULE["drill the kill path"] = {
+        "task": "dashboard.control.tasks.drill_kill_path",
+        "schedule": 3600.0,
+    }
 # A worker that was down runs each once when it is back, not as often as it was due.
 for _task in CELERY_BEAT_SCHEDULE.values():
     _task["options"] = {"expires": _task["schedule"]}

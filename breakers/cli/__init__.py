@@ -11,6 +11,7 @@ from breakers.cli import (  # noqa: F401  isort: skip
     alerts,
     override_commands,
     audit,
+    drills,
     login,
     markers,
     mcp_server,

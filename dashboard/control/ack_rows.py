@@ -15,12 +15,13 @@ from django.utils import timezone
 from dashboard.control.models import Ack, Override
 
 _AT_ONCE: Final = f"""
-INSERT INTO "{Ack._meta.db_table}" ("override_id", "instance", "status", "reason", "at")
-SELECT override."id", new."instance", new."status", new."reason", %s
+INSERT INTO "{Ack._meta.db_table}" ("override_id", "instance", "status", "reason", "at", "first")
+SELECT override."id", new."instance", new."status", new."reason", now."now", now."now"
   FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
     AS new ("service", "id", "instance", "status", "reason")
   JOIN "{Override._meta.db_table}" AS override
     ON override."id" = new."id" AND override."service" = new."service"
+ CROSS JOIN (SELECT %s::timestamptz AS "now") AS now
 ON CONFLICT ("override_id", "instance")
 DO UPDATE SET "status" = excluded."status", "reason" = excluded."reason", "at" = excluded."at"
 """  # noqa: S608 - the names of the tables are ours
@@ -44,7 +45,7 @@ def store(answers: Sequence[Answer]) -> None:
         # In one order for all processes, so that none waits for another that waits for it.
         columns = zip(*sorted(answers), strict=True)
         with connection.cursor() as cursor:
-            cursor.execute(_AT_ONCE, [timezone.now(), *map(list, columns)])
+            cursor.execute(_AT_ONCE, [*map(list, columns), timezone.now()])
         return
     ids = {each.override for each in answers}
     known = set(Override.objects.filter(id__in=ids).values_list("service", "id"))

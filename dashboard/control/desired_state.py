@@ -20,7 +20,7 @@ from django.db import transaction
 from breakers.protocol import messages as wire
 from breakers.protocol.ageing import aged
 from breakers.protocol.codec import Codec
-from dashboard.control import queries, recordings
+from dashboard.control import drills, queries, recordings
 from dashboard.fleet import services as fleet
 
 PoliciesInForce = Callable[[str], list[wire.PolicyItem]]
@@ -69,6 +69,7 @@ class DesiredState:
             policies=self._policies(service),
             interval_s=settings.REPORT_INTERVAL_S,
             recordings=recordings.orders(service),
+            faults=drills.orders(service),
         )
 
     def changed(self, service: str | None = None) -> None:

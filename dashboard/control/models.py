@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from dashboard.access.models import Person
 
@@ -72,12 +73,14 @@ class RecordingOrder(models.Model):
 
 
 class Ack(models.Model):
-    """What one instance said of one override, the latest time it spoke."""
+    """What one instance said of one override, the latest time it spoke; `first` is when it spoke
+    first."""
 
     override = models.ForeignKey(Override, on_delete=models.CASCADE, related_name="acks")
     instance = models.CharField(max_length=120)
     status = models.CharField(max_length=20)
     reason = models.CharField(max_length=500, blank=True)
+    first = models.DateTimeField(default=timezone.now, editable=False)
     at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -156,3 +159,67 @@ class PendingAct(models.Model):
 
     def __str__(self) -> str:
         return f"{self.by}: {self.state}, {self.decision or 'pending'}"
+
+
+class Drill(models.Model):
+    """A fault to inject into calls of a breaker, saved under a name. `share` is of the calls,
+    `seconds` how long it takes; `instances` None means every instance."""
+
+    name = models.CharField(max_length=120, unique=True)
+    service = models.CharField(max_length=120)
+    breaker = models.CharField(max_length=120)
+    kind = models.CharField(max_length=20)
+    share = models.FloatField()
+    latency_s = models.FloatField()
+    seconds = models.FloatField()
+    instances = models.JSONField(null=True, blank=True)
+    by = models.CharField(max_length=150)
+    changed = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DrillRun(models.Model):
+    """One run of a drill, with the fault as it was then. `ended_by` is set if it was stopped."""
+
+    id = models.CharField(primary_key=True, max_length=32, editable=False)
+    name = models.CharField(max_length=120)
+    service = models.CharField(max_length=120)
+    breaker = models.CharField(max_length=120)
+    kind = models.CharField(max_length=20)
+    share = models.FloatField()
+    latency_s = models.FloatField()
+    instances = models.JSONField(null=True, blank=True)
+    reason = models.CharField(max_length=500)
+    by = models.CharField(max_length=150)
+    created = models.DateTimeField(auto_now_add=True)
+    expires = models.DateTimeField()
+    ended_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-created"]
+        indexes = [models.Index(fields=["service", "expires"], name="drill_run")]
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.created}"
+
+
+class DrillAck(models.Model):
+    """What one instance said of one run."""
+
+    run = models.ForeignKey(DrillRun, on_delete=models.CASCADE, related_name="acks")
+    instance = models.CharField(max_length=120)
+    status = models.CharField(max_length=20)
+    reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "instance"], name="one_drill_ack_an_instance"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instance}: {self.status}"

@@ -9,7 +9,7 @@ from django.utils import timezone
 from breakers.protocol import messages as wire
 from dashboard.access.services import audit
 from dashboard.common.batch_deletion import sweep
-from dashboard.control import recordings
+from dashboard.control import drills, recordings
 from dashboard.control.ack_rows import Answer, store
 from dashboard.control.models import Ack, Override
 from dashboard.fleet.services import bump_revision
@@ -37,6 +37,7 @@ def forget_old_acks() -> int:
     """Drop what each instance answered to overrides that ended three months ago. The overrides
     stay: who did what, when and why."""
     recordings.forget_old()
+    drills.forget_old()
     return sweep(Ack.objects.filter(override__ended__lt=timezone.now() - _ACKS_KEPT_FOR))
 
 
@@ -52,3 +53,4 @@ def record_acks(acks: Sequence[tuple[str, wire.Ack]]) -> None:
         if item.kind == "override" and item.id
     }
     store(list(answers.values()))
+    drills.record_acks(acks)

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from dashboard.control import services
+from dashboard.control import kill_path, services
 
 
 @shared_task
@@ -15,3 +15,9 @@ def expire_overrides() -> int:
 def sweep_acks() -> int:
     """Drop answers to overrides of long ago."""
     return services.forget_old_acks()
+
+
+@shared_task
+def drill_kill_path() -> int:
+    """Drill the kill path of each service that was not drilled for a day."""
+    return kill_path.drill_due()

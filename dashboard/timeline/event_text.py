@@ -18,6 +18,8 @@ _ACTS = {
     "undo": "Undone",
     "recording": "Recording of each call ordered",
     "instance forgotten": "Silent instance forgotten",
+    "drill": "Drill run",
+    "kill path drill": "Kill path drilled",
 }
 
 

@@ -21,10 +21,14 @@ POLICY: dict[str, Any] = {
 }
 
 
+# The shop is there to rehearse: an operator may inject faults at each of its breakers.
+DRILLED = ("users-db", "posts", "social", "profile-api")
+
+
 @contextmanager
 def watched(service: str) -> Iterator[None]:
     """Report to the dashboard of SWITCHGEAR_URL meanwhile; without that variable, to nobody."""
-    running = agent.start(service=service)
+    running = agent.start(service=service, faults=DRILLED)
     try:
         yield
     finally:

@@ -25,6 +25,7 @@ PAGES = {
     "incidents": "/incidents",
     "rules": "/alerts",
     "silences": "/silences",
+    "drills": "/drills",
     "policy": "/services/api/breakers/posts/policy",
     "policies": "/policies",
     "findings": "/policies/overview",

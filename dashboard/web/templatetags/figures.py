@@ -39,6 +39,12 @@ def override_name(override: Mapping[str, Any] | Override) -> str:
 
 
 @register.filter
+def percent(share: float) -> str:
+    """A share in per cent."""
+    return f"{share * 100:.3g}%"
+
+
+@register.filter
 def lasted(outage: Outage) -> str:
     """How long an outage took, or has taken."""
     return span_words((outage.ended or time.time()) - outage.began)
