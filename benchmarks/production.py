@@ -53,7 +53,7 @@ class ProductionStack:
     def tokens(self, services: list[str]) -> dict[str, str]:
         """A fresh token of each service."""
         code = (
-            "from dashboard.access.services import create_token\n"
+            "from dashboard.access.service_tokens import create_token\n"
             f"print(*[create_token(name) for name in {services!r}])"
         )
         made = self.manage("shell", "--no-imports", "-c", code).split()

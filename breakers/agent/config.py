@@ -33,6 +33,7 @@ class AgentConfigError(BreakerError, ValueError):
 class AgentConfig:
     """The agent's settings; durations are seconds, sizes bytes. `read_config` makes it.
 
+    `token_file`, where it is given, is read again at each connection.
     `base` is the dashboard's address as http or https, without a trailing slash. `instance` may
     hold `{pid}`; None names the process by host and process id.
     """
@@ -40,6 +41,7 @@ class AgentConfig:
     base: str
     token: str
     service: str
+    token_file: Path | None = None
     instance: str | None = None
     version: str = ""
     zone: str = ""
@@ -56,6 +58,17 @@ class AgentConfig:
     reconnect_max_s: float = 3.0
     flush_s: float = 1.0
     ssl_context: ssl.SSLContext | None = None
+
+    def current_token(self) -> str:
+        """The token for a new connection: what the token file holds now, so that a rotated token
+        needs no restart. A file that cannot be read, or holds no token, changes nothing."""
+        if self.token_file is None:
+            return self.token
+        try:
+            token = self.token_file.read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            return self.token
+        return token if token and _is_token(token) else self.token
 
     @property
     def socket_url(self) -> str:
@@ -103,6 +116,7 @@ def read_config(
     config = AgentConfig(
         base=_base(url, _allows_plaintext(allow_plaintext, environ)),
         token=_token(token, environ),
+        token_file=_token_file(token, environ),
         service=_name("service", _given(service, environ, "SERVICE"), required=True) or "",
         instance=_name("instance", _given(instance, environ, "INSTANCE"), required=False),
         state_dir=None if directory is None else _directory(Path(directory)),
@@ -192,9 +206,19 @@ def _token(token: str | None, environ: Mapping[str, str]) -> str:
             "SWITCHGEAR_TOKEN (token) is not set: SWITCHGEAR_URL is, and the dashboard takes "
             "reports only with the token of the service"
         )
-    if not (token.isascii() and token.isprintable() and " " not in token):
+    if not _is_token(token):
         raise AgentConfigError("SWITCHGEAR_TOKEN (token) holds characters that no token has")
     return token
+
+
+def _is_token(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _token_file(token: str | None, environ: Mapping[str, str]) -> Path | None:
+    """The file that the token came from, if it did."""
+    file = environ.get("SWITCHGEAR_TOKEN_FILE")
+    return Path(file) if file and _given(token, environ, "TOKEN") is None else None
 
 
 def _name(parameter: str, value: str | None, required: bool) -> str | None:

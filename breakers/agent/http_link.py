@@ -55,7 +55,7 @@ class HttpLink:
         self._compress = config.compress
         self._connection, self._target, proxy_headers = _connection(config)
         self._headers = proxy_headers | {
-            "Authorization": f"Bearer {config.token}",
+            "Authorization": f"Bearer {config.current_token()}",
             "Content-Type": self._codec.content_type,
             "Accept": self._codec.content_type,
             "User-Agent": "switchgear-agent",

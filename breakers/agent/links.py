@@ -13,9 +13,10 @@ from breakers.protocol import messages as wire
 # Causes that a person has to remove, and what to look at.
 ADVICE: Final = MappingProxyType(
     {
-        "unauthenticated": "the dashboard does not know the token; check SWITCHGEAR_TOKEN",
-        "forbidden": "the token belongs to another service; check SWITCHGEAR_SERVICE and "
+        "unauthenticated": "the dashboard does not know the token, or it has expired; check "
         "SWITCHGEAR_TOKEN",
+        "forbidden": "the token belongs to another service, or to other instances; check "
+        "SWITCHGEAR_SERVICE, SWITCHGEAR_INSTANCE and SWITCHGEAR_TOKEN",
         "unknown_version": "the dashboard does not know this version of the protocol; upgrade it, "
         "or check SWITCHGEAR_URL",
         "denied": "something in front of the dashboard refused it, not the dashboard; check the "

@@ -125,7 +125,7 @@ def _open(config: AgentConfig, codec: Codec) -> ClientConnection:
     try:
         context = connect(
             config.socket_url,
-            additional_headers={"Authorization": f"Bearer {config.token}"},
+            additional_headers={"Authorization": f"Bearer {config.current_token()}"},
             subprotocols=[Subprotocol(codec.subprotocol)],
             compression="deflate" if config.compress else None,
             ssl=config.ssl_context if secure else None,

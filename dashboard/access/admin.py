@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from dashboard.access import services, status_links
+from dashboard.access import service_tokens, services, status_links
 from dashboard.access.models import AuditEntry, Person, ServiceToken, StatusLink
 
 admin.site.site_header = "Switchgear"
@@ -20,17 +20,39 @@ admin.site.enable_nav_sidebar = False
 admin.site.register(Person, UserAdmin)
 
 
+class ServiceTokenForm(forms.ModelForm):
+    """Of which service, for which instances, until when."""
+
+    class Meta:
+        model = ServiceToken
+        fields = ("service", "name", "instances", "expires")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                service_tokens.check(cleaned["service"], cleaned["instances"], cleaned["expires"])
+            except forms.ValidationError as error:
+                self.add_error(None, error)
+        return cleaned
+
+
 @admin.register(ServiceToken)
 class ServiceTokenAdmin(admin.ModelAdmin):
-    list_display = ("service", "name", "prefix", "created", "created_by", "revoked")
+    form = ServiceTokenForm
+    list_display = (
+        "service", "name", "prefix", "instances", "created", "created_by", "expires", "revoked",
+        "last_used", "last_address",
+    )  # fmt: skip
     list_filter = ("service",)
     search_fields = ("service", "name", "prefix")
-    fields = ("service", "name")
-    actions = ("revoke",)
+    actions = ("rotate", "revoke")
 
     def save_model(self, request: HttpRequest, obj: ServiceToken, form: Any, change: bool) -> None:
         assert isinstance(request.user, Person)
-        raw = services.create_token(obj.service, obj.name, request.user)
+        raw = service_tokens.create_token(
+            obj.service, obj.name, request.user, instances=obj.instances, expires=obj.expires
+        )
         obj.pk = ServiceToken.objects.get(digest=services.digest(raw)).pk
         self.message_user(request, f"Copy it now, it is not shown again: {raw}", messages.WARNING)
 
@@ -40,11 +62,23 @@ class ServiceTokenAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    @admin.action(description="Rotate the chosen tokens: the old ones end in 7 days")
+    def rotate(self, request: HttpRequest, chosen: QuerySet[ServiceToken]) -> None:
+        assert isinstance(request.user, Person)
+        for token in chosen:
+            try:
+                raw = service_tokens.rotate_token(token, request.user)
+            except forms.ValidationError as error:
+                self.message_user(request, " ".join(error.messages), messages.ERROR)
+                continue
+            said = f"{token.service}: copy it now, it is not shown again: {raw}"
+            self.message_user(request, said, messages.WARNING)
+
     @admin.action(description="Revoke the chosen tokens")
     def revoke(self, request: HttpRequest, chosen: QuerySet[ServiceToken]) -> None:
         assert isinstance(request.user, Person)
         for token in chosen:
-            services.revoke_token(token, request.user)
+            service_tokens.revoke_token(token, request.user)
         self.message_user(request, f"{len(chosen)} revoked.")
 
 

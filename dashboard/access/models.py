@@ -84,6 +84,15 @@ class ServiceToken(models.Model):
         Person, null=True, blank=True, on_delete=models.SET_NULL, editable=False
     )
     revoked = models.DateTimeField(null=True, blank=True, editable=False)
+    expires = models.DateTimeField(null=True, blank=True, help_text="Empty: it does not expire.")
+    instances = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="Names of instances that may use it, separated by commas; `*` stands for any "
+        "characters. Empty: every instance of the service.",
+    )
+    last_used = models.DateTimeField(null=True, blank=True, editable=False)
+    last_address = models.CharField(max_length=45, blank=True, editable=False)
 
     class Meta:
         ordering = ["service", "created"]

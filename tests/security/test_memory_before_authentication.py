@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from breakers.protocol import messages as wire
+from dashboard.access.service_tokens import Grant
 from dashboard.api.agents.authentication import (
     MAX_HEADER_BYTES,
     Authenticator,
@@ -32,16 +33,16 @@ class Lookup:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, token: str) -> str | None:
+    def __call__(self, token: str, address: str) -> Grant | None:
         self.asked.append(token)
-        return "shop" if token == GOOD else None
+        return Grant("shop") if token == GOOD else None
 
 
 async def test_a_token_of_the_wrong_length_is_neither_looked_up_nor_kept() -> None:
     lookup = Lookup()
     authenticator = Authenticator(lookup)
     for token in ("", "short", "x" * 201, "x" * 2_000_000):
-        assert await authenticator.service_of(token, "10.0.0.1") is None
+        assert await authenticator.grant_of(token, "10.0.0.1") is None
     assert lookup.asked == []
     assert not authenticator._invalid
 
@@ -49,22 +50,22 @@ async def test_a_token_of_the_wrong_length_is_neither_looked_up_nor_kept() -> No
 async def test_unknown_tokens_of_one_address_are_limited_and_known_ones_go_on() -> None:
     lookup, clock = Lookup(), Clock()
     authenticator = Authenticator(lookup, clock)
-    assert await authenticator.service_of(GOOD, "10.0.0.1") == "shop"
+    assert await authenticator.grant_of(GOOD, "10.0.0.1") == Grant("shop")
     for n in range(20):
-        assert await authenticator.service_of(f"{n:040}", "10.0.0.1") is None
+        assert await authenticator.grant_of(f"{n:040}", "10.0.0.1") is None
     with pytest.raises(wire.WireError) as refused:
-        await authenticator.service_of("y" * 40, "10.0.0.1")
+        await authenticator.grant_of("y" * 40, "10.0.0.1")
     assert refused.value.refused.code == "over_budget"
     assert len(lookup.asked) == 21
     clock.now = 5.5  # the cached result of the good token is over; it is looked up all the same
-    assert await authenticator.service_of(GOOD, "10.0.0.1") == "shop"
-    assert await authenticator.service_of("z" * 40, "10.0.0.2") is None
+    assert await authenticator.grant_of(GOOD, "10.0.0.1") == Grant("shop")
+    assert await authenticator.grant_of("z" * 40, "10.0.0.2") is None
 
 
 async def test_the_cache_of_unknown_tokens_is_small() -> None:
     authenticator = Authenticator(Lookup())
     for n in range(1500):
-        await authenticator.service_of(f"{n:040}", f"10.0.{n // 250}.{n % 250}")
+        await authenticator.grant_of(f"{n:040}", f"10.0.{n // 250}.{n % 250}")
     assert len(authenticator._invalid) <= 1000
 
 

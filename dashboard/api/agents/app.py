@@ -13,7 +13,7 @@ from typing import Final
 
 from breakers.protocol import messages as wire
 from breakers.protocol.paths import ACKS, RECORDINGS, REPORTS, SOCKET
-from dashboard.access.services import authenticate_token
+from dashboard.access.service_tokens import authenticate_token
 from dashboard.api.agents import published_schema
 from dashboard.api.agents.authentication import Authenticator
 from dashboard.api.agents.capacity import Capacity

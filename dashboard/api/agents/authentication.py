@@ -1,4 +1,4 @@
-"""Finds the service of a token, with at most one database query every few seconds.
+"""Finds what a token stands for, with at most one database query every few seconds.
 
 What strangers send is bounded before it is looked at: the length of a token, the size of the
 headers, and for each address the number of unknown tokens.
@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from channels.db import database_sync_to_async
 
 from breakers.protocol import messages as wire
+from dashboard.access.service_tokens import Grant
 from dashboard.api.agents.error_replies import refusal
 from dashboard.common.token_bucket import TokenBuckets
 
@@ -37,18 +38,18 @@ class Authenticator:
 
     def __init__(
         self,
-        lookup: Callable[[str], str | None],
+        lookup: Callable[[str, str], Grant | None],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lookup = lookup
         self._now = now
-        self._valid: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
+        self._valid: OrderedDict[bytes, tuple[float, Grant]] = OrderedDict()
         self._invalid: OrderedDict[bytes, float] = OrderedDict()
         self._asking: dict[bytes, asyncio.Future[None]] = {}
         self._unknown = TokenBuckets(_UNKNOWN_PER_S, _UNKNOWN_BURST, now=now)
 
-    async def service_of(self, token: str, address: str = "") -> str | None:
-        """The service that the token belongs to, or None. `address` is where it came from.
+    async def grant_of(self, token: str, address: str = "") -> Grant | None:
+        """What the token stands for, or None. `address` is where it came from.
 
         Raises:
             WireError: with code `over_budget`: this address has sent too many unknown tokens.
@@ -73,21 +74,21 @@ class Authenticator:
             )
         return await self._ask(key, token, address)
 
-    async def _ask(self, key: bytes, token: str, address: str) -> str | None:
+    async def _ask(self, key: bytes, token: str, address: str) -> Grant | None:
         asking = self._asking[key] = asyncio.get_running_loop().create_future()
         try:
-            service: str | None = await database_sync_to_async(self._lookup)(token)
+            grant: Grant | None = await database_sync_to_async(self._lookup)(token, address)
         finally:
             del self._asking[key]
             asking.set_result(None)
         until = self._now() + TTL_S
-        if service is None:
+        if grant is None:
             self._valid.pop(key, None)
             self._unknown.take(address)
             _keep(self._invalid, key, until, _INVALID_KEPT)
         else:
-            _keep(self._valid, key, (until, service), _VALID_KEPT)
-        return service
+            _keep(self._valid, key, (until, grant), _VALID_KEPT)
+        return grant
 
 
 def _keep(cache: OrderedDict[bytes, _V], key: bytes, value: _V, most: int) -> None:

@@ -65,17 +65,18 @@ class AgentHttp:
         check_headers(scope["headers"])
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         address = (scope.get("client") or ("",))[0]
-        service = await self._authenticator.service_of(bearer(scope["headers"]), address)
-        if service is None:
+        grant = await self._authenticator.grant_of(bearer(scope["headers"]), address)
+        if grant is None:
             raise wire.WireError(
                 refusal("unauthenticated", "no valid bearer token", "Authorization")
             )
+        service = grant.service
         codec = _codec(headers.get(b"content-type", ""))
         _check_length(headers.get(b"content-length", ""))
         async with asyncio.timeout(_BODY_WITHIN_S):
             body = await _body(receive, headers.get(b"content-encoding", ""))
         await self._inbox.admit(service, len(body))
-        message, data = take(codec, body, service)
+        message, data = take(codec, body, grant)
         is_recording = isinstance(message, wire.Recording)
         if is_recording != (scope["path"] == RECORDINGS):
             raise wire.WireError(

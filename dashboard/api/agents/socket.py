@@ -11,6 +11,7 @@ from django.db import DatabaseError
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, Codec
+from dashboard.access.service_tokens import Grant
 from dashboard.api.agents.authentication import TTL_S, Authenticator, bearer, check_headers
 from dashboard.api.agents.capacity import Capacity
 from dashboard.api.agents.desired_feed import DesiredFeed, begins
@@ -63,6 +64,8 @@ class AgentSocket:
         self._is_leaving = False
         self._codec: Codec = CODECS[0]
         self._service = ""
+        self._grant = Grant("")
+        self._address = ""
         self._instance = ""
         self._is_new = False
         self._token = ""
@@ -95,8 +98,8 @@ class AgentSocket:
         check_headers(scope["headers"])
         self._token = bearer(scope["headers"])
         address = (scope.get("client") or ("",))[0]
-        service = await self._authenticator.service_of(self._token, address)
-        if service is None:
+        grant = await self._authenticator.grant_of(self._token, address)
+        if grant is None:
             raise wire.WireError(_UNAUTHENTICATED)
         codec = next((c for c in CODECS if c.subprotocol in scope["subprotocols"]), None)
         if codec is None:
@@ -108,7 +111,8 @@ class AgentSocket:
                     "Sec-WebSocket-Protocol",
                 )
             )
-        self._codec, self._service = codec, service
+        self._codec, self._service = codec, grant.service
+        self._grant, self._address = grant, address
 
     async def leave(self) -> None:
         """Ask the agent to reconnect. It sends again what no receipt has covered."""
@@ -156,7 +160,7 @@ class AgentSocket:
 
     async def _take(self, data: bytes) -> None:
         await self._inbox.admit(self._service, len(data))
-        message, packed = take(self._codec, data, self._service)
+        message, packed = take(self._codec, data, self._grant)
         if self._is_lost or self._last.cancelled():
             # Behind a gap nothing may be appended: what is missing would look counted.
             self._is_lost = True
@@ -240,10 +244,12 @@ class AgentSocket:
                 try:
                     if is_due:
                         look = loop.call_later(TTL_S, self._look)
-                        service = await self._authenticator.service_of(self._token)
-                        if service != self._service:
-                            await self._refuse(refusal("unauthenticated", "the token was revoked"))
+                        grant = await self._authenticator.grant_of(self._token, self._address)
+                        if grant is None or grant.service != self._service:
+                            ended = "the token was revoked, or has expired"
+                            await self._refuse(refusal("unauthenticated", ended))
                             return
+                        self._grant = grant
                     if self._accepted.is_set():
                         sent = await self._send_news(sent)
                 except DatabaseError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -181,3 +182,29 @@ def test_answers_that_are_not_of_the_protocol_change_nothing(
     assert posts.call(len, "four") == 4
     dashboard.wait_for(lambda: dashboard.counts("posts").get("success") == 1)
     assert agent.status().errors == 0
+
+
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+def test_a_rotated_token_in_its_file_needs_no_restart(
+    dashboard: FakeDashboard,
+    registry: Registry,
+    transport: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(dashboard.token)
+    monkeypatch.setenv("SWITCHGEAR_TOKEN_FILE", str(file))
+    posts = CircuitBreaker(name="posts", registry=registry)
+    agent = start(
+        url=dashboard.url, service=dashboard.service, registry=registry, transport=transport,
+        reconnect_max_s=0.2,
+    )  # fmt: skip
+    posts.call(len, "four")
+    dashboard.wait_for(lambda: dashboard.counts("posts").get("success") == 1)
+    file.write_text("the-token-after-it")
+    dashboard.token = "the-token-after-it"
+    dashboard.drop_connections()
+    posts.call(len, "four")
+    dashboard.wait_for(lambda: dashboard.counts("posts").get("success") == 2, timeout_s=20.0)
+    assert agent.stop()

@@ -10,10 +10,15 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.management import CommandError, call_command
 
-from dashboard.access import services
 from dashboard.access.authority import demand
 from dashboard.access.models import AuditEntry, Person, ServiceToken
 from dashboard.access.roles import CHANGE_POLICIES, OPERATE
+from dashboard.access.service_tokens import (
+    Grant,
+    authenticate_token,
+    create_token,
+    revoke_token,
+)
 
 pytestmark = pytest.mark.django_db
 RAW = "swg_" + "a" * 43
@@ -44,40 +49,40 @@ class TestRoles:
 
 class TestTokens:
     def test_only_its_hash_is_kept(self) -> None:
-        raw = services.create_token("shop")
+        raw = create_token("shop")
         row = ServiceToken.objects.get()
         assert raw not in str(row.__dict__)
         assert raw.startswith(row.prefix)
 
     def test_it_names_its_service(self) -> None:
-        raw = services.create_token("shop")
-        services.create_token("bank")
-        assert services.authenticate_token(raw) == "shop"
+        raw = create_token("shop")
+        create_token("bank")
+        assert authenticate_token(raw) == Grant("shop")
 
     @pytest.mark.parametrize("wrong", ["", "x", RAW, "x" * 10_000, "\0" * 40])
     def test_another_string_is_nobodys(self, wrong: str) -> None:
-        services.create_token("shop")
-        assert services.authenticate_token(wrong) is None
+        create_token("shop")
+        assert authenticate_token(wrong) is None
 
     def test_a_revoked_one_is_nobodys_and_revoking_twice_is_one_act(self) -> None:
-        raw = services.create_token("shop")
+        raw = create_token("shop")
         token = ServiceToken.objects.get()
-        services.revoke_token(token, None)
-        services.revoke_token(token, None)
-        assert services.authenticate_token(raw) is None
+        revoke_token(token, None)
+        revoke_token(token, None)
+        assert authenticate_token(raw) is None
         assert AuditEntry.objects.filter(act="token revoked").count() == 1
 
     def test_a_given_one_is_taken_once_and_only_for_one_service(self) -> None:
-        assert services.create_token("shop", raw=RAW) == RAW
-        services.create_token("shop", raw=RAW)
+        assert create_token("shop", raw=RAW) == RAW
+        create_token("shop", raw=RAW)
         assert ServiceToken.objects.count() == 1
         with pytest.raises(ValidationError, match="belongs to shop"):
-            services.create_token("bank", raw=RAW)
+            create_token("bank", raw=RAW)
 
     @pytest.mark.parametrize(("service", "raw"), [("", RAW), ("x" * 121, RAW), ("shop", "short")])
     def test_a_bad_one_is_refused(self, service: str, raw: str) -> None:
         with pytest.raises(ValidationError):
-            services.create_token(service, raw=raw)
+            create_token(service, raw=raw)
 
 
 class TestCommands:
@@ -107,7 +112,7 @@ class TestCommands:
     def test_a_token_is_printed_once(self) -> None:
         out = StringIO()
         call_command("create_token", "shop", stdout=out)
-        assert services.authenticate_token(out.getvalue().strip()) == "shop"
+        assert authenticate_token(out.getvalue().strip()) == Grant("shop")
 
     def test_a_token_from_a_file_is_not_printed(self, tmp_path: Path) -> None:
         file, out = tmp_path / "token", StringIO()

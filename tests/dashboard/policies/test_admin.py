@@ -11,7 +11,7 @@ from django.urls import reverse
 from breakers.circuit.policy import FIELDS
 from dashboard.access.models import AuditEntry, Person, ServiceToken
 from dashboard.access.people import keep_person
-from dashboard.access.services import authenticate_token
+from dashboard.access.service_tokens import Grant, authenticate_token
 from dashboard.fleet.services import revision
 from dashboard.policies.models import BreakerPolicy, PolicyVersion
 from dashboard.policies.services import note_declared, save
@@ -132,7 +132,7 @@ def test_an_administrator_makes_a_token_and_sees_it_once() -> None:
     add = reverse("admin:access_servicetoken_add")
     page = client.post(add, {"service": "shop", "name": "pod"}, follow=True).content.decode()
     raw = page.split("not shown again: ")[1].split("<")[0].strip()
-    assert authenticate_token(raw) == "shop"
+    assert authenticate_token(raw) == Grant("shop")
     listed = client.get(reverse("admin:access_servicetoken_changelist")).content.decode()
     assert raw not in listed
     chosen = {"action": "revoke", "_selected_action": [ServiceToken.objects.get().pk]}

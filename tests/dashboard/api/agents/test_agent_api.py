@@ -129,7 +129,7 @@ class TestSocketHostility:
         with socket(dashboard, revoked) as opened:
             dashboard.python(
                 "from dashboard.access.models import ServiceToken\n"
-                "from dashboard.access.services import revoke_token\n"
+                "from dashboard.access.service_tokens import revoke_token\n"
                 f"revoke_token(ServiceToken.objects.get(prefix='{revoked[:12]}'), None)\n"
                 "print('true')"
             )

@@ -11,6 +11,7 @@ import pytest
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import Codec
+from dashboard.access.service_tokens import Grant
 from dashboard.api.agents.authentication import Authenticator
 from dashboard.api.agents.socket import AgentSocket
 from dashboard.control.desired_state import Encoded
@@ -77,7 +78,7 @@ async def test_nothing_is_appended_behind_a_report_that_may_be_lost(read_first: 
     async def send(event: Any) -> None:
         sent.append(event)
 
-    token: Any = Authenticator(lambda token: "shop")
+    token: Any = Authenticator(lambda token, address: Grant("shop"))
     socket = AgentSocket(inbox, token, Feed(), Capacity(), heard.get, send)  # type: ignore[arg-type]
     scope = {
         "headers": [(b"authorization", b"Bearer " + b"t" * 40)],

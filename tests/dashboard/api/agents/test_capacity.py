@@ -13,6 +13,7 @@ from breakers import CircuitBreaker, Registry
 from breakers.agent import Agent, start
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import JSON, Codec
+from dashboard.access.service_tokens import Grant
 from dashboard.api.agents.authentication import Authenticator
 from dashboard.api.agents.socket import AgentSocket
 from dashboard.control.desired_state import Encoded
@@ -135,7 +136,7 @@ async def test_on_a_socket_it_is_told_when_it_changes_under_the_same_revision() 
     async def send(event: Any) -> None:
         sent.append(event)
 
-    token: Any = Authenticator(lambda token: "shop")
+    token: Any = Authenticator(lambda token, address: Grant("shop"))
     socket = AgentSocket(Inbox(), token, feed, capacity, heard.get, send)  # type: ignore[arg-type]
     scope = {
         "headers": [(b"authorization", b"Bearer " + b"t" * 40)],

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import JSON, MSGPACK
+from dashboard.access.service_tokens import Grant
 from dashboard.api.agents import message_validation
 from dashboard.api.agents.message_intake import take
 from dashboard.bus import sketches
@@ -89,7 +90,7 @@ def test_texts_that_cannot_be_printed_and_are_allowed_pass_by_the_codec() -> Non
     odd = report(cause="two\nlines", name="übergabe")
     data = msgspec.msgpack.encode(odd)
     assert message_validation.from_agent(data) is None
-    message, packed = take(MSGPACK, data, "shop")
+    message, packed = take(MSGPACK, data, Grant("shop"))
     assert message == judged(data)
     assert MSGPACK.from_agent(packed) == message
 
@@ -98,20 +99,20 @@ def test_a_bucket_that_comes_twice_counts_once_as_in_json() -> None:
     plain = msgspec.msgpack.encode(report(histogram={"buckets": {1: 2}, "sum_s": 1.0}))
     twice = plain.replace(b"\x81\x01\x02", b"\x82\x01\x07\x01\x02")
     assert twice != plain
-    message, packed = take(MSGPACK, twice, "shop")
+    message, packed = take(MSGPACK, twice, Grant("shop"))
     assert isinstance(message, wire.Report)
     assert message.breakers[0].histogram.buckets == {1: 2}
     assert MSGPACK.from_agent(packed) == message
 
 
 def test_what_comes_as_json_leaves_as_messagepack() -> None:
-    message, packed = take(JSON, json.dumps(report()).encode(), "shop")
+    message, packed = take(JSON, json.dumps(report()).encode(), Grant("shop"))
     assert MSGPACK.from_agent(packed) == message
 
 
 def test_what_comes_as_messagepack_leaves_as_it_is() -> None:
     data = msgspec.msgpack.encode(report(histogram={"buckets": {-3: 2, 1: 2}, "sum_s": 1.0}))
-    message, packed = take(MSGPACK, data, "shop")
+    message, packed = take(MSGPACK, data, Grant("shop"))
     assert packed is data
     assert isinstance(message, wire.Report)
     assert message.breakers[0].histogram.buckets == {-3: 2, 1: 2}

@@ -11,6 +11,7 @@ from breakers import CircuitBreaker, CircuitBreakerOpen, Registry
 from breakers.agent import start
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import CODECS, JSON, MSGPACK, Codec
+from dashboard.access.service_tokens import Grant
 from dashboard.api.agents.budgets import LIMITS, RECORDED, Limit, ServiceBudgets
 from dashboard.api.agents.inbox import MessageInbox
 from dashboard.api.agents.message_intake import take
@@ -60,24 +61,24 @@ def test_a_bad_recording_is_refused_by_field(codec: Codec) -> None:
     bad = message()
     bad.latency_us = [1]
     with pytest.raises(wire.WireError) as caught:
-        take(codec, codec.encode(bad), "shop")
+        take(codec, codec.encode(bad), Grant("shop"))
     assert caught.value.refused.field == "$.latency_us"
     bad = message()
     bad.attempt[3] = 0
     with pytest.raises(wire.WireError) as caught:
-        take(codec, codec.encode(bad), "shop")
+        take(codec, codec.encode(bad), Grant("shop"))
     assert caught.value.refused.field == "$.attempt[3]"
     with pytest.raises(wire.WireError) as caught:
-        take(codec, codec.encode(message(calls=wire.MAX_RECORDED + 1)), "shop")
+        take(codec, codec.encode(message(calls=wire.MAX_RECORDED + 1)), Grant("shop"))
     assert caught.value.refused.field == "$.offset_us"
     with pytest.raises(wire.WireError) as caught:
-        take(codec, codec.encode(message()), "other")
+        take(codec, codec.encode(message()), Grant("other"))
     assert caught.value.refused.field == "$.service"
 
 
 async def test_a_recording_is_stored_and_safe_at_once() -> None:
     store = Store()
-    recording, packed = take(JSON, JSON.encode(message()), "shop")
+    recording, packed = take(JSON, JSON.encode(message()), Grant("shop"))
     done = await inbox(store).append("shop", recording, packed)
     assert done.done()
     assert store.kept == [("shop", message())]
