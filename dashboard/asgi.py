@@ -10,7 +10,6 @@ import os
 import django
 from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
@@ -22,6 +21,7 @@ from django.urls import path  # noqa: E402 - the rest needs Django to be set up
 from dashboard.alerts.runner import Runner  # noqa: E402
 from dashboard.api.agents.app import AgentApi  # noqa: E402
 from dashboard.api.browsers.consumers import FRAMES_OUT, LiveConsumer  # noqa: E402
+from dashboard.api.browsers.same_origin import SameOrigin  # noqa: E402
 from dashboard.bus import bus  # noqa: E402
 from dashboard.common.asgi_types import Receive, Scope, Send  # noqa: E402
 from dashboard.fleet.snapshot.process import fleet_snapshot  # noqa: E402
@@ -30,10 +30,15 @@ from dashboard.observability.request_ids import RequestIds  # noqa: E402
 from dashboard.runtime.embedded import embedded  # noqa: E402
 from dashboard.runtime.interpreter_tuning import tune_interpreter  # noqa: E402
 
+# Every socket of browsers, by path; that of agents is `breakers.protocol.paths.SOCKET`.
+BROWSER_SOCKETS = {"/live/v1": LiveConsumer.as_asgi()}
+
 _pages = RequestIds(get_asgi_application())
 _sockets = RequestIds(
-    AllowedHostsOriginValidator(
-        AuthMiddlewareStack(URLRouter([path("live/v1", LiveConsumer.as_asgi())]))
+    SameOrigin(
+        AuthMiddlewareStack(
+            URLRouter([path(each.strip("/"), app) for each, app in BROWSER_SOCKETS.items()])
+        )
     )
 )
 _agent_api = AgentApi(fleet_snapshot())
@@ -47,7 +52,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif _agent_api.takes(scope):
         await _agent_api(scope, receive, send)
     elif scope["type"] == "websocket":
-        if scope["path"] == "/live/v1":
+        if scope["path"] in BROWSER_SOCKETS:
             # Frames bypass the middleware around the consumer: the session middleware checks the
             # session for each message, which costs more than sending one.
             await _sockets({**scope, FRAMES_OUT: send}, receive, send)

@@ -10,7 +10,7 @@ from typing import Any
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from dashboard.common.environment import Variables
+from dashboard.common.environment import Variables, origin_of
 from dashboard.observability import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -36,6 +36,8 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    # Templates of allauth use its filters.
+    "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
@@ -201,6 +203,8 @@ SESSION_MAX_S = env.number("SESSION_MAX", 604_800.0, 60.0, 31_536_000.0, "second
 # `ops=operator,pay=operator@payments` (on all services, or on those of a team).
 OIDC_URL = env.text("OIDC_URL")
 OIDC_GROUPS = env.text("OIDC_GROUPS", "groups")
+# Where browsers are sent to log in: the provider's own address, unless others are named.
+OIDC_ORIGINS = env.names("OIDC_ORIGINS", origin_of(OIDC_URL), right="https:// http://")
 OIDC_ROLES = env.names("OIDC_ROLES")
 SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {
     "openid_connect": {
@@ -304,7 +308,8 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
-        "form-action": [SELF],
+        # Browsers apply it to redirects after a form too, such as the one to single sign-on.
+        "form-action": [SELF, *OIDC_ORIGINS],
     }
 }
 X_FRAME_OPTIONS = "DENY"

@@ -18,14 +18,15 @@ from dashboard.access import audit_triggers
 from dashboard.access.models import Person
 from dashboard.access.roles import OPERATOR, POLICY_EDITOR, VIEWER
 
-DEMO = "tests/e2e/demo/"
+# Folders whose files share one demo, or one dashboard.
+SHARED = ("tests/e2e/demo/", "tests/e2e/operators/")
 
 
 def group(nodeid: str) -> str:
-    """Tests of one group run in one process: those of a file, or of a folder whose files share one
-    demo."""
+    """Tests of one group run in one process: those of a file, or of a folder whose files share a
+    server."""
     path = nodeid.partition("::")[0]
-    return DEMO if path.startswith(DEMO) else path
+    return next((each for each in SHARED if path.startswith(each)), path)
 
 
 class ByGroup(LoadScopeScheduling):

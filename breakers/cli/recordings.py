@@ -25,15 +25,15 @@ def record(
     """Record each call of SERVICE/BREAKER (`SERVICE/*`: of all its breakers), to replay it in a
     what-if."""
     if stop:
-        for each in context.client.get("/recordings", service=target["service"]):
+        for each in context.client.get("/recording-orders", service=target["service"]):
             if each["breaker"] == target["breaker"]:
-                path = f"/recordings/{segment(target['service'])}/{segment(each['id'])}/stop"
+                path = f"/recording-orders/{segment(target['service'])}/{segment(each['id'])}/stop"
                 context.client.write("POST", path, {})
                 context.show(each, _stopped)
                 return
         raise click.ClickException(f"{target['breaker']} is not being recorded.")
     body = {**target, "seconds": duration, "reason": reason}
-    context.show(context.client.write("POST", "/recordings", body), _recording)
+    context.show(context.client.write("POST", "/recording-orders", body), _recording)
 
 
 def _recording(console: Console, data: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -132,6 +133,16 @@ def schemes_in_words(schemes: Sequence[str]) -> str:
     """
     *first, last = (f"{scheme}://" for scheme in schemes)
     return f"{', '.join(first)} or {last}" if first else last
+
+
+def origin_of(url: str) -> list[str]:
+    """The origin of an address, or nothing without one.
+
+    >>> origin_of("https://id.example/realms/main")
+    ['https://id.example']
+    """
+    parts = urlsplit(url)
+    return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
 
 
 def _refuse(name: str, value: str, right: str) -> NoReturn:

@@ -86,6 +86,7 @@ def release_all_of(person: Person, id: str, holder: str, reason: str) -> Outcome
         PermissionDenied: the person may not operate.
         ValidationError: nothing is held.
     """
+    demand(person, OPERATE, ())
     held = [row for row in standing().filter(by=holder) if may(person, OPERATE, row.service)]
     if not held:
         raise ValidationError({"by": f"{holder[:150]} holds no override that you may release."})

@@ -11,9 +11,9 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from ninja import NinjaAPI
 
 from dashboard.api.operators.authentication import TokenAuth
+from dashboard.api.operators.openapi import DocumentedApi
 from dashboard.api.operators.pipeline import guarded
 from dashboard.api.operators.problems import not_found, register
 from dashboard.api.operators.routers import ROUTERS
@@ -21,7 +21,7 @@ from dashboard.common import url_converters  # noqa: F401 - registers {name:…}
 
 OPENAPI = "operators.json"
 
-api = NinjaAPI(
+api = DocumentedApi(
     title="Switchgear",
     version="1",
     description="Operate circuit breakers: see docs/guide/api.md.",

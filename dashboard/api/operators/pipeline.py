@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from dashboard.access.authority import visible_services
 from dashboard.api.operators.authentication import Caller, caller_of
 from dashboard.api.operators.idempotency import once
 from dashboard.api.operators.problems import CONTENT_TYPE, ApiError
@@ -20,6 +21,8 @@ from dashboard.common.client_address import client_address
 logger = logging.getLogger("switchgear.api")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY: Final = 1_000_000
+# Names of operations.
+_OWN_ACCOUNT: Final = frozenset({"me", "list_tokens", "create_token", "revoke_token"})
 
 
 class ApiRequest(HttpRequest):
@@ -58,6 +61,7 @@ def _answer(
         spend(f"address:{address}", settings.API_ADDRESS_RATE)
         raise
     allowance = spend(caller.key, settings.API_RATE)
+    _demand_role(request, caller)
     request.caller = caller  # type: ignore[attr-defined]
     if int(request.headers.get("Content-Length") or 0) > MAX_BODY:
         raise ApiError(413, "too_large", f"A body has at most {MAX_BODY} bytes.")
@@ -74,6 +78,15 @@ def _answer(
         response = ApiError(405, "method", wrong, headers={"Allow": allowed}).response()
     allowance.add_headers(response)  # type: ignore[arg-type]
     return _finished(response)
+
+
+def _demand_role(request: HttpRequest, caller: Caller) -> None:
+    """Deny by default: an account without a role has its own account only."""
+    match = request.resolver_match
+    is_own = match is None or match.url_name in _OWN_ACCOUNT
+    if not (is_own or visible_services(caller.person)):
+        without = "Your account has no role yet: ask an administrator for one."
+        raise ApiError(403, "no_role", without)
 
 
 def _finished(response: HttpResponseBase) -> HttpResponseBase:

@@ -30,7 +30,7 @@ ROUTERS: Final[dict[str, Router]] = {
     "/markers": markers.router,
     "/me": people.me_router,
     "/policies": policies.router,
-    "/recordings": recordings.router,
+    "/recording-orders": recordings.router,
     "/overrides": overrides.router,
     "/services": services.router,
     "/teams": teams.router,

@@ -42,7 +42,7 @@ class EntryPage(Schema):
     next: str | None
 
 
-class FindingOut(Schema):
+class ChainFinding(Schema):
     number: int
     problem: str
 
@@ -51,7 +51,7 @@ class Verified(Schema):
     """`head` is `number:hash:signature`; keep it elsewhere and give it as an anchor later."""
 
     rows: int
-    findings: list[FindingOut]
+    findings: list[ChainFinding]
     head: str
     public_key: str
 

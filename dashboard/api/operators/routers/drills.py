@@ -62,7 +62,7 @@ class RefusedOut(Schema):
     reason: str
 
 
-class TripOut(Schema):
+class OpenedOut(Schema):
     """A breaker that opened, on how many instances, how long after the start."""
 
     service: str
@@ -89,7 +89,7 @@ class ReportOut(Schema):
     seconds: float
     obeyed: list[str]
     refused: list[RefusedOut]
-    tripped: list[TripOut]
+    tripped: list[OpenedOut]
     seen: list[SeenOut]
 
 

@@ -25,13 +25,13 @@ pytestmark = pytest.mark.django_db
 
 def test_a_recording_is_ordered_listed_and_stopped(api_of: ApiOf, operator: Person) -> None:
     api = api_of(operator)
-    made = api("POST", "/recordings", {"service": "shop", "breaker": "posts", "seconds": 60})
+    made = api("POST", "/recording-orders", {"service": "shop", "breaker": "posts", "seconds": 60})
     assert made.status_code == 201, made.content
-    (told,) = api("GET", "/recordings?service=shop").json()
+    (told,) = api("GET", "/recording-orders?service=shop").json()
     assert told["id"] == made.json()["id"]
-    assert api("POST", f"/recordings/shop/{told['id']}/stop", {}).status_code == 204
-    assert api("POST", f"/recordings/shop/{told['id']}/stop", {}).status_code == 404
-    assert api("GET", "/recordings?service=shop").json() == []
+    assert api("POST", f"/recording-orders/shop/{told['id']}/stop", {}).status_code == 204
+    assert api("POST", f"/recording-orders/shop/{told['id']}/stop", {}).status_code == 404
+    assert api("GET", "/recording-orders?service=shop").json() == []
     acts = list(AuditEntry.objects.order_by("pk").values_list("act", flat=True))
     assert acts[-2:] == ["recording", "recording stopped"]
 
@@ -41,7 +41,7 @@ def test_a_bad_duration_is_refused_by_field(
     api_of: ApiOf, operator: Person, seconds: float
 ) -> None:
     body = {"service": "shop", "breaker": "posts", "seconds": seconds}
-    answer = api_of(operator)("POST", "/recordings", body)
+    answer = api_of(operator)("POST", "/recording-orders", body)
     assert answer.status_code == 422
     assert [each["field"] for each in answer.json()["errors"]] == ["seconds"]
     assert not RecordingOrder.objects.exists()
@@ -50,7 +50,7 @@ def test_a_bad_duration_is_refused_by_field(
 def test_a_viewer_reads_trips_and_orders_nothing(api_of: ApiOf, viewer: Person) -> None:
     trip()
     api = api_of(viewer, "read")
-    (found,) = api("GET", "/recordings/trips?service=shop&breaker=posts").json()
+    (found,) = api("GET", "/recording-orders/trips?service=shop&breaker=posts").json()
     assert [each["outcome"] for each in found["calls"]] == [
         "success",
         "success",
@@ -59,7 +59,7 @@ def test_a_viewer_reads_trips_and_orders_nothing(api_of: ApiOf, viewer: Person) 
     ]
     assert found["calls"][-1]["attempt"] == 2
     body = {"service": "shop", "breaker": "posts"}
-    assert api("POST", "/recordings", body).status_code == 403
+    assert api("POST", "/recording-orders", body).status_code == 403
 
 
 def test_the_command_line_records_a_breaker_and_stops(
