@@ -152,9 +152,9 @@ def everything(site: Site) -> None:
 
 
 @contextmanager
-def running_site(directory: Path, *, filled: bool = True) -> Iterator[Site]:
+def running_site(directory: Path, *, filled: bool = True, **more: str) -> Iterator[Site]:
     """One process on SQLite with debug on, so that the styleguide is served."""
-    settings = {"SWITCHGEAR_DEBUG": "1", "SWITCHGEAR_CHECKPOINT": "0.1"}
+    settings = {"SWITCHGEAR_DEBUG": "1", "SWITCHGEAR_CHECKPOINT": "0.1", **more}
     settings["SWITCHGEAR_METRICS_TOKEN"] = METRICS_TOKEN
     with embedded_dashboard(directory, **settings) as dashboard:
         site = Site(dashboard)

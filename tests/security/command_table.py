@@ -57,7 +57,7 @@ COMMANDS: Final[dict[str, Row]] = {
     "trip": Row(OPERATORS, f"{_ON_DB} --wait 1s", ends=(11,)),
     "close": Row(OPERATORS, f"{_ON_DB} --wait 1s", ends=(11,)),
     "metrics-only": Row(OPERATORS, f"{_ON_DB} --wait 1s", ends=(11,)),
-    "partial": Row(OPERATORS, f"{_ON_DB} --wait 1s", ends=(11,)),
+    "partial": Row(OPERATORS, f"{_ON_DB} --share 50 --wait 1s", ends=(11,)),
     "reset": Row(OPERATORS, _ON_DB),
     "auto": Row(OPERATORS, _ON_DB),
     "undo": Row(OPERATORS, "{act}"),
