@@ -77,6 +77,10 @@ def render_plan(console: Console, found: dict[str, Any]) -> None:
         where = "/".join(filter(None, (each["service"], each["breaker"]))) or "fleet"
         line = f"{where}: {each['field']} {each['before']} → {each['after']}"
         console.print(line, markup=False, soft_wrap=True)
+    for each in found.get("not_understood", []):
+        where = "/".join(filter(None, (each["service"], each["breaker"]))) or "fleet"
+        line = f"not understood: {where}: {each['field']}: {each['message']}"
+        console.print(line, markup=False, soft_wrap=True)
     for each in found["incidents"]:
         verdict = "worse" if each["is_worse"] else "not worse"
         console.print(f"{verdict}: {each['sentence']}", markup=False, soft_wrap=True)

@@ -12,7 +12,14 @@ from breakers.protocol import messages as wire
 from dashboard.fleet.aggregation import LIMIT
 from dashboard.fleet.aggregation_queue import AggregationQueue
 from dashboard.fleet.checkpoint_batch import BUCKET_S, Batch
-from dashboard.fleet.membership import breaker_of, change, enter, instance_of, leave
+from dashboard.fleet.membership import (
+    breaker_of,
+    change,
+    enter,
+    instance_of,
+    learn_fields,
+    leave,
+)
 from dashboard.fleet.model import BreakerModel, Incarnation, InstanceModel, ServiceModel
 from dashboard.fleet.outages import TROUBLE
 from dashboard.fleet.sequence_gaps import take
@@ -198,6 +205,8 @@ class ReportApplier:
                 continue
             if is_new:
                 self._count(service, over_all, report, breaker, at, batch)
+            if breaker.policy is not None:
+                learn_fields(service, report.instance.id, breaker.policy)
             if report.age_s <= _LIVE_AGE_S:
                 seen = instance.breakers.get(breaker.name)
                 seen = seen or enter(service, instance, breaker.name, at)
@@ -213,6 +222,8 @@ class ReportApplier:
         batch: Batch,
     ) -> None:
         batch.note(report, breaker, at)
+        if breaker.policy is not None:
+            learn_fields(service, report.instance.id, breaker.policy)
         self._note_last(service, report, breaker, at)
 
     def _note_last(

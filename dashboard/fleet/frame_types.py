@@ -25,7 +25,8 @@ class OverrideInfo:
 
 class InstanceView(TypedDict):
     """`seen_at` is Unix time of the last report; `stale` after three intervals without one.
-    `unwatched`, where there are any, are breakers of it that are over capacity, 32 at most."""
+    `over_capacity`, where there are any, are breakers of it beyond the capacity of its service, 32
+    at most; `tags` are its own, and `unknown` the fields of a policy that it does not know."""
 
     id: str
     host: str
@@ -36,6 +37,8 @@ class InstanceView(TypedDict):
     stale: bool
     revision: int
     over_capacity: NotRequired[list[str]]
+    tags: NotRequired[list[str]]
+    unknown: NotRequired[list[str]]
 
 
 class BreakerAtInstance(TypedDict):

@@ -5,8 +5,11 @@ Plain functions over the model; each marks what the next frame must tell.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
+from breakers.circuit.policy import FIELDS
 from breakers.protocol import messages as wire
 from dashboard.fleet.model import BreakerModel, InstanceBreaker, InstanceModel, ServiceModel
 
@@ -84,6 +87,23 @@ def enter(
     seen.weigh(1)
     service.removed_breakers.discard(name)
     return seen
+
+
+def learn_fields(service: ServiceModel, id: str, declared: Mapping[str, object]) -> None:
+    """An instance says what its code declares: every field that its library knows."""
+    instance = service.instances.get(id)
+    if instance is None:
+        return
+    unknown = unknown_fields(frozenset(FIELDS.keys() & declared.keys()))
+    if unknown != instance.unknown:
+        instance.unknown = unknown
+        service.dirty_instances.add(id)
+
+
+@lru_cache(maxsize=256)
+def unknown_fields(declared: frozenset[str]) -> tuple[str, ...]:
+    """The fields of our library that are not declared. Instances of one version share the tuple."""
+    return tuple(name for name in FIELDS if name not in declared)
 
 
 def change(

@@ -79,7 +79,7 @@ class InstanceModel:
 
     __slots__ = (
         "boot", "breakers", "first_at", "has_replaced", "info", "interval_s", "over_capacity",
-        "revision", "seen_at", "stale",
+        "revision", "seen_at", "stale", "unknown",
     )  # fmt: skip
 
     def __init__(self, report: wire.Report, at: float) -> None:
@@ -94,6 +94,8 @@ class InstanceModel:
         self.breakers: dict[str, InstanceBreaker] = {}
         # Breakers of it that are over capacity, the first few.
         self.over_capacity: set[str] = set()
+        # Fields of a policy that its library does not know.
+        self.unknown: tuple[str, ...] = ()
 
 
 # An instance, and the boot of it.

@@ -172,6 +172,10 @@ def instance_view(instance: InstanceModel) -> InstanceView:
     }
     if instance.over_capacity:
         view["over_capacity"] = sorted(instance.over_capacity)
+    if info.tags:
+        view["tags"] = list(info.tags)
+    if instance.unknown:
+        view["unknown"] = list(instance.unknown)
     return view
 
 

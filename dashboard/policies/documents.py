@@ -21,6 +21,7 @@ from dashboard.policies import queries, services
 from dashboard.policies.knobs import KNOBS
 from dashboard.policies.models import AppliedDocument, BreakerPolicy
 from dashboard.policies.quantities import parse, show, wanted
+from dashboard.policies.understanding import marked, not_understood
 from dashboard.policies.whatif.runs import judge_incidents
 
 MAX_SCOPES: Final = 5000
@@ -53,8 +54,8 @@ def export(person: Person) -> dict[str, Any]:
 
 
 def plan(person: Person, document: Any) -> dict[str, Any]:
-    """What applying a document would change, how the saved incidents would go, and `base`, the
-    versions that this was compared with.
+    """What applying a document would change, how the saved incidents would go, which of the fields
+    connected agents do not understand, and `base`, the versions that this was compared with.
 
     Raises:
         ValidationError: by path, such as `services.shop.breakers.posts.timeout`.
@@ -65,6 +66,7 @@ def plan(person: Person, document: Any) -> dict[str, Any]:
     changes: list[dict[str, Any]] = []
     errors: dict[str, str] = {}
     incidents: list[dict[str, Any]] = []
+    unknown: list[dict[str, Any]] = []
     for scope in sorted({*wanted_scopes, *current}):
         service, breaker = scope
         if scope in wanted_scopes and breaker and scope not in known:
@@ -85,6 +87,12 @@ def plan(person: Person, document: Any) -> dict[str, Any]:
             }
             for name, change in difference.items()
         ]
+        gained = {name: change for name, change in difference.items() if "after" in change}
+        found = not_understood(service, breaker) if gained else {}
+        unknown += [
+            {"service": service, "breaker": breaker, **each.as_dict()}
+            for each in marked(gained, found)
+        ]
         if breaker:
             candidate = queries.effective(service, breaker, after)
             incidents += judge_incidents(service, breaker, candidate)
@@ -94,6 +102,7 @@ def plan(person: Person, document: Any) -> dict[str, Any]:
         "changes": changes,
         "incidents": incidents,
         "is_worse": any(each["is_worse"] for each in incidents),
+        "not_understood": unknown,
         "base": {_key(scope): number for scope, (number, _) in sorted(current.items())},
     }
 

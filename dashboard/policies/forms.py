@@ -15,6 +15,7 @@ from dashboard.policies import queries, services
 from dashboard.policies.knobs import FLEET_FIELDS, KNOBS
 from dashboard.policies.models import BreakerPolicy
 from dashboard.policies.quantities import OFF, allowed, parse, show, wanted
+from dashboard.policies.understanding import not_understood
 
 GROUPS: Final = (
     (
@@ -93,6 +94,7 @@ class PolicyForm(forms.ModelForm):
         rows = queries.explained(head.service, head.breaker)
         # A row that is not saved yet can carry what its code declares.
         declared = head.declared if head.pk is None else {}
+        unknown = not_understood(head.service, head.breaker)
         for row in rows:
             name = row.spec.name
             field = QuantityField(row.spec)
@@ -101,7 +103,10 @@ class PolicyForm(forms.ModelForm):
             field.below, field.below_source = show(row.spec, below), source  # type: ignore[attr-defined]
             field.allowed = allowed(row.spec)  # type: ignore[attr-defined]
             field.is_obeyed = head.honours is None or name in head.honours  # type: ignore[attr-defined]
+            field.not_understood = unknown[name].message if name in unknown else ""  # type: ignore[attr-defined]
             field.help_text = f"{row.spec.help}. Inherited: {field.below} ({source})."  # type: ignore[attr-defined]
+            if name in unknown:
+                field.help_text += f" {unknown[name].message}"
             if not row.spec.choices:
                 field.widget.attrs["placeholder"] = field.below  # type: ignore[attr-defined]
             if name in head.fields:

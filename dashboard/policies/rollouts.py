@@ -21,7 +21,7 @@ from dashboard.fleet.services import bump_revision
 from dashboard.fleet.snapshot.reads import breaker_view, snapshot
 from dashboard.policies import queries, services
 from dashboard.policies.knobs import sent
-from dashboard.policies.models import BreakerPolicy, Rollout, RolloutArm
+from dashboard.policies.models import BreakerPolicy, Refusal, Rollout, RolloutArm
 from dashboard.policies.sequential_test import Arm, CanaryTest
 
 MAX_LOOKS: Final = 500
@@ -190,6 +190,8 @@ def _judge(rollout: Rollout) -> bool:
         rollout.looks = rollout.looks[:half:2] + rollout.looks[half:]
     if test.is_worse:
         return _finish(rollout, Rollout.HALTED, rollout.sentence)
+    if refused := _refused(rollout):
+        return _finish(rollout, Rollout.HALTED, refused)
     newest = rollout.arms.order_by("-at").values_list("at", flat=True).first()
     silent_s = (now - (newest or rollout.started)).total_seconds()
     if not test.canary.calls and silent_s > _SILENT_S:
@@ -200,6 +202,24 @@ def _judge(rollout: Rollout) -> bool:
         return _promote(rollout, rollout.author, rollout.sentence)
     rollout.save(update_fields=["test", "sentence", "looks"])
     return False
+
+
+def _refused(rollout: Rollout) -> str:
+    """Why the canary says nothing about the candidate: an instance of it refused it. Empty if none
+    did."""
+    policy, selector = rollout.policy, wire.Selector(**rollout.selector)
+    known = {arm.instance: arm for arm in rollout.arms.all()}
+    rows = Refusal.objects.filter(
+        service=policy.service, breaker=policy.breaker, at__gte=rollout.started
+    )
+    for row in rows:
+        arm = known.get(row.instance)
+        who = wire.Instance(row.instance)
+        if arm is not None:
+            who = wire.Instance(arm.instance, version=arm.version, zone=arm.zone, tags=arm.tags)
+        if selector.includes(who):
+            return f"halted: {row.instance} refused the candidate: {row.reason}"
+    return ""
 
 
 def _arms(rollout: Rollout) -> tuple[Arm, Arm]:

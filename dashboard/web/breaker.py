@@ -17,7 +17,7 @@ from dashboard.history import queries as history
 from dashboard.policies import queries as policies
 from dashboard.timeline.event_text import said, window
 from dashboard.timeline.events import KINDS, SHOWN_TO_ALL, Wanted, events
-from dashboard.web import recorded
+from dashboard.web import policy_applied, recorded
 
 RANGES: Final = {
     "5m": "5 min",
@@ -58,6 +58,7 @@ def breaker(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
         "overrides": control.recent(service, breaker, _OVERRIDES),
         "policy": explained,
         "policy_head": head,
+        "policy_applied": policy_applied.instances(service, breaker),
         "timeout_ms": None if timeout is None else timeout * 1000,
         "audit": _audit(service, breaker) if request.user.has_perm(VIEW_AUDIT) else None,
         **recorded.context(service, breaker),

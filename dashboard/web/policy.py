@@ -16,14 +16,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from breakers.circuit.histogram import bucket_bounds
 from dashboard.access.authority import visible_services
 from dashboard.access.models import Person
-from dashboard.fleet.services import revision
-from dashboard.fleet.snapshot.reads import breaker_view, snapshot
 from dashboard.history import queries as history
 from dashboard.policies import advice, documents, lint, queries, rollouts, schedule, services
 from dashboard.policies.forms import GROUPS, PolicyForm
 from dashboard.policies.models import BreakerPolicy, PolicyVersion, Replay, Rollout
 from dashboard.policies.whatif import runs
 from dashboard.policies.worst_case import worst_case
+from dashboard.web import policy_applied as applied
 from dashboard.web.policy_scopes import address, check_scope, editor, may_edit
 from dashboard.web.policy_tools import (
     MEASURES_S,
@@ -113,7 +112,6 @@ def _add(form: PolicyForm, error: ValidationError) -> None:
 def _page(request: HttpRequest, form: PolicyForm, service: str, breaker: str) -> HttpResponse:
     effective = queries.effective(service, breaker) if breaker else None
     findings = lint.breaker(service, breaker) if breaker else []
-    view = breaker_view(service, breaker) if breaker else None
     advised = advice.breaker(service, breaker) if breaker else []
     rows = {row.spec.name: row for row in queries.explained(service, breaker)}
     context = {
@@ -124,12 +122,11 @@ def _page(request: HttpRequest, form: PolicyForm, service: str, breaker: str) ->
             (title, [_row(form, name, rows[name], findings) for name in names])
             for title, names in GROUPS
         ],
-        "versions": queries.versions(service, breaker),
+        "versions": applied.versions(service, breaker),
         "rollouts": queries.rollouts(service, breaker) if breaker else [],
         "running": queries.running_rollout(service, breaker) if breaker else None,
         "findings": findings,
-        "refusals": queries.refusals_of(service, breaker) if service else [],
-        "instances": _instances(service, view),
+        "applied": applied.instances(service, breaker),
         "worst": worst_case(effective) if effective else None,
         "ranges": RANGES,
         "may_edit": may_edit(request, service),
@@ -140,7 +137,6 @@ def _page(request: HttpRequest, form: PolicyForm, service: str, breaker: str) ->
         "comparison": comparison(request.GET, service, breaker),
         "sources": copy_sources(request.user, service, breaker) if breaker else [],
         "drift": documents.drift(request.user, service, breaker) if service else None,
-        "desired_revision": revision(service) if service else None,
         "measures": f"{MEASURES_S / 60:.0f} min",
         "replays": Replay.objects.filter(service=service, breaker=breaker)[:5] if breaker else [],
     }
@@ -157,15 +153,6 @@ def _row(
         "row": row,
         "findings": [each for each in findings if each.field == name],
     }
-
-
-def _instances(service: str, view: Any) -> list[dict[str, Any]]:
-    """The instances of a breaker, with version, zone and the revision that they have applied."""
-    if view is None:
-        return []
-    shot = snapshot(service)["services"]
-    known = {each["id"]: each for found in shot for each in found["instances"]}
-    return [{**known.get(at["id"], {}), **at} for at in view["instances"]]
 
 
 @require_GET

@@ -14,6 +14,7 @@ import { byId, make, svg } from "./dom.js";
 
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, scrollZoom: false };
 const POLL_MS = 300;
+const REFRESH_MS = 2000;
 const THRESHOLD = Math.log(100);
 const root = byId("policy-page");
 const form = /** @type {HTMLFormElement} */ (byId("policy-form"));
@@ -123,7 +124,7 @@ function drawRollout() {
   if (!looks?.length || !plot) return;
   const first = looks[0][0];
   const x = looks.map(([at]) => at - first);
-  plotly.newPlot(
+  plotly.react(
     plot,
     [
       { x, y: looks.map((each) => each[1]), name: "evidence of harm", mode: "lines" },
@@ -230,10 +231,33 @@ document.getElementById("save-incident")?.addEventListener("click", async () => 
   if (!answer.ok) refused(body.errors);
   else if (status) status.textContent = body.saved ? `Saved as ${body.saved}.` : "Name the incident first.";
 });
-if (document.querySelector('.rollout[data-state="running"]')) {
-  setInterval(async () => {
-    const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
-    const [fresh, shown] = [page, document].map((each) => each.querySelector("[data-rollout-sentence]"));
+
+const UNSETTLED = '.rollout[data-state="running"], #applied [data-result="waiting"]';
+
+/** @param {string} selector @param {Document} page
+ *  @param {(fresh: HTMLElement, shown: HTMLElement) => boolean} isNews */
+function replaceIf(selector, page, isNews) {
+  /** @type {(HTMLElement | null)[]} */
+  const [fresh, shown] = [page, document].map((each) => each.querySelector(selector));
+  if (fresh && shown && isNews(fresh, shown)) shown.replaceWith(fresh);
+}
+
+/** Bring what changes by itself up to date: the rollout, and what instances have applied. */
+async function refresh() {
+  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  replaceIf("#applied tbody", page, (fresh, shown) => fresh.textContent !== shown.textContent);
+  // While it runs only its words change, so that its buttons stay under the pointer.
+  replaceIf(".rollout", page, (fresh, shown) => fresh.dataset.state !== shown.dataset.state);
+  for (const selector of ["[data-rollout-sentence]", "#looks"]) {
+    const [fresh, shown] = [page, document].map((each) => each.querySelector(selector));
     if (fresh && shown && fresh.textContent !== shown.textContent) shown.textContent = fresh.textContent;
-  }, 2000);
+  }
+  if (plotly) drawRollout();
+}
+
+if (document.querySelector(UNSETTLED)) {
+  const timer = setInterval(async () => {
+    await refresh().catch(() => undefined); // the next look is soon
+    if (!document.querySelector(UNSETTLED)) clearInterval(timer);
+  }, REFRESH_MS);
 }

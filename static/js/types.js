@@ -3,7 +3,8 @@
  * only a full frame has is not there on the wall.
  *
  * @typedef {{id: string, host: string, pid: number, version: string, zone: string,
- *   seen_at: number, stale: boolean, revision: number, over_capacity?: string[]}} InstanceView
+ *   seen_at: number, stale: boolean, revision: number, over_capacity?: string[],
+ *   tags?: string[], unknown?: string[]}} InstanceView
  * @typedef {{id: string, state: string, since_at: number, cause: string, in_flight: number,
  *   would_be_open: boolean, stale: boolean}} BreakerAtInstance
  * @typedef {{at: number, before: string, after: string, cause: string, instance: string}} Last

@@ -12,6 +12,7 @@ from breakers.protocol import messages as wire
 from dashboard.access.models import AuditEntry, Person
 from dashboard.fleet.services import revision
 from dashboard.policies import queries, rollouts, schedule, services
+from dashboard.policies.acknowledgements import record_refusals
 from dashboard.policies.models import Rollout, ScheduledChange
 from dashboard.policies.rollouts import ArmKey
 
@@ -84,6 +85,26 @@ def test_a_canary_whose_instances_vanish_is_taken_back(canary: Rollout) -> None:
     Rollout.objects.update(started=timezone.now() - timedelta(hours=1))
     assert rollouts.judge_all() == 1
     assert "no selected instance has reported a call" in Rollout.objects.get().sentence
+
+
+def test_a_canary_that_refuses_the_candidate_proves_nothing_and_is_taken_back(
+    canary: Rollout,
+) -> None:
+    def refuse(instance: str) -> None:
+        item = wire.AckItem(
+            "policy", "posts", "refused", "", "timeout is 0.05; this process obeys…"
+        )
+        record_refusals([("shop", wire.Ack("shop", instance, 9, [item]))])
+
+    report("one", 500, 10)
+    report("two", 500, 10)
+    refuse("two")
+    assert rollouts.judge_all() == 0
+    refuse("one")
+    assert rollouts.judge_all() == 1
+    assert Rollout.objects.get().sentence.startswith(
+        "halted: one refused the candidate: timeout is 0.05"
+    )
 
 
 @pytest.mark.parametrize(

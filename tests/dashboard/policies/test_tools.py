@@ -175,6 +175,16 @@ class TestMetricsFirst:
         assert rollouts.judge_all() == 1
         assert Rollout.objects.get().state == Rollout.PROMOTED
 
+    def test_a_tag_alone_selects_the_instances(
+        self, client: Client, show: Callable[..., None]
+    ) -> None:
+        for name, tags in (("two", ["green"]), ("three", ["blue", "green"]), ("four", [])):
+            show("shop", wire.BreakerReport("posts", "closed"), instance=name, tags=tags)
+        posted = {"timeout": "100 ms", "action": "rollout", "tags": "green", "metrics_only": "on"}
+        assert client.post(PAGE, posted).status_code == 302
+        assert sorted(Override.objects.get().instances or []) == ["three", "two"]
+        assert Rollout.objects.get().selector == {"tags": ["green"]}
+
     def test_without_a_connected_instance_nothing_is_begun(self, client: Client) -> None:
         posted = {"timeout": "100 ms", "action": "rollout", "zones": "eu", "metrics_only": "on"}
         answer = client.post(PAGE, posted)

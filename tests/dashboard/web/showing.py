@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
+from typing import Any
 
 from breakers.protocol import messages as wire
 from dashboard.bus.memory import MemoryBus
@@ -17,17 +19,25 @@ HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 @contextmanager
 def showing() -> Iterator[Callable[..., None]]:
-    """`show(service, *breakers, instance="one")` reports them; what was shown before stays."""
-    state = FleetState()
+    """`show(service, *breakers, instance="one", **info)` reports them; what was shown before stays.
+    `info` are fields of `wire.Instance`, and `revision`."""
+    state, numbers = FleetState(), count(1)
 
-    def show(service: str, *breakers: wire.BreakerReport, instance: str = "one") -> None:
+    def show(
+        service: str,
+        *breakers: wire.BreakerReport,
+        instance: str = "one",
+        revision: int = 0,
+        **info: Any,
+    ) -> None:
         report = wire.Report(
             service=service,
-            instance=wire.Instance(id=instance),
+            instance=wire.Instance(id=instance, **info),
             boot=instance,
-            seq=1,
+            seq=next(numbers),
             interval_s=1.0,
             breakers=list(breakers),
+            revision=revision,
         )
         state.fold(report, 1000.0, Batch())
         fleet_snapshot = FleetSnapshot(MemoryBus(), is_running=True)

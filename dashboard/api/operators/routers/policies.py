@@ -45,12 +45,26 @@ class IncidentJudged(Schema):
     sentence: str
 
 
+class FieldNotUnderstood(Schema):
+    """A field that would be set and that `count` of `total` connected instances do not understand.
+    They would refuse the policy as a whole; `instances` names at most a hundred of them."""
+
+    service: str
+    breaker: str
+    field: str
+    instances: list[str]
+    count: int
+    total: int
+    message: str
+
+
 class PlanOut(Schema):
     """What a document would change. `base` is to be sent with apply."""
 
     changes: list[Change]
     incidents: list[IncidentJudged]
     is_worse: bool
+    not_understood: list[FieldNotUnderstood]
     base: dict[str, int]
 
 
