@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -192,9 +192,8 @@ def _judge(rollout: Rollout) -> bool:
         return _finish(rollout, Rollout.HALTED, rollout.sentence)
     if refused := _refused(rollout):
         return _finish(rollout, Rollout.HALTED, refused)
-    newest = rollout.arms.order_by("-at").values_list("at", flat=True).first()
-    silent_s = (now - (newest or rollout.started)).total_seconds()
-    if not test.canary.calls and silent_s > _SILENT_S:
+    silent_s = (now - _last_heard(rollout)).total_seconds()
+    if silent_s > _SILENT_S:
         why = f"halted: no selected instance has reported a call for {silent_s:.0f} s"
         return _finish(rollout, Rollout.HALTED, why)
     measured = rollout.measures_until is None or rollout.measures_until <= now
@@ -208,16 +207,12 @@ def _refused(rollout: Rollout) -> str:
     """Why the canary says nothing about the candidate: an instance of it refused it. Empty if none
     did."""
     policy, selector = rollout.policy, wire.Selector(**rollout.selector)
-    known = {arm.instance: arm for arm in rollout.arms.all()}
+    known = {arm.instance: _who(arm) for arm in rollout.arms.all()}
     rows = Refusal.objects.filter(
         service=policy.service, breaker=policy.breaker, at__gte=rollout.started
     )
     for row in rows:
-        arm = known.get(row.instance)
-        who = wire.Instance(row.instance)
-        if arm is not None:
-            who = wire.Instance(arm.instance, version=arm.version, zone=arm.zone, tags=arm.tags)
-        if selector.includes(who):
+        if selector.includes(known.get(row.instance) or wire.Instance(row.instance)):
             return f"halted: {row.instance} refused the candidate: {row.reason}"
     return ""
 
@@ -227,11 +222,21 @@ def _arms(rollout: Rollout) -> tuple[Arm, Arm]:
     selector = wire.Selector(**rollout.selector)
     sums = {True: [0, 0], False: [0, 0]}
     for arm in rollout.arms.all():
-        who = wire.Instance(arm.instance, version=arm.version, zone=arm.zone, tags=arm.tags)
-        total = sums[selector.includes(who)]
+        total = sums[selector.includes(_who(arm))]
         total[0] += arm.calls
         total[1] += min(arm.failures, arm.calls)
     return Arm(*sums[True]), Arm(*sums[False])
+
+
+def _last_heard(rollout: Rollout) -> datetime:
+    """When an instance of the canary last reported a call; at first, when the rollout began."""
+    selector = wire.Selector(**rollout.selector)
+    times = [arm.at for arm in rollout.arms.all() if selector.includes(_who(arm))]
+    return max(times, default=rollout.started)
+
+
+def _who(arm: RolloutArm) -> wire.Instance:
+    return wire.Instance(arm.instance, version=arm.version, zone=arm.zone, tags=arm.tags)
 
 
 def stop(person: Person, pk: int) -> Rollout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any, Final
 
@@ -11,18 +10,17 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
-from breakers.circuit.histogram import bucket_bounds
 from dashboard.access.authority import visible_services
 from dashboard.access.models import Person
-from dashboard.history import queries as history
 from dashboard.policies import advice, documents, lint, queries, rollouts, schedule, services
 from dashboard.policies.forms import GROUPS, PolicyForm
 from dashboard.policies.models import BreakerPolicy, PolicyVersion, Replay, Rollout
 from dashboard.policies.whatif import runs
 from dashboard.policies.worst_case import worst_case
 from dashboard.web import policy_applied as applied
+from dashboard.web.policy_evidence import DAY_S, evidence, read_seconds
 from dashboard.web.policy_scopes import address, check_scope, editor, may_edit
 from dashboard.web.policy_tools import (
     MEASURES_S,
@@ -130,7 +128,7 @@ def _page(request: HttpRequest, form: PolicyForm, service: str, breaker: str) ->
         "worst": worst_case(effective) if effective else None,
         "ranges": RANGES,
         "may_edit": may_edit(request, service),
-        "histogram": _histogram(service, breaker, 86_400.0) if breaker else None,
+        "histogram": evidence(request.user, service, breaker, DAY_S) if breaker else None,
         "advice": advised,
         "looser": [each for each in advised if each.is_looser],
         "scheduled": schedule.waiting(service, breaker),
@@ -155,39 +153,6 @@ def _row(
     }
 
 
-@require_GET
-def latency(request: HttpRequest, service: str, breaker: str) -> JsonResponse:
-    """The latency histogram of a range, as JSON."""
-    check_scope(request, service, breaker)
-    try:
-        seconds = float(request.GET.get("seconds", "86400"))
-    except ValueError:
-        seconds = math.nan
-    if not 10 <= seconds <= 31 * 86_400:
-        return JsonResponse({"errors": {"seconds": ["It must be from 10 to 2678400."]}}, status=400)
-    return JsonResponse(_histogram(service, breaker, seconds))
-
-
-def _histogram(service: str, breaker: str, seconds: float) -> dict[str, Any]:
-    now = time.time()
-    _, rows = history.rollups(service, breaker, now - seconds + 20, now)
-    buckets: dict[int, int] = {}
-    for row in rows:
-        for index, n in row["buckets"].items():
-            buckets[index] = buckets.get(index, 0) + n
-    calls = sum(row["success"] + row["failure"] + row["timeout"] for row in rows)
-    retries = sum(row["retry"] for row in rows)
-    return {
-        "edges_ms": [bucket_bounds(index)[0] * 1000 for index in sorted(buckets)],
-        "upper_ms": [bucket_bounds(index)[1] * 1000 for index in sorted(buckets)],
-        "counts": [buckets[index] for index in sorted(buckets)],
-        "success": sum(row["success"] for row in rows),
-        "timeout": sum(row["timeout"] for row in rows),
-        "attempts_a_call": round(calls / max(1, calls - retries), 2) if calls else None,
-        "fallbacks": sum(row["fallback"] for row in rows),
-    }
-
-
 @require_POST
 def what_if(request: HttpRequest, service: str, breaker: str) -> JsonResponse:
     """Queue a what-if of the typed policy over the last `seconds`; save an incident by name."""
@@ -200,7 +165,7 @@ def what_if(request: HttpRequest, service: str, breaker: str) -> JsonResponse:
     if not form.is_valid():
         return JsonResponse({"errors": form.errors}, status=422)
     try:
-        seconds = float(request.POST.get("seconds", "3600"))
+        seconds = read_seconds(request.POST.get("seconds", "3600"))
         now = time.time()
         if name := request.POST.get("incident", "").strip():
             runs.save_incident(person, name, service, breaker, now - seconds, now)
@@ -214,8 +179,6 @@ def what_if(request: HttpRequest, service: str, breaker: str) -> JsonResponse:
             now,
             request.POST.get("source") or Replay.HISTORY,
         )
-    except ValueError:
-        return JsonResponse({"errors": {"seconds": ["It must be a number."]}}, status=422)
     except ValidationError as error:
         errors = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
         return JsonResponse({"errors": errors}, status=422)

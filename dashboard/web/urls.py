@@ -18,6 +18,7 @@ from dashboard.web import (
     login,
     map,
     policy,
+    policy_evidence,
     policy_tools,
     recorded,
     service,
@@ -70,7 +71,7 @@ urlpatterns = [
     path("services/<name:service>/breakers/<name:breaker>/policy", policy.policy, name="policy"),
     path(
         "services/<name:service>/breakers/<name:breaker>/policy/latency",
-        policy.latency,
+        policy_evidence.latency,
         name="policy_latency",
     ),
     path(

@@ -5,11 +5,11 @@ import { byId, make, svg } from "./dom.js";
 
 /**
  * @typedef {{edges_ms: number[], upper_ms: number[], counts: number[], success: number,
- *   timeout: number}} Latencies
+ *   timeout: number, words: string}} Latencies
  * @typedef {[number, number, string]} Piece
  * @typedef {{state: string, progress: number, error: string, begins: number, ends: number,
- *   result: {sentence: string, assumptions: string[], in_force: {strips: Piece[][]},
- *   candidate: {strips: Piece[][]}}}} Replay
+ *   result: {sentence: string, assumptions: string[], actual: {strips: Record<string, Piece[]>},
+ *   in_force: {strips: Piece[][]}, candidate: {strips: Piece[][]}}}} Replay
  */
 
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, scrollZoom: false };
@@ -48,19 +48,25 @@ function embedded(id) {
   return found ? JSON.parse(found.textContent ?? "null") : null;
 }
 
+/** The timeout that is typed or in force, in milliseconds. */
+let ms = milliseconds(timeoutInput.value) ?? milliseconds(timeoutInput.placeholder);
+/** @type {Latencies | null} */
+let latencies = embedded("histogram");
+
+function timeoutLine() {
+  if (!ms) return [];
+  const line = { color: colour("--state-open"), width: 3 };
+  return [{ type: "line", x0: Math.log10(ms), x1: Math.log10(ms), y0: 0, y1: 1, yref: "paper", line }];
+}
+
 function drawHistogram() {
-  /** @type {Latencies} */
-  const latencies = embedded("histogram");
-  if (!latencies?.counts.length) return;
-  const plot = byId("chart-timeout");
-  const middles = latencies.edges_ms.map((low, i) => Math.log10((low + latencies.upper_ms[i]) / 2));
+  if (!latencies?.counts.length) {
+    byId("cut").textContent = "No calls in this range.";
+    return;
+  }
+  const { edges_ms: edges, upper_ms: upper } = latencies;
+  const middles = edges.map((low, i) => Math.log10((low + upper[i]) / 2));
   const ticks = [0.1, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000];
-  let ms = milliseconds(timeoutInput.value) ?? milliseconds(timeoutInput.placeholder);
-  const shapes = () =>
-    ms
-      ? [{ type: "line", x0: Math.log10(ms), x1: Math.log10(ms), y0: 0, y1: 1, yref: "paper",
-           line: { color: colour("--state-open"), width: 3 } }]
-      : [];
   const layout = {
     height: 240,
     margin: { l: 50, r: 12, t: 8, b: 36 },
@@ -74,47 +80,59 @@ function drawHistogram() {
       range: [Math.min(...middles) - 0.2, Math.max(...middles, ms ? Math.log10(ms) : 0) + 0.2],
     },
     yaxis: { title: { text: "calls" } },
-    shapes: shapes(),
+    shapes: timeoutLine(),
   };
   const bars = { type: "bar", x: middles, y: latencies.counts, width: 0.036,
                  marker: { color: colour("--outcome-success") }, hoverinfo: "skip" };
   // Without Plotly's own handlers, which would take the pointer.
-  plotly.newPlot(plot, [bars], layout, { ...CONFIG, staticPlot: true });
-  const show = () => {
-    if (!ms) return;
-    const share = shareCut(latencies, ms);
-    byId("cut").textContent =
-      `A timeout of ${words(ms)} would have cut ${(100 * share).toFixed(2)} % of ` +
-      `${latencies.success.toLocaleString("en")} successes.`;
-    plotly.relayout(plot, { shapes: shapes() });
-  };
-  /** @param {PointerEvent} event */
-  const move = (event) => {
-    const axis = Reflect.get(plot, "_fullLayout").xaxis;
-    const left = plot.getBoundingClientRect().left + axis._offset;
-    ms = Math.min(3_600_000, Math.max(1, 10 ** axis.p2l(event.clientX - left)));
-    timeoutInput.value = words(ms);
-    show();
-  };
-  if (!timeoutInput.disabled && !form.querySelector("fieldset[disabled]")) {
-    let held = false;
-    plot.addEventListener("pointerdown", (event) => {
-      held = true;
-      move(event);
-    });
-    addEventListener("pointermove", (event) => held && move(event));
-    addEventListener("pointerup", () => (held = false));
-  }
-  timeoutInput.addEventListener("input", () => {
-    ms = milliseconds(timeoutInput.value) ?? ms;
-    show();
-  });
-  show();
+  plotly.react(byId("chart-timeout"), [bars], layout, { ...CONFIG, staticPlot: true });
+  showTimeout();
 }
 
-/** @param {number} ms */
-function words(ms) {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
+function showTimeout() {
+  if (!ms || !latencies?.counts.length) return;
+  const share = shareCut(latencies, ms);
+  byId("cut").textContent =
+    `A timeout of ${words(ms)} would have cut ${(100 * share).toFixed(2)} % of ` +
+    `${latencies.success.toLocaleString("en")} successes.`;
+  plotly.relayout(byId("chart-timeout"), { shapes: timeoutLine() });
+}
+
+/** @param {PointerEvent} event */
+function moveTimeout(event) {
+  const plot = byId("chart-timeout");
+  const axis = Reflect.get(plot, "_fullLayout")?.xaxis;
+  if (!axis) return;
+  const left = plot.getBoundingClientRect().left + axis._offset;
+  ms = Math.min(3_600_000, Math.max(1, 10 ** axis.p2l(event.clientX - left)));
+  timeoutInput.value = words(ms);
+  showTimeout();
+}
+
+function followPointer() {
+  let held = false;
+  byId("chart-timeout").addEventListener("pointerdown", (event) => {
+    held = true;
+    moveTimeout(event);
+  });
+  addEventListener("pointermove", (event) => held && moveTimeout(event));
+  addEventListener("pointerup", () => (held = false));
+}
+
+/** The evidence of another range. @param {string} seconds */
+async function changeRange(seconds) {
+  const answer = await fetch(`${root.dataset.latency}?${new URLSearchParams({ seconds })}`);
+  if (!answer.ok) return;
+  /** @type {Latencies} */
+  const found = await answer.json();
+  latencies = found;
+  byId("evidence").textContent = found.words;
+  drawHistogram();
+}
+
+/** @param {number} milli */
+function words(milli) {
+  return milli < 1000 ? `${Math.round(milli)} ms` : `${(milli / 1000).toFixed(2)} s`;
 }
 
 function drawRollout() {
@@ -203,6 +221,8 @@ async function replay() {
       progress.value = found.progress;
       if (found.state === "done") {
         status.textContent = found.result.sentence;
+        const actual = Object.values(found.result.actual.strips);
+        if (actual.length) drawStrips(strips, "What happened", actual, found.begins, found.ends);
         drawStrips(strips, "Policy in force", found.result.in_force.strips, found.begins, found.ends);
         drawStrips(strips, "Candidate", found.result.candidate.strips, found.begins, found.ends);
         strips.append(make("p", `Assumed: ${found.result.assumptions.join(" ")}`, "was"));
@@ -223,6 +243,14 @@ async function replay() {
 if (plotly) {
   drawHistogram();
   drawRollout();
+  if (!timeoutInput.disabled && !form.querySelector("fieldset[disabled]")) followPointer();
+  timeoutInput.addEventListener("input", () => {
+    ms = milliseconds(timeoutInput.value) ?? ms;
+    showTimeout();
+  });
+  byId("latency-range").addEventListener("change", (event) => {
+    void changeRange(/** @type {HTMLSelectElement} */ (event.target).value);
+  });
 }
 run?.addEventListener("click", () => void replay());
 document.getElementById("cancel-what-if")?.addEventListener("click", () => void post(url, false));

@@ -45,10 +45,18 @@ class RecordedCall:
 
 @dataclass(slots=True)
 class RecordedOutcome(Outcome):
-    """What a policy would have done to recorded calls. `assumed` counts those it would have let
-    through and whose outcome is not known."""
+    """What a policy would have done to recorded calls. `assumed` counts those that were refused and
+    that it would have let through: their outcome is not known. `refused_now` counts those that ran
+    and that it would have refused."""
 
     assumed: int = 0
+    refused_now: int = 0
+
+    @property
+    def differing(self) -> int:
+        """The calls that go otherwise than they went. Under the policy that was in force, with the
+        same open times, there is none."""
+        return self.assumed + self.refused_now
 
 
 def replay_calls(
@@ -58,9 +66,13 @@ def replay_calls(
     rule: QuorumRule | None = None,
     progress: Callable[[float], None] = lambda share: None,
     starts: Mapping[str, float] | None = None,
+    recorded_timeout: float | None = None,
 ) -> RecordedOutcome:
     """What `policy` would have done to these calls, in the order in which they ended at each
-    instance. `starts` is when the recording of each instance began: windows of time begin then."""
+    instance. `starts` is when the recording of each instance began: windows of time begin then.
+
+    `recorded_timeout` was in force then. A call that succeeded although it took a little longer,
+    because its process was busy, would not be cut by it now either."""
     pending = list(calls)
     known = _outcomes(pending)
     outcome = RecordedOutcome()
@@ -72,6 +84,9 @@ def replay_calls(
             start = min(begins, (starts or {}).get(call.instance, begins))
             breakers[call.instance] = ReplayBreaker(policy, start)
     running: dict[int, tuple[Ticket, float, str]] = {}
+    cut_at = policy.timeout
+    if cut_at is not None and recorded_timeout is not None and cut_at >= recorded_timeout:
+        cut_at = None
     # Ends before starts, so that a call that begins when another ends finds what that has done.
     events = [(call.at, _START, index) for index, call in enumerate(pending)]
     events.sort()
@@ -84,9 +99,9 @@ def replay_calls(
         breaker = breakers[call.instance]
         outcome.calls += 1
         result, seconds = known[index]
-        is_cut = policy.timeout is not None and seconds > policy.timeout and result == "success"
+        is_cut = cut_at is not None and seconds > cut_at and result == "success"
         if is_cut:
-            result, seconds = "timeout", policy.timeout or seconds
+            result, seconds = "timeout", cut_at or seconds
         breaker.open_until(at)
         ticket = breaker.started(at)
         if ticket is not None:
@@ -98,6 +113,7 @@ def replay_calls(
             outcome.assumed += call.outcome == "rejected"
         else:
             outcome.rejected += 1
+            outcome.refused_now += call.outcome != "rejected"
             outcome.failures_avoided += known[index][0] in _FAILED
             outcome.successes_lost += known[index][0] == "success"
         quorum.look(at)
@@ -150,5 +166,5 @@ def _outcomes(calls: list[RecordedCall]) -> list[tuple[str, float]]:
 
 
 def as_json(outcome: RecordedOutcome) -> dict[str, object]:
-    """For a page: the fields of `Outcome`, and `assumed`."""
-    return {**outcome.as_dict(), "assumed": outcome.assumed}
+    """For a page: the fields of `Outcome`, `assumed` and `differing`."""
+    return {**outcome.as_dict(), "assumed": outcome.assumed, "differing": outcome.differing}

@@ -42,6 +42,7 @@ def exact(
     starts = recordings.starts(service, breaker, begins, ends)
     # Of the range that was recorded, not of the one that was asked for.
     ends = max((call.at + call.seconds for call in calls), default=ends)
+    recorded_timeout = queries.effective(service, breaker)["timeout"]
     found = []
     for half, values in enumerate(
         (queries.effective(service, breaker), queries.effective(service, breaker, fields))
@@ -55,6 +56,7 @@ def exact(
                 rule,
                 lambda share, half=half: progress(half + share),  # type: ignore[misc]
                 starts,
+                recorded_timeout,
             )
         )
     before, after = found
@@ -75,7 +77,7 @@ def exact(
         "instances": len({call.instance for call in calls}),
         "step_s": 0.0,
         "assumptions": list(ASSUMPTIONS),
-        "sentence": sentence(before, after) + _assumed(after),
+        "sentence": sentence(before, after) + _assumed(after) + _differing(before),
     }
 
 
@@ -85,13 +87,22 @@ def _assumed(after: RecordedOutcome) -> str:
     return f" The outcome of {after.assumed:,} calls that were refused is assumed."
 
 
+def _differing(before: RecordedOutcome) -> str:
+    """The error of the replay, measured on this recording."""
+    return (
+        f" Under the policy in force {before.differing:,} of {before.calls:,} calls go otherwise "
+        "than they went."
+    )
+
+
 def sentence(before: Outcome, after: Outcome) -> str:
     """What a candidate changes, in one sentence."""
     if not before.calls:
         return "There is no traffic in this range to replay."
     return (
         f"Of {after.calls:,} calls the candidate refuses {after.rejected:,} "
-        f"(the policy in force {before.rejected:,}), lets {after.failures:,} fail "
+        f"(the policy in force {before.rejected:,}), avoids {after.failures_avoided:,} failures "
+        f"({before.failures_avoided:,}), lets {after.failures:,} fail "
         f"({before.failures:,}), loses {after.successes_lost:,} successes "
         f"({before.successes_lost:,}) and trips {after.trips} times ({before.trips})."
     )

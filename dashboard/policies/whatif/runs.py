@@ -287,7 +287,7 @@ def _check_range(begins: float, ends: float) -> None:
         raise ValidationError({"range": "The range ends before it begins."})
     if ends - begins > MAX_RANGE_S:
         raise ValidationError(
-            {"range": f"{(ends - begins) / 86_400:.0f} days; at most {MAX_RANGE_S / 86_400:.0f}."}
+            {"range": f"{(ends - begins) / 86_400:.4g} days; at most {MAX_RANGE_S / 86_400:.0f}."}
         )
 
 

@@ -1,5 +1,6 @@
 """The contract of history holds on PostgreSQL too: the tests beside this one, once more, there; and
-the timeline, which is read from it, the sweeps, and the cursors of the fleet."""
+the timeline, which is read from it, the sweeps, the cursors of the fleet, and recordings from the
+order to the replay."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ HERE = Path(__file__).parent
 TIMELINE = HERE.parent / "timeline/test_events.py"
 CURSORS = HERE.parent / "fleet/test_cursors.py"
 SWEEPS = HERE.parent / "common/test_batch_deletion.py"
+ORDERS = HERE.parent / "control/test_recording_orders.py"
+REPLAYS = HERE.parent / "policies/whatif/test_recordings.py"
 ROOT = HERE.parents[2]
 VARIABLE = "SWITCHGEAR_DATABASE_URL"
 
@@ -35,6 +38,8 @@ def test_the_contract_holds_on_postgres(tmp_path: Path) -> None:
                 TIMELINE,
                 SWEEPS,
                 CURSORS,
+                ORDERS,
+                REPLAYS,
             ],
             cwd=ROOT,
             env={**os.environ, VARIABLE: url},

@@ -56,6 +56,25 @@ def test_all_messages_of_an_order_have_one_time_zero() -> None:
     assert (told["calls"], told["instances"]) == (6, 1)
 
 
+def test_messages_that_two_workers_stored_at_once_have_one_time_zero_too() -> None:
+    recordings.store("shop", message(), NOW)
+    recordings.store("shop", message(first=3, age_s=20.0), NOW + 10)
+    Recording.objects.filter(first=3).update(start=NOW - 10.5)
+    found = list(recordings.calls("shop", "posts", NOW - 60, NOW))
+    assert [round((each.at - found[0].at) * 1e6) for each in found] == [1000 * n for n in range(6)]
+
+
+def test_calls_are_read_in_the_order_in_which_they_ended_at_each_instance() -> None:
+    for first in (6, 0, 3):
+        recordings.store("shop", message(first=first), NOW)
+    other = message()
+    other.instance = "web-0"
+    recordings.store("shop", other, NOW)
+    found = list(recordings.calls("shop", "posts", NOW - 60, NOW))
+    assert [each.instance for each in found] == ["web-0"] * 3 + ["web-1"] * 9
+    assert [each.at for each in found[3:]] == sorted(each.at for each in found[3:])
+
+
 def test_the_calls_that_opened_a_breaker_are_the_latest_first() -> None:
     recordings.store("shop", message(reason="trip", id="trip-1"), NOW)
     recordings.store("shop", message(reason="trip", id="trip-2"), NOW + 60)

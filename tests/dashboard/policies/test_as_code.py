@@ -151,6 +151,10 @@ def _with_ads(text: str) -> str:
         ("- 1\n", "must be a mapping"),
         ("a: &a [x]\nb: [*a, *a]\n", "aliases"),
         ("fleet: {timeout: ", "is not YAML"),
+        ("fleet: " + "[" * 5000, "is not YAML"),
+        ("fleet:\n  timeout: 1 s\n  timeout: 2 s\n", "is not YAML"),
+        ("fleet:\n  timeout: [1, 2]\n", "fleet.timeout"),
+        ("fleet:\n  retries: 9999999999999999999999\n", "fleet.retries"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_path_and_nothing_changes(

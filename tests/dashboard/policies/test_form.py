@@ -136,7 +136,7 @@ def test_a_form_over_a_newer_version_keeps_what_was_typed(operator: Person) -> N
     assert again.cleaned_data["base"] == 2
 
 
-NUMBERS = ("-1", "nan", "NaN", "inf", "-inf", "1e308", "1e-308")
+NUMBERS = ("-1", "0", "nan", "NaN", "inf", "-inf", "1e308", "1e-308")
 HOSTILE = (*NUMBERS, "many", "٣", "１２", "0x10", "1_0", "", "\0")
 
 

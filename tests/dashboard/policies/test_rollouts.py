@@ -13,7 +13,7 @@ from dashboard.access.models import AuditEntry, Person
 from dashboard.fleet.services import revision
 from dashboard.policies import queries, rollouts, schedule, services
 from dashboard.policies.acknowledgements import record_refusals
-from dashboard.policies.models import Rollout, ScheduledChange
+from dashboard.policies.models import Rollout, RolloutArm, ScheduledChange
 from dashboard.policies.rollouts import ArmKey
 
 pytestmark = pytest.mark.django_db
@@ -105,6 +105,18 @@ def test_a_canary_that_refuses_the_candidate_proves_nothing_and_is_taken_back(
     assert Rollout.objects.get().sentence.startswith(
         "halted: one refused the candidate: timeout is 0.05"
     )
+
+
+def test_a_canary_whose_instances_vanish_later_is_taken_back_although_the_rest_goes_on(
+    canary: Rollout,
+) -> None:
+    report("one", 500, 10)
+    report("two", 500, 10)
+    assert rollouts.judge_all() == 0
+    RolloutArm.objects.filter(instance="one").update(at=timezone.now() - timedelta(minutes=6))
+    report("two", 500, 10)
+    assert rollouts.judge_all() == 1
+    assert "no selected instance has reported a call for 36" in Rollout.objects.get().sentence
 
 
 @pytest.mark.parametrize(
