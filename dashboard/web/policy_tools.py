@@ -152,6 +152,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     )
     errors: list[str] = []
     saved: list[PolicyVersion] = []
+    chosen: list[tuple[str, str]] = []
     if request.method == "POST":
         chosen = [key for key in matching if "/".join(key) in request.POST.getlist("scope")]
         try:
@@ -163,7 +164,13 @@ def overview(request: HttpRequest) -> HttpResponse:
         "drift": documents.drift(request.user),
         "filters": filters,
         "matching": [
-            {"service": service, "breaker": breaker, "may_edit": may_edit(request, service)}
+            {
+                "service": service,
+                "breaker": breaker,
+                "may_edit": may_edit(request, service),
+                # Nothing is chosen at first: a save must not reach what nobody pointed at.
+                "is_chosen": bool(errors) and (service, breaker) in chosen,
+            }
             for service, breaker in matching[: services.MAX_BULK]
         ],
         "knobs": [(name, spec.help) for name, spec in KNOBS.items()],

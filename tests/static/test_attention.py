@@ -89,3 +89,8 @@ def test_every_open_breaker_is_on_the_first_screen_or_in_a_fold_on_it() -> None:
 
 def test_a_healthy_fleet_has_nothing_that_needs_attention() -> None:
     assert [each["kind"] for each in groups([view(), view(name="users")])] == ["healthy"]
+
+
+def test_a_half_open_breaker_that_nobody_calls_needs_no_attention() -> None:
+    waiting = view("half_open", ran=0, idle_half_open=True)
+    assert [each["kind"] for each in groups([waiting, view(name="users")])] == ["healthy"]

@@ -42,6 +42,18 @@ def fields(service: str, breaker: str) -> dict[str, Any]:
     return BreakerPolicy.objects.get(service=service, breaker=breaker).fields
 
 
+def test_a_bulk_edit_begins_with_nothing_chosen(client: Client, show: object) -> None:
+    page = client.get(OVERVIEW).content.decode()
+    boxes = [line for line in page.splitlines() if 'name="scope"' in line]
+    assert boxes
+    assert not any(" checked" in line for line in boxes)
+    typed = {"field": "timeout", "value": "nonsense", "reason": "", "scope": "shop/posts"}
+    page = client.post(OVERVIEW, typed).content.decode()
+    chosen = 'value="shop/posts" checked'
+    assert chosen in page
+    assert 'value="shop/ads" checked' not in page
+
+
 def test_any_two_versions_are_compared(client: Client, operator: Person) -> None:
     services.save(operator, "shop", "posts", {"timeout": 0.25})
     services.save(operator, "shop", "posts", {"timeout": 0.25, "retries": 1})
