@@ -46,17 +46,29 @@ class Rollup(Bucket):
         db_table = "history_tenseconds"
 
 
-class MinuteRollup(Bucket):
-    """A minute."""
+class CoarseBucket(Bucket):
+    """`low` and `peak` are the least and the most calls of ten seconds in it."""
+
+    peak = models.BigIntegerField(db_default=0)
+    low = models.BigIntegerField(db_default=0)
 
     class Meta(Bucket.Meta):
+        abstract = True
+
+
+class MinuteRollup(CoarseBucket):
+    """A minute."""
+
+    class Meta(CoarseBucket.Meta):
+        abstract = False
         db_table = "history_minute"
 
 
-class HourRollup(Bucket):
+class HourRollup(CoarseBucket):
     """An hour."""
 
-    class Meta(Bucket.Meta):
+    class Meta(CoarseBucket.Meta):
+        abstract = False
         db_table = "history_hour"
 
 

@@ -12,10 +12,13 @@ from typing import Any, Final
 from django.db import connection
 
 from breakers.circuit.records import OUTCOMES
-from dashboard.history.levels import TRANSITIONS, Level
+from dashboard.history.levels import LEVELS, TRANSITIONS, Level
 from dashboard.history.sketches import MOST
 
 BUCKET_COLUMNS: Final = ("service", "breaker", "start", *OUTCOMES, "sketch", "sum_s")
+# The least and the most calls of ten seconds, at every level but the finest.
+EXTREMES: Final = ("low", "peak")
+_CALLS: Final = ("success", "failure", "timeout", "ignored", "rejected", "bulkhead_full")
 TRANSITION_COLUMNS: Final = (
     "at",
     "key",
@@ -35,11 +38,22 @@ def _names(columns: Sequence[str], of: str = "") -> str:
     return ", ".join(f'{of}"{name}"' for name in columns)
 
 
+def calls() -> str:
+    """All calls of a row as SQL; none of them above `MOST`, so that no sum leaves 64 bits."""
+    least = "least" if connection.vendor == "postgresql" else "min"
+    return "(" + " + ".join(f'{least}("{name}", {MOST})' for name in _CALLS) + ")"
+
+
 def add_buckets(level: Level, rows: Iterable[Sequence[Any]]) -> None:
     """Add rows of `BUCKET_COLUMNS`, each bucket at most once, to those that are there."""
     staging = _stage(level.table, BUCKET_COLUMNS, rows)
     # In one order everywhere, so that two workers never wait for each other.
-    source = f"SELECT {_names(BUCKET_COLUMNS)} FROM {staging} WHERE true ORDER BY 1, 2, 3"
+    columns = _names(BUCKET_COLUMNS)
+    if level is not LEVELS[0]:
+        # What comes late comes as a whole: of its ten seconds only the mean is known.
+        mean = f"{calls()} * {LEVELS[0].step_s} / {level.step_s}"
+        columns += f", {mean}, {mean}"
+    source = f"SELECT {columns} FROM {staging} WHERE true ORDER BY 1, 2, 3"
     with connection.cursor() as cursor:
         cursor.execute(_merge(level, source))
         cursor.execute(f"DELETE FROM {staging}")
@@ -53,8 +67,8 @@ def roll(
     sums = ", ".join(map(_sum, OUTCOMES))
     start = f'"start" / {upper.step_s} * {upper.step_s}'
     source = (
-        f'SELECT "service", "breaker", {start}, {sums}, sketch_sum("sketch"), sum("sum_s")'
-        f' FROM "{lower.table}" WHERE "start" >= %s AND "start" < %s{_among(services)}'
+        f'SELECT "service", "breaker", {start}, {sums}, sketch_sum("sketch"), sum("sum_s"),'
+        f' {_extremes(lower, upper)} FROM "{lower.table}" WHERE "start" >= %s AND "start" < %s{_among(services)}'
         f" GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
     with connection.cursor() as cursor:
@@ -83,6 +97,13 @@ def _among(services: Sequence[str] | None) -> str:
     return f' AND "service" IN ({", ".join(["%s"] * len(services))})'
 
 
+def _extremes(lower: Level, upper: Level) -> str:
+    """The least and the most calls of ten seconds; where a row is missing, nothing was called."""
+    low, peak = (calls(), calls()) if lower is LEVELS[0] else ('"low"', '"peak"')
+    rows = upper.step_s // lower.step_s
+    return f"CASE WHEN count(*) < {rows} THEN 0 ELSE min({low}) END, max({peak})"
+
+
 def _sum(name: str) -> str:
     """A sum that stops at `MOST`. SQLite raises where a sum leaves 64 bits, even one that is not
     used, so that it adds up the upper and the lower 32 bits apart."""
@@ -104,8 +125,14 @@ def _added(name: str) -> str:
 
 def _merge(level: Level, source: str) -> str:
     added = ", ".join(map(_added, OUTCOMES))
+    columns = BUCKET_COLUMNS
+    if level is not LEVELS[0]:
+        columns = (*BUCKET_COLUMNS, *EXTREMES)
+        least, most = ("least", "greatest") if connection.vendor == "postgresql" else ("min", "max")
+        added += f', "low" = {least}(kept."low", excluded."low")'
+        added += f', "peak" = {most}(kept."peak", excluded."peak")'
     return (
-        f'INSERT INTO "{level.table}" AS kept ({_names(BUCKET_COLUMNS)}) {source}'
+        f'INSERT INTO "{level.table}" AS kept ({_names(columns)}) {source}'
         f' ON CONFLICT ("service", "breaker", "start") DO UPDATE SET {added},'
         f' "sum_s" = kept."sum_s" + excluded."sum_s",'
         f' "sketch" = sketch_add(kept."sketch", excluded."sketch")'

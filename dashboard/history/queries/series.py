@@ -12,6 +12,7 @@ from django.db import connection
 from breakers.circuit.histogram import Histogram, bucket_bounds
 from breakers.circuit.records import OUTCOMES
 from dashboard.history.levels import LEVELS, MINUTE
+from dashboard.history.queries.extremes import extremes
 from dashboard.history.queries.plans import Plan, plan
 from dashboard.history.queries.timeline import states
 from dashboard.history.services import marks
@@ -72,6 +73,8 @@ def series(
       may be of less than a step: what happens now is shown, but for the ten seconds still filling.
     - `t`: when each point starts, Unix seconds. All columns below have one entry a point.
     - `counts`, `rate`: by outcome, how many and how many a second; 0 where nothing was reported.
+    - `calls`: of one breaker only, `min` and `max`: the least and the most calls a second of any ten
+      seconds within the point, so that a long range does not hide a peak.
     - `latency`: `p50_ms`, `p90_ms`, `p95_ms`, `p99_ms`, `mean_ms`; None where no call ran.
     - `heatmap`: `edges_ms`, n + 1 edges of n rows from the fastest to the slowest, evenly apart on
       a logarithmic scale, at most 64 rows; `counts`, for each point the n counts, or None where no
@@ -106,6 +109,7 @@ def series(
             name: [n / width for n, width in zip(column, widths, strict=True)]
             for name, column in counts.items()
         },
+        "calls": extremes(chosen, service, breaker) if service and breaker else {},
         "latency": _latency(points),
         "heatmap": _heatmap(points, total.latencies),
         "total": total.figures(),
