@@ -1,6 +1,9 @@
 """Reads of overrides, their acknowledgements and acts."""
 
-from django.db.models import QuerySet
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from breakers.protocol import messages as wire
@@ -54,6 +57,47 @@ def recent(service: str, breaker: str, limit: int = 20) -> QuerySet[Override]:
     """The latest overrides of a breaker, ended ones too, with their acknowledgements."""
     rows = Override.objects.filter(service=service, breaker=breaker)
     return rows.prefetch_related("acks")[:limit]
+
+
+def overlapping(
+    service: str, breaker: str, since: float, until: float, limit: int
+) -> list[Override]:
+    """The overrides of a breaker that stood at some time of a range of Unix times, newest first."""
+    began = Q(created__lte=_datetime(until), service=service, breaker=breaker)
+    lasts = Q(ended=None) | Q(ended__gte=_datetime(since))
+    return list(Override.objects.filter(began & lasts)[:limit])
+
+
+def in_force_at(at: float, limit: int = 5000) -> list[dict[str, Any]]:
+    """The overrides that stood at a Unix time, each with its `view` as frames have it. How many
+    instances had confirmed it by then is not kept."""
+    moment = _datetime(at)
+    rows = Override.objects.filter(created__lte=moment, expires__gt=moment)
+    return [
+        {
+            "service": row.service,
+            "breaker": row.breaker,
+            "state": row.state,
+            "instances": row.instances,
+            "view": {
+                "id": row.id,
+                "state": row.state,
+                "reason": row.reason,
+                "by": row.by,
+                "created_at": row.created.timestamp(),
+                "expires_at": row.expires.timestamp(),
+                "applied": 0,
+                "total": 0,
+                "pending": [],
+                "refused": [],
+            },
+        }
+        for row in rows.exclude(ended__lte=moment)[:limit]
+    ]
+
+
+def _datetime(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
 
 
 def recent_reasons(limit: int = 5) -> list[str]:

@@ -68,7 +68,8 @@ def roll(
     start = f'"start" / {upper.step_s} * {upper.step_s}'
     source = (
         f'SELECT "service", "breaker", {start}, {sums}, sketch_sum("sketch"), sum("sum_s"),'
-        f' {_extremes(lower, upper)} FROM "{lower.table}" WHERE "start" >= %s AND "start" < %s{_among(services)}'
+        f' {_extremes(lower, upper)} FROM "{lower.table}"'
+        f' WHERE "start" >= %s AND "start" < %s{_among(services)}'
         f" GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
     with connection.cursor() as cursor:
@@ -125,7 +126,7 @@ def _added(name: str) -> str:
 
 def _merge(level: Level, source: str) -> str:
     added = ", ".join(map(_added, OUTCOMES))
-    columns = BUCKET_COLUMNS
+    columns: tuple[str, ...] = BUCKET_COLUMNS
     if level is not LEVELS[0]:
         columns = (*BUCKET_COLUMNS, *EXTREMES)
         least, most = ("least", "greatest") if connection.vendor == "postgresql" else ("min", "max")

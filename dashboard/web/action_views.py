@@ -118,7 +118,7 @@ def _answer(
     form = _form(chosen, view, None if is_blank else request.POST)
     scopes = _scopes(chosen, targets)
     if form.is_bound and form.is_valid():
-        _check_confirmation(form, scopes)
+        _check_confirmation(form, scopes, targets)
     if (
         form.is_bound
         and form.is_valid()
@@ -174,10 +174,15 @@ def _scopes(chosen: Act, targets: list[Target]) -> list[Scope]:
     return found
 
 
-def _check_confirmation(form: ReleaseForm, scopes: list[Scope]) -> None:
+def _check_confirmation(form: ReleaseForm, scopes: list[Scope], targets: list[Target]) -> None:
     """A large reach must be confirmed by its number, so that it is not reached by accident."""
     value = form.cleaned_data["scope"] or SELECTED
-    chosen = next((each.reach for each in scopes if each.value == value), None)
+    if value == INSTANCES:
+        names = tuple(form.cleaned_data["instances"])
+        some = [Target(each.service, each.breaker, names) for each in targets]
+        chosen: Reach | None = reach(snapshot(), some)
+    else:
+        chosen = next((each.reach for each in scopes if each.value == value), None)
     if chosen is None or not chosen.needs_confirmation:
         return
     text = form.cleaned_data["confirm"]

@@ -28,7 +28,8 @@ export function openActs(store) {
       if (!menu.contains(target) || target.closest("a")) menu.removeAttribute("open");
     }
     const link = target.closest("a[data-act]");
-    if (!box || !link || event.ctrlKey || event.metaKey) return;
+    if (link && document.body.classList.contains("is-past")) event.preventDefault();
+    if (!box || !link || event.defaultPrevented || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     load(/** @type {HTMLAnchorElement} */ (link).href);
   });

@@ -8,7 +8,7 @@ export const DEFAULTS = { q: "", sort: "worst", group: "attention", density: "co
 /** @type {Record<string, string[]>} */
 const CHOICES = {
   sort: ["worst", "name", "rate", "errors", "p99", "changed"],
-  group: ["attention", "service", "state", "none"],
+  group: ["attention", "dependency", "service", "state", "none"],
   density: ["comfortable", "compact", "tiles"],
 };
 

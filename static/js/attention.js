@@ -115,6 +115,40 @@ function linesOf(bad, all, now) {
   return lines;
 }
 
+/** Every breaker by what it guards, the worst dependency first: one line for each, its callers
+ * beneath. @param {Entry[]} entries @param {(some: Entry[]) => Entry[]} sorted @param {Space} space
+ * @param {Sort} sort @returns {Group[]} */
+export function dependencyGroups(entries, sorted, space, sort) {
+  const lines = [...grouped(entries)].map(([name, some]) => ({
+    id: `dependency ${name}`,
+    title: name,
+    entries: some,
+    harm: some.reduce((n, each) => n + lost(each.view), 0),
+    kind: /** @type {const} */ ("dependency"),
+    note: "",
+  }));
+  if (sort === "name") lines.sort((a, b) => (a.title < b.title ? -1 : 1));
+  else lines.sort(byHarm);
+  return lines.map((line) => {
+    const bad = line.entries.filter((each) => needsAttention(each.view));
+    const calls = line.entries.reduce((n, each) => n + each.view.rate, 0);
+    const well = `closed in ${line.entries.length} service${line.entries.length === 1 ? "" : "s"}`;
+    const what = bad.length ? dependencyNote(bad, line.entries.length, line.harm, space.now) : well;
+    return {
+      id: line.id,
+      title: line.title,
+      service: null,
+      entries: sorted(line.entries),
+      heading: true,
+      folds: true,
+      collapsed: !space.open.has(line.id),
+      kind: bad.length ? line.kind : "healthy",
+      chooses: true,
+      note: `${what} · ${rate(calls)} calls/s`,
+    };
+  });
+}
+
 /** Such as "open in 18 of 19 services · 460 calls/s lost · failing for 6 min".
  * @param {Entry[]} entries @param {number} total @param {number} harm @param {number} now */
 function dependencyNote(entries, total, harm, now) {

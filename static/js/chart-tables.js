@@ -50,11 +50,14 @@ function points(series) {
 
 /** @param {HTMLElement} into @param {Series} series @param {number} now */
 export function rateTable(into, series, now) {
+  const { min, max } = series.calls ?? {};
   const rows = points(series).map((i) => [
     time(series.t[i], now),
     ...OUTCOMES.map(([name]) => series.rate[name][i].toFixed(1)),
+    ...(min && max ? [min[i].toFixed(1), max[i].toFixed(1)] : []),
   ]);
-  fill(into, ["From", ...OUTCOMES.map(([, label]) => `${label}/s`)], rows, 1);
+  const extremes = min && max ? ["Low of 10 s", "Peak of 10 s"] : [];
+  fill(into, ["From", ...OUTCOMES.map(([, label]) => `${label}/s`), ...extremes], rows, 1);
 }
 
 /** @param {HTMLElement} into @param {Series} series @param {number} now */

@@ -5,7 +5,9 @@ import { severity } from "./condition.js";
 import { setText } from "./dom.js";
 import { listMarkers, markerShapes } from "./markers.js";
 import { escaped } from "./markup.js";
-import { CONFIG, heatAxis, heatTraces, latencyTraces, layout, rateTraces, stateTraces } from "./plots.js";
+import { Crosshair } from "./crosshair.js";
+import { shortened } from "./names.js";
+import { CONFIG, LANE_LETTERS, heatAxis, heatTraces, latencyTraces, layout, rateTraces, stateTraces } from "./plots.js";
 import { fromWall, moment, utc, wall } from "./times.js";
 
 /** @import {Piece, Series} from "./plots.js" */
@@ -27,7 +29,8 @@ export class Charts {
   constructor(root, now) {
     this.root = root;
     this.now = now;
-    this.timeoutMs = Number(root.dataset.timeoutMs) || null;
+    /** In ms, each since a time. @type {[number, number | null][]} */
+    this.timeouts = [];
     /** @type {Series | null} */
     this.series = null;
     /** @type {Record<string, {from: number, to: number, state: string, cause: string}[]>} */
@@ -42,6 +45,7 @@ export class Charts {
     this.asked = 0;
     this.askedTo = 0;
     this.range = "15m";
+    this.crosshair = new Crosshair(Object.values(IDS).map(byId));
     this.#fromAddress();
     this.#listen();
     this.#turned();
@@ -77,6 +81,7 @@ export class Charts {
     this.series = series;
     this.strips = strips.instances;
     this.markers = marked?.markers ?? this.markers;
+    this.timeouts = marked?.timeouts ?? this.timeouts;
     this.draw();
   }
 
@@ -89,7 +94,7 @@ export class Charts {
     if (plotly()) {
       const marks = markerShapes(this.markers, range);
       react(IDS.rate, rateTraces(series), layout(range, { barmode: "stack", bargap: 0, ...marks }));
-      react(IDS.latency, latencyTraces(series, this.timeoutMs), layout(range, marks));
+      react(IDS.latency, latencyTraces(series, this.timeouts), layout(range, marks));
       react(IDS.heat, heatTraces(series), layout(range, { yaxis: heatAxis(series), showlegend: false, ...marks }));
       this.#hearZoom();
     }
@@ -112,7 +117,15 @@ export class Charts {
       ...markerShapes(this.markers, this.#span()),
       barmode: "overlay",
       height: Math.max(240, 64 + 25 * ids.length),
-      yaxis: { categoryorder: "array", categoryarray: ids.map(escaped), showgrid: false, automargin: true, type: "category" },
+      yaxis: {
+        categoryorder: "array",
+        categoryarray: ids.map(escaped),
+        showgrid: false,
+        type: "category",
+        tickmode: "array",
+        tickvals: ids.map(escaped),
+        ticktext: ids.map((each) => escaped(shortened(each, innerWidth < 760 ? LANE_LETTERS / 2 : LANE_LETTERS))),
+      },
     };
     react(IDS.states, stateTraces(pieces), layout(this.#span(), more));
     this.#hearZoom();
@@ -231,7 +244,8 @@ export class Charts {
     setText(unzoom, `Back to ${words}`);
     const [from, to] = this.#span();
     const span = byId("span-words");
-    setText(span, this.zoomed ? `${moment(from, this.now())} to ${moment(to, this.now())}` : "");
+    setText(span, this.zoomed ? `Then: ${moment(from, this.now())} to ${moment(to, this.now())}` : "Up to now");
+    this.root.classList.toggle("shows-then", Boolean(this.zoomed));
     span.title = this.zoomed ? `${utc(from)} to ${utc(to)}` : "";
     const url = new URL(location.href);
     for (const name of ["range", "from", "to"]) url.searchParams.delete(name);

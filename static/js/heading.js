@@ -31,7 +31,7 @@ export class Heading {
     const over = group.service === null ? undefined : this.store.overCapacity.get(group.service);
     setText(this.parts.full, over ? overCapacity(over) : "");
     if (this.choose) {
-      const offered = group.kind === "dependency" || group.kind === "rest";
+      const offered = group.chooses || group.kind === "dependency" || group.kind === "rest";
       if (this.choose.hidden === offered) this.choose.hidden = !offered;
       if (offered) setText(this.choose, `Choose all ${group.entries.length}`);
     }
@@ -42,7 +42,8 @@ export class Heading {
     const said = [kind === "healthy" ? statesOf(entries) : `${entries.length} breaker${entries.length === 1 ? "" : "s"}`];
     if (service !== null) {
       const { total, stale } = this.store.facts(service);
-      said.push(`${total} instance${total === 1 ? "" : "s"}`);
+      // Of a moment of the past the instances are not known.
+      if (total) said.push(`${total} instance${total === 1 ? "" : "s"}`);
       if (stale) said.push(`${stale} not heard of`);
     }
     if (kind === "healthy") said.push(`${rate(entries.reduce((sum, each) => sum + each.view.rate, 0))} calls/s`);

@@ -7,6 +7,8 @@ import { keyOf } from "./store.js";
 /** @import {Store} from "./store.js" */
 
 const NAMED = 3;
+/** From so many calls a second on the number is typed; as in dashboard/control/action_catalogue.py. */
+const CONFIRM_CALLS = 1000;
 
 /** State how far an act on the chosen instances reaches. @param {HTMLElement} box */
 export function countInstances(box) {
@@ -15,6 +17,11 @@ export function countInstances(box) {
   const all = box.querySelectorAll("input[name=instances]");
   const chosen = box.querySelectorAll("input[name=instances]:checked").length;
   const calls = (Number(words.dataset.rate) * chosen) / (all.length || 1);
+  const radio = /** @type {HTMLElement | null} */ (box.querySelector("input[name=scope][value=instances]"));
+  if (radio && calls >= CONFIRM_CALLS) {
+    radio.dataset.large = "1";
+    radio.dataset.calls = calls.toFixed(0);
+  } else if (radio) delete radio.dataset.large;
   words.textContent = chosen
     ? `About ${rate(calls)} calls/s from ${chosen} of ${all.length} instances.`
     : "Only those that are chosen below.";
@@ -55,8 +62,22 @@ export function followFleet(box, store) {
     if (note.textContent !== words) note.textContent = words;
   };
   store.addEventListener("change", update);
-  box.addEventListener("shown", update);
+  for (const name of ["shown", "change"]) box.addEventListener(name, update);
   setInterval(update, 1000);
+}
+
+/** What else ends: an override is of the whole breaker, so that one on some instances ends what stood
+ * on the others. @param {HTMLElement} box @param {string} state of the override that stands */
+function elsewhere(box, state) {
+  const scope = /** @type {HTMLInputElement | null} */ (box.querySelector("input[name=scope]:checked"));
+  if (scope?.value !== "instances") return "";
+  const others = [...box.querySelectorAll("input[name=instances]:not(:checked)")].filter(
+    (each) => /** @type {HTMLElement | null} */ (each.parentElement?.querySelector(".chip"))?.dataset.state === state,
+  );
+  if (!others.length) return "";
+  const names = others.slice(0, NAMED).map((each) => /** @type {HTMLInputElement} */ (each).value);
+  const more = others.length > NAMED ? ` and ${others.length - NAMED} more` : "";
+  return ` It also ends on ${names.join(", ")}${more}, which return to automatic.`;
 }
 
 /** Such as "Forced open by ann 5 s ago (“failover”); yours replaces it".
@@ -77,7 +98,7 @@ function standing(box, store, seenAt) {
     const { override } = found[0];
     const at = override.created_at || seenAt.get(override.id) || now;
     seenAt.set(override.id, at);
-    return `${overrideWord(override)} by ${override.by} ${span(now - at)} ago (“${override.reason}”); ${after}.`;
+    return `${overrideWord(override)} by ${override.by} ${span(now - at)} ago (“${override.reason}”); ${after}.${elsewhere(box, override.state)}`;
   }
   const names = found.slice(0, NAMED).map((each) => `${each.name} of ${each.service} by ${each.override.by}`);
   const more = found.length > NAMED ? ` and ${found.length - NAMED} more` : "";

@@ -24,11 +24,15 @@ export class Live extends EventTarget {
     this.wish = JSON.stringify({ subscribe: { services, detail } });
     /** @type {Map<string, number>} */
     this.seqs = new Map();
+    /** What this window has open, see presence.js. */
+    this.presence = "";
     this.attempts = 0;
     this.timer = 0;
     this.heardAt = 0;
     /** Unix seconds of our clock: what is shown is of then. */
     this.newsAt = 0;
+    /** The page shows the past: nothing is asked for. */
+    this.isPaused = false;
     this.connect();
     setInterval(() => this.#check(), 2000);
     document.addEventListener("visibilitychange", () => {
@@ -41,7 +45,22 @@ export class Live extends EventTarget {
     addEventListener("offline", () => this.socket?.close());
   }
 
+  /** Close the socket, until `resume`. */
+  pause() {
+    this.isPaused = true;
+    clearTimeout(this.timer);
+    this.socket?.close();
+  }
+
+  resume() {
+    if (!this.isPaused) return;
+    this.isPaused = false;
+    this.attempts = 0;
+    this.connect();
+  }
+
   connect() {
+    if (this.isPaused) return;
     this.#say("connecting");
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/live/v1`);
@@ -49,6 +68,7 @@ export class Live extends EventTarget {
     socket.addEventListener("open", () => {
       this.heardAt = Date.now();
       this.resubscribe();
+      if (this.presence) socket.send(this.presence);
     });
     socket.addEventListener("message", (event) => this.#take(JSON.parse(event.data)));
     socket.addEventListener("close", (event) => {
@@ -59,6 +79,14 @@ export class Live extends EventTarget {
     });
   }
 
+  /** Say what this window has open. @param {[string, string][]} targets @param {string} doing */
+  here(targets, doing) {
+    const said = JSON.stringify({ here: { targets, doing } });
+    if (said === this.presence || (!this.presence && !targets.length)) return;
+    this.presence = said;
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(said);
+  }
+
   /** Ask for a fresh snapshot. */
   resubscribe() {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(this.wish);
@@ -66,6 +94,7 @@ export class Live extends EventTarget {
 
   /** @param {any} message */
   #take(message) {
+    if (this.isPaused) return;
     this.heardAt = Date.now();
     if (message.type === "snapshot") {
       if (!message.at && this.newsAt) {
@@ -86,6 +115,8 @@ export class Live extends EventTarget {
       if (!message.full && before !== undefined && message.seq !== before + 1) this.resubscribe();
       this.dispatchEvent(new CustomEvent("frame", { detail: message }));
       this.#say("live");
+    } else if (message.type === "presence") {
+      this.dispatchEvent(new CustomEvent("presence", { detail: message }));
     }
   }
 
@@ -102,6 +133,7 @@ export class Live extends EventTarget {
   }
 
   #lost() {
+    if (this.isPaused) return;
     this.#say("lost");
     this.attempts += 1;
     this.#soon((0.3 + Math.random()) * Math.min(5000, 300 * 2 ** Math.min(this.attempts, 5)));

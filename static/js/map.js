@@ -266,6 +266,7 @@ function noteOf(node) {
   const narrow = canvas.classList.contains("vertical");
   if (!node.isService) return narrow && trouble ? trouble.replace(" · ", "") : `${trouble}${rate(node.rate)}/s`;
   if (node.stale && node.stale === node.instances) return `none of ${node.instances} heard of`;
+  if (store.moment !== null) return trouble.replace(" · ", "");
   return `${trouble}${node.instances} instance${node.instances === 1 ? "" : "s"}`;
 }
 

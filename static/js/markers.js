@@ -8,6 +8,8 @@ import { moment, timeElement, wall } from "./times.js";
 /** @typedef {{at: number, kind: string, version: string, text: string, url: string}} Marker
  *   see dashboard/api/browsers/views.py */
 
+/** How the line of each kind is drawn; deploys and others are dotted. @type {Record<string, string>} */
+const DASHES = { override: "solid", policy: "dash" };
 /** So many are drawn, and so many of them with a label. */
 const DRAWN = 40;
 const LABELLED = 8;
@@ -26,7 +28,7 @@ export function markerShapes(markers, [from, to]) {
       x1: wall(each.at),
       y0: 0,
       y1: 1,
-      line: { color, width: 1.5, dash: "dot" },
+      line: { color, width: 1.5, dash: DASHES[each.kind] ?? "dot" },
     })),
     annotations: seen.slice(0, LABELLED).map((each) => ({
       xref: "x",

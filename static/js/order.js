@@ -1,4 +1,4 @@
-import { attentionGroups } from "./attention.js";
+import { attentionGroups, dependencyGroups } from "./attention.js";
 import { condition, SEVERITY, severity } from "./condition.js";
 import { word } from "./format.js";
 
@@ -12,11 +12,12 @@ import { word } from "./format.js";
  * @property {boolean} heading
  * @property {boolean} collapsed the entries are not shown
  * @property {boolean} [folds] a click on the heading shows or hides the entries
+ * @property {boolean} [chooses] a button on the heading chooses all entries
  * @property {string} [note] in place of the number of breakers
  * @property {"attention" | "dependency" | "rest" | "healthy"} [kind]
  */
 /** @typedef {"worst" | "name" | "rate" | "errors" | "p99" | "changed"} Sort */
-/** @typedef {"attention" | "service" | "state" | "none"} Grouping */
+/** @typedef {"attention" | "dependency" | "service" | "state" | "none"} Grouping */
 /** @typedef {{open: Set<string>, lines: number, now: number}} Space `open` are the headings that
  *   somebody opened, `lines` is how many rows fit on the screen */
 
@@ -44,6 +45,7 @@ export const byName = (a, b) => text(a.service, b.service) || text(a.name, b.nam
  */
 export function arranged(entries, sort, grouping, space) {
   if (grouping === "attention") return attentionGroups(entries, (some) => sorted(some, sort), space, sort);
+  if (grouping === "dependency") return dependencyGroups(entries, (some) => sorted(some, sort), space, sort);
   /** @type {Map<string, Group>} */
   const groups = new Map();
   for (const entry of entries) {

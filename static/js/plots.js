@@ -7,7 +7,7 @@ import { wall } from "./times.js";
 
 /**
  * @typedef {{from: number, to: number, step_s: number, t: number[],
- *   rate: Record<string, number[]>, counts: Record<string, number[]>,
+ *   rate: Record<string, number[]>, calls: {min?: number[], max?: number[]}, counts: Record<string, number[]>,
  *   latency: Record<string, (number | null)[]>,
  *   heatmap: {edges_ms: number[], counts: (number[] | null)[]},
  *   total: Record<string, any>}} Series see dashboard/history/queries/series.py
@@ -39,13 +39,42 @@ const PATTERNS = {
   forced_partial: "\\",
 };
 const HEIGHT = 240;
+/** The finest that history is kept by. */
+const FINEST_S = 10;
+/** The same at every chart of a page, so that their time axes line up. */
+const MARGIN_LEFT = 92;
+const MARGIN_LEFT_NARROW = 58;
+/** Letters of an instance's name beside its lane. */
+export const LANE_LETTERS = 13;
 /** Round latencies in ms, for the axis of the heatmap. */
 const ROUND_MS = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000];
 
 export const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, scrollZoom: false };
 
-/** @param {Series} series */
+/** Bars of the mean, and where a point is longer than ten seconds the least and the most calls of ten
+ * seconds in it: a burst is not lost in a mean. @param {Series} series */
 export function rateTraces(series) {
+  return [...outcomeTraces(series), ...extremeTraces(series)];
+}
+
+/** @param {Series} series */
+function extremeTraces({ t, step_s: width, calls }) {
+  if (width <= FINEST_S || !calls?.max?.some(Boolean)) return [];
+  const x = t.map((at) => wall(at + width / 2));
+  const lines = /** @type {const} */ ([["max", "Peak of 10 s", "dot"], ["min", "Low of 10 s", "dash"]]);
+  return lines.map(([name, label, dash]) => ({
+    x,
+    y: calls[name],
+    name: label,
+    type: "scatter",
+    mode: "lines",
+    line: { width: 1.5, shape: "hvh", dash, color: ink("--ink") },
+    hovertemplate: `%{y:.1f}/s ${label}<extra></extra>`,
+  }));
+}
+
+/** @param {Series} series */
+function outcomeTraces(series) {
   const { t, rate, step_s: width } = series;
   const x = t.map((at) => wall(at + width / 2));
   return OUTCOMES.filter(([name]) => name === "success" || rate[name].some(Boolean)).map(
@@ -65,8 +94,8 @@ export function rateTraces(series) {
   );
 }
 
-/** @param {Series} series @param {number | null} timeoutMs */
-export function latencyTraces(series, timeoutMs) {
+/** @param {Series} series @param {[number, number | null][]} timeouts in ms, each since a time */
+export function latencyTraces(series, timeouts) {
   const { t, latency, step_s: width } = series;
   const x = t.map((at) => wall(at + width / 2));
   const lone = t.length < 3 || sparse(latency.p50_ms);
@@ -82,20 +111,21 @@ export function latencyTraces(series, timeoutMs) {
     line: { width: 2, dash, color: ink(token) },
     hovertemplate: `%{y:.0f} ms ${label}<extra></extra>`,
   }));
-  if (timeoutMs) traces.push(timeoutLine(series, timeoutMs));
+  if (timeouts.some(([, ms]) => ms)) traces.push(timeoutLine(series, timeouts));
   return traces;
 }
 
 /** @param {(number | null)[]} values */
 const sparse = (values) => values.filter((each) => each !== null).length < 12;
 
-/** @param {Series} series @param {number} y */
-const timeoutLine = (series, y) => ({
-  x: [wall(series.from - 86_400), wall(series.to + 86_400)],
-  y: [y, y],
+/** A step where the policy changed: what was is not drawn as what is.
+ * @param {Series} series @param {[number, number | null][]} steps */
+const timeoutLine = (series, steps) => ({
+  x: [...steps.map(([at]) => wall(at)), wall(series.to + 86_400)],
+  y: [...steps.map(([, ms]) => ms), steps[steps.length - 1][1]],
   name: "timeout",
   mode: "lines",
-  line: { width: 1.5, dash: "longdash", color: ink("--state-open") },
+  line: { shape: "hv", width: 1.5, dash: "longdash", color: ink("--state-open") },
   hoverinfo: "skip",
 });
 
@@ -190,7 +220,7 @@ export function layout(range, more = {}) {
   const axis = { gridcolor: ink("--line"), zeroline: false, linecolor: ink("--line"), tickcolor: ink("--line") };
   return {
     height: HEIGHT,
-    margin: { l: 46, r: 10, t: 28, b: 30 },
+    margin: { l: innerWidth < 760 ? MARGIN_LEFT_NARROW : MARGIN_LEFT, r: 10, t: 28, b: 30 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "system-ui, sans-serif", size: 12, color: ink("--muted") },

@@ -149,7 +149,9 @@ export class Row {
     );
     const [first] = entries;
     const words =
-      entries.length === 1
+      !total
+        ? "–"
+        : entries.length === 1
         ? `all ${total} ${word(first[0]).toLowerCase()}`
         : entries.map(([state, n]) => `${n} ${word(state).toLowerCase()}`).join(", ");
     this.#say("words", total === 1 && first ? `1 ${word(first[0]).toLowerCase()}` : words);

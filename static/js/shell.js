@@ -1,7 +1,9 @@
 import { span, word } from "./format.js";
 import { clock, utc } from "./times.js";
 import { Live } from "./live.js";
+import { followPresence } from "./presence.js";
 import { Store } from "./store.js";
+import { TimeMachine } from "./time-machine.js";
 
 /** @import {BreakerView} from "./types.js" */
 
@@ -23,12 +25,15 @@ export function start(services, detail = "full") {
   const first = document.getElementById("snapshot")?.textContent;
   if (first) store.reset(JSON.parse(first));
   const live = new Live(services, detail);
+  const panel = document.getElementById("time-machine");
+  if (panel) new TimeMachine(panel, store, live);
   live.addEventListener("snapshot", (event) => store.reset(/** @type {any} */ (event).detail));
   live.addEventListener("frame", (event) => store.apply(/** @type {any} */ (event).detail));
   live.addEventListener("status", () => showStatus(live));
   showStatus(live);
   setInterval(() => showStatus(live), 1000);
   announceTrips(store);
+  followPresence(live);
   return store;
 }
 
@@ -36,6 +41,10 @@ let old = false;
 
 /** Whether what is shown is live, and if not, since when it is old. @param {Live} live */
 function showStatus(live) {
+  if (live.isPaused) {
+    showPast();
+    return;
+  }
   if (live.status === "live") old = false;
   else if (live.status !== "connecting") old = true;
   const shown = live.status === "connecting" && old ? "lost" : (live.status ?? "connecting");
@@ -68,6 +77,18 @@ function showStatus(live) {
   banner.title = utc(since);
 }
 
+/** What is shown is of the past, as somebody wished. */
+function showPast() {
+  const badge = document.getElementById("connection");
+  if (badge && badge.dataset.status !== "past") {
+    badge.dataset.status = "past";
+    if (badge.lastElementChild) badge.lastElementChild.textContent = "Past";
+  }
+  document.body.classList.remove("is-old");
+  const banner = document.getElementById("old-data");
+  if (banner) banner.hidden = true;
+}
+
 /** Read trips out, a few at a time: during an incident there are many. @param {Store} store */
 function announceTrips(store) {
   const announcer = document.getElementById("announcer");
@@ -93,7 +114,7 @@ function announceTrips(store) {
       // One that is gone may be back in a moment: a dashboard that starts knows nobody yet.
       if (!now) continue;
       known.set(key, now.state);
-      if (!before || before === now.state) continue;
+      if (!before || before === now.state || store.moment !== null) continue;
       const opened = now.state === "open" || now.state === "forced_open";
       if (opened || now.state === "closed") {
         waiting.set(key, `${now.name} of ${now.service}: ${word(now.state)}`);

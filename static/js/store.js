@@ -31,11 +31,13 @@ export class Store extends EventTarget {
     this.overCapacity = new Map();
     /** Server's clock minus ours, in seconds. */
     this.skew = 0;
+    /** The moment of the past that is shown; null while the store is live. @type {number | null} */
+    this.moment = null;
   }
 
-  /** Unix seconds on the server's clock. */
+  /** Unix seconds on the server's clock, or the moment that is shown. */
   now() {
-    return Date.now() / 1000 + this.skew;
+    return this.moment ?? Date.now() / 1000 + this.skew;
   }
 
   /** Zones, versions and counts of a service's instances. @param {string} service */

@@ -77,7 +77,7 @@ function showRow(row, view) {
   setText(part.name, view.name);
   setText(part.service, view.service);
   const total = Object.values(view.states).reduce((sum, n) => sum + n, 0);
-  setText(part.instances, `${view.states[view.state] ?? 0} of ${total}`);
+  setText(part.instances, total ? `${view.states[view.state] ?? 0} of ${total}` : "–");
   setText(part.rate, rate(view.rate));
   setText(part.failed, failedWords(view));
   setText(part.refused, refusedWords(view));
@@ -91,7 +91,7 @@ function rowHeight() {
 }
 
 function tellTime() {
-  const now = Date.now() / 1000;
+  const now = store.moment ?? Date.now() / 1000;
   setText(byId("clock"), minute(now));
   setText(byId("utc"), `${iso(now).slice(11, 16)} UTC`);
 }

@@ -143,7 +143,7 @@ class Wall {
 
   #figuresDecide() {
     const { sort, group } = this.look;
-    return !["worst", "name"].includes(sort) || group === "attention";
+    return !["worst", "name"].includes(sort) || group === "attention" || group === "dependency";
   }
 
   /** Whether somebody is about to press something: nothing must move. */
@@ -187,7 +187,9 @@ class Wall {
     const { look } = this;
     this.query = parse(look.q);
     const search = write(look);
-    history.replaceState(null, "", search ? `?${search}` : location.pathname);
+    const at = new URLSearchParams(location.search).get("at");
+    const address = [search, at ? `at=${at}` : ""].filter(Boolean).join("&");
+    history.replaceState(null, "", address ? `?${address}` : location.pathname);
     if (!typed && this.filter.value !== look.q) this.filter.value = look.q;
     for (const key of /** @type {const} */ (["sort", "group", "density"])) {
       /** @type {HTMLSelectElement} */ (byId(key)).value = look[key];
@@ -302,7 +304,7 @@ class Wall {
 
   /** Act on the chosen breakers, or on the one at the cursor. @param {string} slug */
   #act(slug) {
-    if (!this.operates) return;
+    if (!this.operates || this.store.moment !== null) return;
     const keys = this.choice.keys.size ? this.choice.keys : this.cursor ? [this.cursor] : [];
     const targets = targetsOf(this.store, keys);
     if (targets.length) ask(slug, targets);

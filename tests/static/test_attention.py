@@ -10,12 +10,12 @@ from tests.static.views import view
 
 SCRIPT = """
 import { arranged, byName } from "./static/js/order.js";
-const [views, space, sort] = JSON.parse(process.argv[1]);
+const [views, space, sort, grouping] = JSON.parse(process.argv[1]);
 const entries = views.map((view) => ({
   key: `${view.service}/${view.name}`, view, service: view.service, name: view.name, text: "",
 })).sort(byName);
 const open = new Set(space.open);
-const groups = arranged(entries, sort ?? "worst", "attention", { ...space, open });
+const groups = arranged(entries, sort ?? "worst", grouping ?? "attention", { ...space, open });
 console.log(JSON.stringify(groups.map((g) => ({
   title: g.title, note: g.note ?? "", kind: g.kind ?? "", heading: g.heading,
   collapsed: g.collapsed, keys: g.entries.map((e) => e.key),
@@ -94,3 +94,18 @@ def test_a_healthy_fleet_has_nothing_that_needs_attention() -> None:
 def test_a_half_open_breaker_that_nobody_calls_needs_no_attention() -> None:
     waiting = view("half_open", ran=0, idle_half_open=True)
     assert [each["kind"] for each in groups([waiting, view(name="users")])] == ["healthy"]
+
+
+def test_by_dependency_each_is_one_line_with_its_callers_beneath() -> None:
+    found: list[Any] = node.run(
+        SCRIPT, [incident(), {"open": [], "lines": 12, "now": 100.0}, "worst", "dependency"]
+    )
+    postgres = found[0]
+    assert postgres["title"] == "postgres"
+    assert postgres["note"].startswith("open in 18 of 19 services · ")
+    assert postgres["note"].endswith(" calls/s")
+    assert len(postgres["keys"]) == 19, "all callers, not only those in trouble"
+    assert postgres["collapsed"]
+    redis = next(each for each in found if each["title"] == "redis")
+    assert redis["note"].startswith("closed in ")
+    assert sum(len(each["keys"]) for each in found) == 250

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from channels.db import database_sync_to_async
@@ -14,6 +14,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from dashboard.access.authority import visible_services
 from dashboard.api.browsers.eager_tasks import eager
+from dashboard.api.browsers.presence import LOOKING, MAX_TARGETS, Present, presence
 from dashboard.api.browsers.session_watch import ROLE_CHANGED, Grant, role_of, session_watch
 from dashboard.common.connections import GOING_AWAY, REASON, connections
 from dashboard.fleet.snapshot.process import fleet_snapshot
@@ -38,20 +39,38 @@ class _Subscription(msgspec.Struct):
     detail: Literal["full", "wall"] = "full"
 
 
-class _Subscribe(msgspec.Struct):
-    subscribe: _Subscription
+_Name = Annotated[str, msgspec.Meta(max_length=120)]
+
+
+class _Here(msgspec.Struct):
+    """What the window has open. `doing` is the slug of an action whose dialog is open."""
+
+    targets: Annotated[list[tuple[_Name, _Name]], msgspec.Meta(max_length=MAX_TARGETS)]
+    doing: Literal[
+        "looking", "force-open", "force-closed", "metrics-only", "automatic", "reset"
+    ] = LOOKING
+
+
+class _Message(msgspec.Struct):
+    subscribe: _Subscription | None = None
+    here: _Here | None = None
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
     """`{"subscribe": {"services": ["*"]}}` is answered with a snapshot, then frames. Each further
     subscription replaces the last and is answered with a fresh snapshot. With `"detail": "wall"`
-    both are summaries, see `dashboard.fleet.snapshot.summary`."""
+    both are summaries, see `dashboard.fleet.snapshot.summary`. `{"here": {"targets": [[service,
+    breaker]], "doing": "looking"}}` says what the window has open, and is answered with who else
+    has it open, again at each change."""
 
     async def connect(self) -> None:
         self._wanted: frozenset[str] | None = frozenset()
         self._is_summary = False
         self._backlog: deque[str] = deque()
         self._snapshot_due = False
+        # The latest of who else is at the breakers that the window has open.
+        self._people: str | None = None
+        self._presence = presence.enter()
         self._is_accepted = False
         self._writer: asyncio.Task[None] | None = None
         await self.accept()
@@ -71,6 +90,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         fleet_snapshot().forget(self._take)
+        presence.leave(self._presence)
         if self._is_accepted:
             counters.browsers -= 1
             connections.remove(self._connection)
@@ -84,7 +104,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         try:
             if text_data is None or len(text_data) > _MAX_TEXT:
                 raise msgspec.DecodeError("a message is text of at most 16 KiB")
-            subscription = msgspec.json.decode(text_data, type=_Subscribe).subscribe
+            message = msgspec.json.decode(text_data, type=_Message)
+            if message.subscribe is None and message.here is None:
+                raise msgspec.DecodeError('a message has "subscribe" or "here"')
         except (msgspec.DecodeError, RecursionError) as error:
             body = {"type": "error", "code": "malformed", "message": str(error)}
             await self.send(text_data=msgspec.json.encode(body).decode())
@@ -92,6 +114,21 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         if not self._is_accepted:
             return
+        if message.here is not None:
+            self._note_presence(message.here)
+        if message.subscribe is not None:
+            self._subscribe(message.subscribe)
+
+    def _note_presence(self, here: _Here) -> None:
+        seen = tuple(each for each in here.targets if each[0] in self._visible)
+        person = self.scope["user"].get_username()
+        presence.set(self._presence, Present(person, here.doing, seen), self._take_people)
+
+    def _take_people(self, text: str) -> None:
+        self._people = text
+        self._start_writer()
+
+    def _subscribe(self, subscription: _Subscription) -> None:
         self._wanted = None if "*" in subscription.services else frozenset(subscription.services)
         if not self._visible.is_all:
             asked = fleet_snapshot().services if self._wanted is None else self._wanted
@@ -122,8 +159,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def _write(self) -> None:
         try:
-            while self._snapshot_due or self._backlog:
-                if self._snapshot_due:
+            while self._snapshot_due or self._backlog or self._people:
+                if self._people is not None:
+                    text, self._people = self._people, None
+                elif self._snapshot_due:
                     # The snapshot supersedes the backlog.
                     self._backlog.clear()
                     self._snapshot_due = False

@@ -51,6 +51,15 @@ def span(query: QueryDict, default: str = "15m") -> tuple[float, float]:
     return begin, end
 
 
+def moment_of(query: QueryDict, field: str) -> float:
+    """A time, as Unix seconds or as ISO 8601.
+
+    Raises:
+        Invalid: the value is not a time.
+    """
+    return _moment(field, query.get(field, ""))
+
+
 def _moment(field: str, text: str) -> float:
     try:
         at = float(text)

@@ -10,22 +10,21 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from dashboard.alerts import queries as alerts
 from dashboard.api.browsers.query_parameters import Invalid, number, span
 from dashboard.fleet.snapshot.process import fleet_snapshot
 from dashboard.history import queries
 
 _LONGEST_STEP_S = 30 * 86_400
-_MARKERS = 100
 
 
-def _json(body: object, status: int = 200) -> HttpResponse:
+def json_answer(body: object, status: int = 200) -> HttpResponse:
+    """A body as JSON that nobody keeps."""
     response = HttpResponse(msgspec.json.encode(body), "application/json", status)
     response["Cache-Control"] = "no-store"
     return response
 
 
-def _validated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def validated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Answer an invalid parameter with status 400, its field and what would be valid."""
 
     @wraps(view)
@@ -34,7 +33,7 @@ def _validated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
             return view(request, *arguments, **named)
         except Invalid as error:
             body = {"code": "invalid", "field": error.field, "message": str(error)}
-            return _json(body, 400)
+            return json_answer(body, 400)
 
     return answer
 
@@ -42,11 +41,11 @@ def _validated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
 @require_GET
 def fleet(request: HttpRequest) -> HttpResponse:
     """The snapshot that a browser's socket begins with."""
-    return _json(fleet_snapshot().snapshot())
+    return json_answer(fleet_snapshot().snapshot())
 
 
 @require_GET
-@_validated
+@validated
 def history(
     request: HttpRequest, service: str | None = None, breaker: str | None = None
 ) -> HttpResponse:
@@ -57,20 +56,20 @@ def history(
     """
     begin, end = span(request.GET)
     step = number(request.GET, "step", 0, 0, _LONGEST_STEP_S)
-    return _json(queries.series(service, breaker, begin, end, step))
+    return json_answer(queries.series(service, breaker, begin, end, step))
 
 
 @require_GET
-@_validated
+@validated
 def sums(request: HttpRequest, service: str | None = None) -> HttpResponse:
     """The figures of each breaker over a range, of a service or of the fleet; see
     `history.queries.sums`."""
     begin, end = span(request.GET)
-    return _json({"from": begin, "to": end, "breakers": queries.sums(begin, end, service)})
+    return json_answer({"from": begin, "to": end, "breakers": queries.sums(begin, end, service)})
 
 
 @require_GET
-@_validated
+@validated
 def transitions(request: HttpRequest) -> HttpResponse:
     """What changed state in a range (of 24 hours, if none is named), newest first; see
     `history.queries.timeline`.
@@ -93,27 +92,13 @@ def transitions(request: HttpRequest) -> HttpResponse:
         )
     except queries.BadCursor as error:
         raise Invalid("after", str(error)) from None
-    return _json({"from": begin, "to": end, **found})
+    return json_answer({"from": begin, "to": end, **found})
 
 
 @require_GET
-@_validated
+@validated
 def strips(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
     """The states that each instance of a breaker was in; see `history.queries.strips`."""
     begin, end = span(request.GET)
     found = queries.strips(service, breaker, begin, end)
-    return _json({"from": begin, "to": end, "instances": found})
-
-
-@require_GET
-@_validated
-def markers(request: HttpRequest, service: str) -> HttpResponse:
-    """Deploys and other markers of a service, and those of no service, for its charts; the newest
-    of a range."""
-    begin, end = span(request.GET)
-    rows = alerts.markers(begin, end, service, _MARKERS)
-    found = [
-        {"at": row.at, "kind": row.kind, "version": row.version, "text": row.text, "url": row.url}
-        for row in rows
-    ]
-    return _json({"from": begin, "to": end, "markers": found})
+    return json_answer({"from": begin, "to": end, "instances": found})

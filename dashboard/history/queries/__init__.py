@@ -1,5 +1,6 @@
 """Reads of history: series behind charts, sums behind tables, and what changed state when."""
 
+from dashboard.history.queries.moments import BreakerMoment, moment, oldest
 from dashboard.history.queries.outages import (
     open_outages,
     outage,
@@ -22,10 +23,13 @@ from dashboard.history.queries.timeline import (
 __all__ = [
     "POINTS",
     "BadCursor",
+    "BreakerMoment",
     "Plan",
     "between",
     "last_transitions",
     "latest_of",
+    "moment",
+    "oldest",
     "open_outages",
     "outage",
     "outages",

@@ -46,4 +46,5 @@ def _rows(index: int, chosen: Plan, begin: int, service: str, breaker: str) -> l
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [begin, chosen.end, service, breaker])
-        return cursor.fetchall()
+        found: list[Any] = cursor.fetchall()
+        return found

@@ -73,8 +73,8 @@ def series(
       may be of less than a step: what happens now is shown, but for the ten seconds still filling.
     - `t`: when each point starts, Unix seconds. All columns below have one entry a point.
     - `counts`, `rate`: by outcome, how many and how many a second; 0 where nothing was reported.
-    - `calls`: of one breaker only, `min` and `max`: the least and the most calls a second of any ten
-      seconds within the point, so that a long range does not hide a peak.
+    - `calls`: of one breaker only, `min` and `max`: the least and the most calls a second that any
+      ten seconds of the point had, so that a long range does not hide a peak.
     - `latency`: `p50_ms`, `p90_ms`, `p95_ms`, `p99_ms`, `mean_ms`; None where no call ran.
     - `heatmap`: `edges_ms`, n + 1 edges of n rows from the fastest to the slowest, evenly apart on
       a logarithmic scale, at most 64 rows; `counts`, for each point the n counts, or None where no

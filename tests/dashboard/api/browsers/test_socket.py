@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -30,12 +31,12 @@ def cookie(dashboard: Dashboard, tmp_path_factory: pytest.TempPathFactory) -> st
         return log_in(client)
 
 
-def log_in(client: httpx.Client) -> str:
-    """Log in as the viewer; the cookies of the session."""
+def log_in(client: httpx.Client, person: str = "eve") -> str:
+    """Log in; the cookies of the session."""
     page = client.get("/login").text
     token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page)
     assert token
-    form = {"login": "eve", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+    form = {"login": person, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
     assert client.post("/login", data=form).status_code == 302
     return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
 
@@ -150,3 +151,40 @@ def test_a_socket_ends_within_five_seconds_of_the_log_out(
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 4401
             assert "log in again" in closed.value.rcvd.reason
+
+
+def test_two_windows_of_different_people_hear_of_each_other(
+    dashboard: Dashboard, cookie: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    dashboard.manage("create_person", "ann", "--role", "operator", "--password-file", str(file))
+    with httpx.Client(base_url=dashboard.url, trust_env=False) as client:
+        others = log_in(client, "ann")
+    here: dict[str, Any] = {"targets": [["shop", "posts"]], "doing": "force-open"}
+    with socket(dashboard, cookie) as eve, socket(dashboard, others) as ann:
+        eve.send(json.dumps({"here": {"targets": [["shop", "posts"]]}}))
+        assert hear(eve) == {"type": "presence", "people": []}
+        ann.send(json.dumps({"here": here}))
+        assert hear(ann)["people"][0]["person"] == "eve"
+        (said,) = hear(eve)["people"]
+        assert (said["person"], said["doing"]) == ("ann", "force-open")
+        ann.close()
+        assert hear(eve)["people"] == []
+
+
+@pytest.mark.parametrize(
+    "here",
+    [
+        {"targets": [["shop", "posts"]] * 21},
+        {"targets": [["shop", "x" * 121]]},
+        {"targets": [], "doing": "<b>"},
+    ],
+    ids=["too many", "too long", "no action"],
+)
+def test_a_malformed_presence_closes_the_socket(
+    dashboard: Dashboard, cookie: str, here: dict[str, Any]
+) -> None:
+    with socket(dashboard, cookie) as opened:
+        opened.send(json.dumps({"here": here}))
+        assert hear(opened)["code"] == "malformed"
