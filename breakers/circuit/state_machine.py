@@ -166,7 +166,7 @@ class StateMachine(RecordedBreaker):
         if is_probe or self._state is State.HALF_OPEN:
             bad_slow = slow and self.policy.slow_call_rate_threshold is not None
             self._judge_probe(
-                failed or bad_slow, "probe failed" if failed else "probe was slow", now
+                failed or bad_slow, "test call failed" if failed else "test call was slow", now
             )
         elif self._state is State.CLOSED:
             if cause := self._reason_to_trip():
@@ -181,7 +181,7 @@ class StateMachine(RecordedBreaker):
         self._probe_successes += 1
         if self._probe_successes >= self.policy.success_threshold:
             self._trips = 0
-            self._go(State.CLOSED, f"{self._probe_successes} probes succeeded", now)
+            self._go(State.CLOSED, f"test calls succeeded: {self._probe_successes}", now)
 
     def _reason_to_trip(self) -> str:
         """Why the window says open, in words; empty where it does not."""
@@ -216,7 +216,7 @@ class StateMachine(RecordedBreaker):
         if override is not None and expired:
             self._lift(f"{override.state} expired", now)
         if self._state is State.OPEN and now >= self._open_until:
-            self._go(State.HALF_OPEN, "the open time is over", now)
+            self._go(State.HALF_OPEN, "wait ended, testing again", now)
         if ticket is not None and ticket is self._current:
             self._window.advance(now)
             # What was folded in brings the end of `minimum_calls` nearer.

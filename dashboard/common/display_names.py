@@ -28,9 +28,19 @@ def override_word(state: str, share: float | None) -> str:
     return state_word(state) if share is None else f"{state_word(state)} to {share * 100:.3g}%"
 
 
+# Fields whose names in code say less than they should to somebody on call.
+FIELD_WORDS = {
+    "retries": "attempts (including the first)",
+    "retry_delay": "wait before the second attempt",
+    "timeout_duration": "stay open for",
+    "success_threshold": "test calls that close it",
+    "half_open_max_calls": "test calls at once",
+}
+
+
 def field_words(name: str) -> str:
     """The name of a policy field on screen."""
-    return name.replace("_", " ")
+    return FIELD_WORDS.get(name, name.replace("_", " "))
 
 
 def field_value(value: object) -> str:

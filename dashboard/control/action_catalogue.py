@@ -13,7 +13,8 @@ from dashboard.control.override_writes import Target
 class Act:
     """An act on breakers: its button and its effect on calls.
 
-    `reach` is a template with `{calls}` and `{whom}`; `key` is its shortcut on the wall.
+    `reach` is a template with `{calls}` and `{whom}`; `key` is its shortcut on the wall; `short`
+    says in menus what happens to calls.
     """
 
     slug: str
@@ -23,6 +24,12 @@ class Act:
     reach: str
     key: str
     needs_end: bool = True
+    short: str = ""
+
+    @property
+    def label(self) -> str:
+        """The title with what it does to calls, such as `Force open (block calls)`."""
+        return f"{self.title} ({self.short})" if self.short else self.title
 
 
 ACTS: Final = {
@@ -35,6 +42,7 @@ ACTS: Final = {
             "Blocks every call at once; callers answer with their fallback or an error.",
             "Blocks {calls} from {whom}",
             "o",
+            short="block calls",
         ),
         Act(
             "force-closed",
@@ -43,6 +51,7 @@ ACTS: Final = {
             "Allows every call, whatever fails. The breaker measures and does not open.",
             "Allows {calls} from {whom}",
             "c",
+            short="allow all calls",
         ),
         Act(
             "metrics-only",
@@ -77,6 +86,7 @@ ACTS: Final = {
             "Allows {calls} from {whom}",
             "r",
             needs_end=False,
+            short="allow all calls for 10 s",
         ),
     )
 }

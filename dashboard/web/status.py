@@ -40,7 +40,7 @@ def status_now(request: HttpRequest, token: str) -> HttpResponse:
     link = status_link(token)
     if link is None:
         return _private(
-            JsonResponse({"code": "gone", "message": "This link has ended."}, status=404)
+            JsonResponse({"code": "gone", "message": "This link has expired."}, status=404)
         )
     return _private(JsonResponse(_shown(link)))
 

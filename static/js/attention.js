@@ -153,7 +153,7 @@ export function dependencyGroups(entries, sorted, space, sort) {
  * @param {Entry[]} entries @param {number} total @param {number} harm @param {number} now */
 function dependencyNote(entries, total, harm, now) {
   const open = entries.filter((each) => each.view.state === "open").length;
-  const what = open === entries.length ? "open" : open ? `open in ${open}, not well` : "not well";
+  const what = open === entries.length ? "open" : open ? `open in ${open}, in trouble` : "in trouble";
   const said = [`${what} in ${entries.length} of ${total} services`];
   if (harm >= 0.05) said.push(`${rate(harm)} calls/s lost`);
   const began = Math.min(...entries.map((each) => each.view.outage?.began ?? Infinity));

@@ -305,7 +305,7 @@ def test_the_status_page_follows_without_a_login_and_ends_with_its_link(
         "print(json.dumps(StatusLink.objects.update(revoked=timezone.now())))"
     )
     headline = stranger.locator("h1")
-    ended = "This link has ended"
+    ended = "This link has expired"
     eventually(lambda: (stranger.clock.run_for(11_000), headline.inner_text() == ended)[1], 15)
     stranger.close()
 

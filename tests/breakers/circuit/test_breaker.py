@@ -180,7 +180,7 @@ class TestHalfOpen:
         breaker = self.half_open(clock, slow_call_duration=1.0, slow_call_rate_threshold=0.5)
         breaker.call(clock.advance, 2.0)
         assert breaker.state is State.OPEN
-        assert breaker.snapshot().cause == "probe was slow"
+        assert breaker.snapshot().cause == "test call was slow"
 
     def test_no_more_probes_at_once_than_allowed(self, clock: FakeClock) -> None:
         # circuitbreaker, purgatory, hyx: half-open lets everything through.

@@ -146,8 +146,8 @@ def test_events_are_published(clock: Time) -> None:
     drive(breaker.call, ".")
     assert told == [
         ("open", "100% of 5 calls failed"),
-        ("half_open", "the open time is over"),
-        ("closed", "1 probes succeeded"),
+        ("half_open", "wait ended, testing again"),
+        ("closed", "test calls succeeded: 1"),
     ]
 
 

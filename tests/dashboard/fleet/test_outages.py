@@ -89,7 +89,7 @@ def test_ten_minutes_with_a_failed_test_call_each_ten_seconds_are_one_outage(fle
     for _ in range(60):
         fleet.wait(10)
         fleet.report("half_open", was="open", cause="open time elapsed")
-        fleet.report("open", was="half_open", cause="probe failed", counts={"rejected": 40})
+        fleet.report("open", was="half_open", cause="test call failed", counts={"rejected": 40})
     outage = fleet.outage()
     assert outage is not None
     assert outage["began"] == NOW
@@ -158,7 +158,7 @@ def test_an_override_ends_it_and_a_failed_test_call_after_it_continues_it(fleet:
     assert fleet.stored()[0].ended_as == OVERRIDDEN
     fleet.wait(120)
     fleet.report("half_open", was="forced_open")
-    fleet.report("open", was="half_open", cause="probe failed")
+    fleet.report("open", was="half_open", cause="test call failed")
     outage = fleet.outage()
     assert outage is not None
     assert (outage["began"], outage["cause"], outage["failed_tests"]) == (NOW, "first", 1)

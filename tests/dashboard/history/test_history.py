@@ -119,7 +119,7 @@ def test_the_last_point_is_of_what_has_passed_of_its_step() -> None:
 
 def test_transitions_are_kept_once() -> None:
     tripped = wire.Transition(1, 0.5, "closed", "open", "5 in a row", wire.Window(calls=9))
-    probing = wire.Transition(2, 0.1, "open", "half_open", "the open time is over")
+    probing = wire.Transition(2, 0.1, "open", "half_open", "wait ended, testing again")
     absorb(transitions=[tripped, probing])
     absorb(NOW + 3, transitions=[tripped, probing])
     assert Transition.objects.count() == 2
