@@ -2,6 +2,7 @@
  * do to the same breakers meanwhile. */
 
 import { overrideWord, rate, span } from "./format.js";
+import { isolated } from "./names.js";
 import { keyOf } from "./store.js";
 
 /** @import {Store} from "./store.js" */
@@ -100,7 +101,7 @@ function standing(box, store, seenAt) {
     seenAt.set(override.id, at);
     return `${overrideWord(override)} by ${override.by} ${span(now - at)} ago (“${override.reason}”); ${after}.${elsewhere(box, override.state)}`;
   }
-  const names = found.slice(0, NAMED).map((each) => `${each.name} of ${each.service} by ${each.override.by}`);
+  const names = found.slice(0, NAMED).map((each) => `${isolated(each.name)} of ${isolated(each.service)} by ${each.override.by}`);
   const more = found.length > NAMED ? ` and ${found.length - NAMED} more` : "";
   const what = releases ? "These overrides end" : "Overrides that yours replace";
   return `${what}: ${names.join(", ")}${more}.`;

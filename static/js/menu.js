@@ -1,4 +1,5 @@
 import { breakerUrl, parts, setText } from "./dom.js";
+import { isolated } from "./names.js";
 
 const PHONE = matchMedia("(max-width: 760px)");
 const GAP = 6;
@@ -18,7 +19,7 @@ export function rowMenu(wall) {
     for (const link of menu.querySelectorAll("a")) {
       link.href = link.dataset.act ? `${url}/${link.dataset.act}` : url;
     }
-    setText(part.whom, `${breaker} of ${service}`);
+    setText(part.whom, `${isolated(breaker)} of ${isolated(service)}`);
     // TypeScript does not know the argument yet.
     /** @type {any} */ (menu).showPopover({ source: button });
     place(menu, button);

@@ -1,6 +1,7 @@
 import { undo } from "./act.js";
 import { cloneTemplate, make, parts, setText } from "./dom.js";
 import { overrideWord } from "./format.js";
+import { isolated } from "./names.js";
 import { keyOf } from "./store.js";
 
 /** @import {Outcome} from "./act.js" */
@@ -89,7 +90,7 @@ class Followed {
 
   #sayTitle() {
     const [first] = this.watched;
-    const one = first?.key.split("\n").reverse().join(" of ");
+    const one = first?.key.split("\n").reverse().map(isolated).join(" of ");
     const what = this.watched.length === 1 ? one : `${this.watched.length} breakers`;
     setText(this.parts.title, `${this.title}: ${what}`);
   }

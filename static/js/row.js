@@ -3,6 +3,7 @@ import { condition, isFailing, severity } from "./condition.js";
 import { conditionWord, countdown, latency, overrideWord, rate, span, word } from "./format.js";
 import { failedWords, failingFor, onlyTestCalls, outageCause, refusedWords } from "./outage.js";
 import { clock, utc } from "./times.js";
+import { showName } from "./names.js";
 import { drawSpark } from "./spark.js";
 
 /** @import {BreakerView, Entry, Last, OverrideView} from "./types.js" */
@@ -50,12 +51,11 @@ export class Row {
     this.second = -1;
     const link = /** @type {HTMLAnchorElement} */ (this.parts.name);
     link.href = breakerUrl(service, name);
-    link.textContent = name;
-    link.title = `${name} of ${service}`;
+    showName(link, name, `${name} of ${service}`);
     this.element.dataset.key = entry.key;
     this.element.dataset.service = service;
     this.element.dataset.breaker = name;
-    setText(this.parts.of, service);
+    showName(this.parts.of, service);
     this.parts.pick?.setAttribute("aria-label", `Choose ${name} of ${service}`);
     this.menu?.setAttribute("aria-label", `Act on ${name} of ${service}`);
   }

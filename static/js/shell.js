@@ -1,5 +1,6 @@
 import { span, word } from "./format.js";
 import { clock, utc } from "./times.js";
+import { isolated } from "./names.js";
 import { Live } from "./live.js";
 import { followPresence } from "./presence.js";
 import { Store } from "./store.js";
@@ -117,7 +118,7 @@ function announceTrips(store) {
       if (!before || before === now.state || store.moment !== null) continue;
       const opened = now.state === "open" || now.state === "forced_open";
       if (opened || now.state === "closed") {
-        waiting.set(key, `${now.name} of ${now.service}: ${word(now.state)}`);
+        waiting.set(key, `${isolated(now.name)} of ${isolated(now.service)}: ${word(now.state)}`);
       }
     }
     if (known.size > REMEMBERED) {

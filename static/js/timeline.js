@@ -2,6 +2,7 @@
 
 import { Axis } from "./axis.js";
 import { breakerUrl, make, serviceUrl, setText } from "./dom.js";
+import { showName } from "./names.js";
 import { start } from "./shell.js";
 import { clock, moment, timeElement, wall } from "./times.js";
 
@@ -177,12 +178,14 @@ function partOf(outage, each) {
 function where(event) {
   const cell = make("td", "", "where");
   if (event.breaker && event.service) {
-    const link = /** @type {HTMLAnchorElement} */ (make("a", event.breaker));
+    const link = /** @type {HTMLAnchorElement} */ (make("a", ""));
+    showName(link, event.breaker);
     link.href = breakerUrl(event.service, event.breaker);
     cell.append(link);
   }
   if (event.service) {
-    const link = /** @type {HTMLAnchorElement} */ (make("a", event.service, "of"));
+    const link = /** @type {HTMLAnchorElement} */ (make("a", "", "of"));
+    showName(link, event.service);
     link.href = serviceUrl(event.service);
     cell.append(link);
   }

@@ -4,6 +4,7 @@ import { condition, lost, needsAttention, severity } from "./condition.js";
 import { byId, cloneTemplate, parts, setAttr, setText, showState } from "./dom.js";
 import { byName, conditionWord, rate, span } from "./format.js";
 import { headline } from "./headline.js";
+import { showName } from "./names.js";
 import { failedWords, refusedWords } from "./outage.js";
 import { start } from "./shell.js";
 import { iso, minute } from "./times.js";
@@ -74,8 +75,8 @@ function showRow(row, view) {
   const name = condition(view);
   setAttr(row, "data-condition", name);
   showState(part.state, view.state, conditionWord(name, view.state));
-  setText(part.name, view.name);
-  setText(part.service, view.service);
+  showName(part.name, view.name);
+  showName(part.service, view.service);
   const total = Object.values(view.states).reduce((sum, n) => sum + n, 0);
   setText(part.instances, total ? `${view.states[view.state] ?? 0} of ${total}` : "–");
   setText(part.rate, rate(view.rate));

@@ -62,12 +62,14 @@ class Site:
     def url(self) -> str:
         return self.dashboard.url
 
-    def report(self, service: str, *breakers: dict[str, Any], instance: str = "one") -> None:
-        """Send a report of an agent."""
+    def report(
+        self, service: str, *breakers: dict[str, Any], instance: str = "one", revision: int = 0
+    ) -> None:
+        """Send a report of an agent that has applied a revision of the desired state."""
         if service not in self.tokens:
             self.tokens[service] = self.dashboard.token(service)
         with self.turn:
-            self._send(service, instance, breakers)
+            self._send(service, instance, breakers, revision)
 
     def keep_alive(self) -> None:
         """Send an empty report of every instance, so that none becomes stale."""
@@ -75,7 +77,9 @@ class Site:
             with self.turn:
                 self._send(service, instance, ())
 
-    def _send(self, service: str, instance: str, breakers: Sequence[dict[str, Any]]) -> None:
+    def _send(
+        self, service: str, instance: str, breakers: Sequence[dict[str, Any]], revision: int = 0
+    ) -> None:
         seq = self.seqs[service, instance] = self.seqs.get((service, instance), 0) + 1
         version = self.versions.get((service, instance), "1.4.2")
         body = {
@@ -85,6 +89,7 @@ class Site:
             "boot": "b",
             "seq": seq,
             "interval_s": INTERVAL_S,
+            "revision": revision,
             "breakers": list(breakers),
         }
         headers = {"Authorization": f"Bearer {self.tokens[service]}"}
