@@ -31,7 +31,7 @@ PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 ALERTS_ALLOW_PRIVATE = env.flag("ALERTS_ALLOW_PRIVATE")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "dashboard.common.admin_config.LockingAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

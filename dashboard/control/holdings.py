@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -20,10 +21,15 @@ from dashboard.control.queries import standing
 from dashboard.control.validation import check_force, check_reason
 from dashboard.fleet.services import bump_revision
 
+_CHANGED: Final = "Someone has changed it meanwhile; look again."
+
 
 @transaction.atomic
-def change_end(person: Person, id: str, expires_in_s: float, reason: str) -> Override:
-    """Extend or shorten an override: it ends `expires_in_s` from now.
+def change_end(
+    person: Person, id: str, expires_in_s: float, reason: str, seen: str = ""
+) -> Override:
+    """Extend or shorten an override: it ends `expires_in_s` from now. `seen` is the version of it
+    that the person has seen, if they have.
 
     Raises:
         PermissionDenied: the person may not operate there.
@@ -31,12 +37,13 @@ def change_end(person: Person, id: str, expires_in_s: float, reason: str) -> Ove
     """
     row = _standing(id)
     demand(person, OPERATE, [row.service])
+    _check_seen(row, seen)
     check_reason(reason.strip())
     check_force(row.service, row.breaker, row.state, expires_in_s, row.instances, row.share)
     bump_revision(row.service)
     before, after = row.expires, timezone.now() + timedelta(seconds=expires_in_s)
     if not Override.objects.filter(pk=id, ended=None, expires=before).update(expires=after):
-        raise ValidationError({"override": "Someone has changed it meanwhile; look again."})
+        raise ValidationError({"override": _CHANGED})
     audit(
         person,
         "extended" if after > before else "shortened",
@@ -52,7 +59,7 @@ def change_end(person: Person, id: str, expires_in_s: float, reason: str) -> Ove
 
 
 @transaction.atomic
-def hand_over(person: Person, id: str, to: Person, reason: str = "") -> Override:
+def hand_over(person: Person, id: str, to: Person, reason: str = "", seen: str = "") -> Override:
     """Make another person the holder of an override.
 
     Raises:
@@ -61,11 +68,14 @@ def hand_over(person: Person, id: str, to: Person, reason: str = "") -> Override
     """
     row = _standing(id)
     demand(person, OPERATE, [row.service])
+    _check_seen(row, seen)
     if not may(to, OPERATE, row.service):
         wrong = f"{to.get_username()} may not operate {row.service}."
         raise ValidationError({"to": wrong})
     bump_revision(row.service)
-    Override.objects.filter(pk=id).update(author=to, by=to.get_username())
+    held = Override.objects.filter(pk=id, ended=None, by=row.by)
+    if not held.update(author=to, by=to.get_username()):
+        raise ValidationError({"override": _CHANGED})
     audit(
         person,
         "handed over",
@@ -77,6 +87,16 @@ def hand_over(person: Person, id: str, to: Person, reason: str = "") -> Override
     )
     row.author, row.by = to, to.get_username()
     return row
+
+
+def version(row: Override) -> str:
+    """What a person sees of an override that can be changed: its holder and its end."""
+    return f"{row.by}@{row.expires.isoformat()}"
+
+
+def _check_seen(row: Override, seen: str) -> None:
+    if seen and seen != version(row):
+        raise ValidationError({"override": _CHANGED})
 
 
 def release_all_of(person: Person, id: str, holder: str, reason: str) -> Outcome:

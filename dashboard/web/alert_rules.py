@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -17,10 +18,13 @@ from dashboard.alerts import queries, services
 from dashboard.alerts.models import Channel, Rule
 from dashboard.alerts.rule_checks import checked
 from dashboard.alerts.rule_kinds import KINDS
+from dashboard.common.form_versions import SeenVersion
 
 
-class RuleForm(forms.ModelForm):
+class RuleForm(SeenVersion):
     """A rule; the parameters of its kind are fields of their own, named `kind.parameter`."""
+
+    also_seen = ("params",)
 
     class Meta:
         model = Rule
@@ -74,13 +78,23 @@ def rules(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/alert_rules.html", context)
 
 
+def _known(request: HttpRequest, pk: int | None) -> Rule:
+    if pk is None:
+        return Rule(kind="open_share")
+    rows = Rule.objects.all()
+    if request.method == "POST":
+        rows = rows.select_for_update()
+    return get_object_or_404(rows, pk=pk)
+
+
 @require_http_methods(["GET", "POST"])
+@transaction.atomic
 def rule(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """Change or add a rule. `preview` shows what it would have done instead of saving it."""
     person = request.user
     if not (isinstance(person, Person) and may_anywhere(person, ADMINISTER)):
         return render(request, "403.html", status=403)
-    known = get_object_or_404(Rule, pk=pk) if pk is not None else Rule(kind="open_share")
+    known = _known(request, pk)
     form = RuleForm(request.POST or None, instance=known)
     preview: dict[str, Any] | None = None
     if request.method == "POST" and form.is_valid():

@@ -40,6 +40,7 @@ def in_force(request: HttpRequest) -> HttpResponse:
         rows.append(
             {
                 "row": row,
+                "version": holdings.version(row),
                 "progress": progress if progress and progress["id"] == row.id else None,
                 "unreachable": stale,
                 "may": row.service in operable,
@@ -57,11 +58,11 @@ def change(request: HttpRequest, id: str) -> HttpResponse:
             other = Person.objects.filter(username=form["to"][:150], is_active=True).first()
             if other is None:
                 raise ValidationError({"to": f"Nobody is named {form['to'][:150]!r}."})
-            holdings.hand_over(person, id, other, form.get("reason", ""))
+            holdings.hand_over(person, id, other, form.get("reason", ""), form.get("seen", ""))
         else:
             minutes = form.get("minutes", "")
             seconds = float(minutes) * 60 if minutes.isdigit() and len(minutes) < 9 else -1.0
-            holdings.change_end(person, id, seconds, form.get("reason", ""))
+            holdings.change_end(person, id, seconds, form.get("reason", ""), form.get("seen", ""))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     return redirect("in_force")
