@@ -158,9 +158,7 @@ _SPECS: Final = (
         _DAY,
         "s",
     ),
-    FieldSpec(
-        "success_threshold", int, 2, "Successful test calls that close it", "breaker", 1, 1000
-    ),
+    FieldSpec("success_threshold", int, 2, "Test calls that close it", "breaker", 1, 1000),
     FieldSpec("half_open_max_calls", int, 1, "Probes at once while half-open", "breaker", 1, 1000),
     FieldSpec(
         "half_open_lease",

@@ -14,7 +14,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from dashboard.access.authority import visible_services
 from dashboard.api.browsers.eager_tasks import eager
-from dashboard.api.browsers.presence import LOOKING, MAX_TARGETS, Present, presence
+from dashboard.api.browsers.presence import LOOKING, MAX_TARGETS, OpenWindow, presence
 from dashboard.api.browsers.session_watch import ROLE_CHANGED, Grant, role_of, session_watch
 from dashboard.common.connections import GOING_AWAY, REASON, connections
 from dashboard.fleet.snapshot.process import fleet_snapshot
@@ -42,7 +42,7 @@ class _Subscription(msgspec.Struct):
 _Name = Annotated[str, msgspec.Meta(max_length=120)]
 
 
-class _Here(msgspec.Struct):
+class _OpenTargets(msgspec.Struct):
     """What the window has open. `doing` is the slug of an action whose dialog is open."""
 
     targets: Annotated[list[tuple[_Name, _Name]], msgspec.Meta(max_length=MAX_TARGETS)]
@@ -53,7 +53,7 @@ class _Here(msgspec.Struct):
 
 class _Message(msgspec.Struct):
     subscribe: _Subscription | None = None
-    here: _Here | None = None
+    here: _OpenTargets | None = None
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -119,10 +119,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if message.subscribe is not None:
             self._subscribe(message.subscribe)
 
-    def _note_presence(self, here: _Here) -> None:
+    def _note_presence(self, here: _OpenTargets) -> None:
         seen = tuple(each for each in here.targets if each[0] in self._visible)
         person = self.scope["user"].get_username()
-        presence.set(self._presence, Present(person, here.doing, seen), self._take_people)
+        presence.set(self._presence, OpenWindow(person, here.doing, seen), self._take_people)
 
     def _take_people(self, text: str) -> None:
         self._people = text

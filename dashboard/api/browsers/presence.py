@@ -35,7 +35,7 @@ _MAX_SHOWN: Final = 20
 Key = tuple[str, str]
 
 
-class Present(msgspec.Struct, frozen=True):
+class OpenWindow(msgspec.Struct, frozen=True):
     """What one browser window has open: `doing` is "looking", or the slug of an action whose dialog
     is open."""
 
@@ -44,9 +44,9 @@ class Present(msgspec.Struct, frozen=True):
     targets: tuple[Key, ...]
 
 
-class _Told(msgspec.Struct):
+class _ProcessWindows(msgspec.Struct):
     process: str
-    present: list[Present]
+    present: list[OpenWindow]
 
 
 class Presence:
@@ -58,8 +58,8 @@ class Presence:
         self._bus = of
         self._now = now
         self._process = secrets.token_hex(8)
-        self._here: dict[int, tuple[Present, Callable[[str], None]]] = {}
-        self._elsewhere: dict[str, tuple[float, list[Present]]] = {}
+        self._here: dict[int, tuple[OpenWindow, Callable[[str], None]]] = {}
+        self._elsewhere: dict[str, tuple[float, list[OpenWindow]]] = {}
         self._last = 0
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -69,7 +69,7 @@ class Presence:
         self._last += 1
         return self._last
 
-    def set(self, socket: int, present: Present, tell: Callable[[str], None]) -> None:
+    def set(self, socket: int, present: OpenWindow, tell: Callable[[str], None]) -> None:
         """What a socket's window has open now. `tell` is called with a message for the browser, now
         and whenever somebody else comes to one of its breakers or leaves."""
         before = self._here.get(socket)
@@ -85,7 +85,7 @@ class Presence:
         if before is not None:
             self._moved(before[0].targets)
 
-    def message(self, asks: Present) -> str:
+    def message(self, asks: OpenWindow) -> str:
         """The other people at the breakers of a window."""
         wanted = set(asks.targets)
         found: set[tuple[str, str, str, str]] = set()
@@ -100,7 +100,7 @@ class Presence:
         ]
         return msgspec.json.encode({"type": "presence", "people": people}).decode()
 
-    def _everybody(self) -> Iterable[Present]:
+    def _everybody(self) -> Iterable[OpenWindow]:
         for present, _ in self._here.values():
             yield present
         for _, told in self._elsewhere.values():
@@ -140,7 +140,7 @@ class Presence:
                     continue
             self._changed.clear()
             present = [each for each, _ in self._here.values()][:_MAX_TOLD]
-            self._bus().publish(TOPIC, msgspec.json.encode(_Told(self._process, present)))
+            self._bus().publish(TOPIC, msgspec.json.encode(_ProcessWindows(self._process, present)))
 
     async def _listen(self, heard: Subscription) -> None:
         try:
@@ -151,7 +151,7 @@ class Presence:
 
     def hear(self, payload: bytes) -> None:
         """Take over what a process told of its windows."""
-        told = msgspec.json.decode(payload, type=_Told)  # our own process wrote it
+        told = msgspec.json.decode(payload, type=_ProcessWindows)  # our own process wrote it
         if told.process == self._process:
             return
         before = self._elsewhere.pop(told.process, (0.0, []))[1]

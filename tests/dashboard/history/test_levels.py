@@ -53,30 +53,6 @@ def test_each_level_takes_over_what_has_settled_below() -> None:
     assert row.sum_s == pytest.approx(360 * 0.075)
 
 
-def test_a_peak_of_ten_seconds_survives_at_every_level() -> None:
-    for second in range(0, 7200, 10):
-        absorb(NOW + second, success=570 if second == 600 else 20, failure=0)
-    now = NOW + 7200 + HOUR
-    services.roll_up(now)
-    for back in (2 * HOUR, 2 * DAY, 20 * DAY):
-        found = queries.series("shop", "posts", NOW - back, now, now=now)
-        at = max(range(len(found["t"])), key=lambda i: found["calls"]["max"][i])
-        assert found["calls"]["max"][at] == 57.0
-        if back == 20 * DAY:
-            assert found["rate"]["success"][at] < 4, "the mean of the hour"
-    quiet = queries.series("shop", "posts", NOW + 1200, NOW + 3000, step_s=60, now=now)
-    assert set(quiet["calls"]["min"][1:-1]) == {2.0}
-    assert queries.series("shop", None, NOW, now, now=now)["calls"] == {}
-
-
-def test_ten_seconds_without_a_call_are_the_least_there_is() -> None:
-    for second in (0, 10, 20, 40, 50):
-        absorb(NOW // 60 * 60 + 65 + second, success=20, failure=0)
-    services.roll_up(NOW + HOUR)
-    (row,) = MinuteRollup.objects.all()
-    assert (row.low, row.peak) == (0, 20)
-
-
 def test_every_range_adds_up_to_the_same_before_and_after_rolling_up() -> None:
     for second in range(0, 4 * HOUR, 30):
         absorb(NOW + second, success=1, failure=0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.api.browsers.presence import Presence, Present
+from dashboard.api.browsers.presence import OpenWindow, Presence
 from dashboard.bus.memory import MemoryBus
 
 POSTS, USERS = ("shop", "posts"), ("shop", "users")
@@ -26,7 +26,7 @@ class Window:
         self.people: list[tuple[str, str, str]] = []
 
     def opens(self, *targets: tuple[str, str], doing: str = "looking") -> None:
-        self._of.set(self._socket, Present(self._person, doing, targets), self._hear)
+        self._of.set(self._socket, OpenWindow(self._person, doing, targets), self._hear)
 
     def closes(self) -> None:
         self._of.leave(self._socket)
