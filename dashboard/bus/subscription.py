@@ -7,6 +7,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 class QueueSubscription:
     """A bounded queue in one event loop that drops its oldest payload when its reader is too slow.
     `on_close` is called once with the subscription."""
@@ -21,6 +28,10 @@ class QueueSubscription:
 
     def deliver(self, payload: bytes) -> None:
         """Take a payload, from any thread. A loop that has closed listens no more."""
+        if _running_loop() is self._loop:
+            # Without waking the loop through its socket, which costs a system call.
+            self.put(payload)
+            return
         try:
             self._loop.call_soon_threadsafe(self.put, payload)
         except RuntimeError:

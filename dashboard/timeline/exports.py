@@ -17,7 +17,7 @@ from dashboard.timeline.events import Event, together
 # So many events one file takes; what is cut off says from when to ask again.
 MOST: Final = 50_000
 _COLUMNS: Final = (
-    *("at", "kind", "service", "breaker", "instance", "who"),
+    *("at", "until", "kind", "service", "breaker", "instance", "who"),
     *("what", "why", "before", "after", "detail"),
 )
 # A spreadsheet takes a cell that begins so for a formula, and runs it.
@@ -38,7 +38,8 @@ def as_json(events: Iterable[Event], about: dict[str, Any], most: int = MOST) ->
 
 
 def as_csv(events: Iterable[Event], about: dict[str, Any], most: int = MOST) -> Iterator[str]:
-    """A row for each event. A cell that a spreadsheet would run begins with an apostrophe."""
+    """A row for each event; an outage that is over has its end in `until`. A cell that a spreadsheet
+    would run begins with an apostrophe."""
     yield _row(_COLUMNS)
     bound = _Bound(events, most)
     for each in bound:
@@ -47,6 +48,7 @@ def as_csv(events: Iterable[Event], about: dict[str, Any], most: int = MOST) -> 
         yield _row(
             (
                 _iso(each.at),
+                _iso(each.until) if each.kind == "outage" and each.until else "",
                 each.kind,
                 each.service,
                 each.breaker,
@@ -60,7 +62,7 @@ def as_csv(events: Iterable[Event], about: dict[str, Any], most: int = MOST) -> 
             )
         )
     if bound.note:
-        yield _row(("", "cut", "", "", "", "", bound.note))
+        yield _row(("", "", "cut", "", "", "", "", bound.note))
 
 
 def as_markdown(events: Iterable[Event], about: dict[str, Any], most: int = MOST) -> Iterator[str]:

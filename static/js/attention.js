@@ -154,7 +154,8 @@ export function dependencyGroups(entries, sorted, space, sort) {
 function dependencyNote(entries, total, harm, now) {
   const open = entries.filter((each) => each.view.state === "open").length;
   const what = open === entries.length ? "open" : open ? `open in ${open}, in trouble` : "in trouble";
-  const said = [`${what} in ${entries.length} of ${total} services`];
+  const where = total === 1 ? "its one service" : `${entries.length} of ${total} services`;
+  const said = [`${what} in ${where}`];
   if (harm >= 0.05) said.push(`${rate(harm)} calls/s lost`);
   const began = Math.min(...entries.map((each) => each.view.outage?.began ?? Infinity));
   if (began < Infinity) said.push(`failing for ${span(now - began)}`);

@@ -2,7 +2,7 @@
  * ends, and those with letters that run from right to left do not turn the text around them. */
 
 /** A name of so many characters may have to be shortened, which keeps so many at its end. */
-const LONG = 18;
+const LONG = 14;
 const TAIL = 8;
 /** Letters written from right to left, and characters that control the direction. */
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/;
