@@ -82,6 +82,7 @@ def in_force_at(at: float, limit: int = 5000) -> list[dict[str, Any]]:
             "view": {
                 "id": row.id,
                 "state": row.state,
+                "share": row.share,
                 "reason": row.reason,
                 "by": row.by,
                 "created_at": row.created.timestamp(),

@@ -38,7 +38,7 @@ def as_json(events: Iterable[Event], about: dict[str, Any], most: int = MOST) ->
 
 
 def as_csv(events: Iterable[Event], about: dict[str, Any], most: int = MOST) -> Iterator[str]:
-    """A row for each event; an outage that is over has its end in `until`. A cell that a spreadsheet
+    """A row for each event; `until` is the end of an outage that is over. A cell that a spreadsheet
     would run begins with an apostrophe."""
     yield _row(_COLUMNS)
     bound = _Bound(events, most)

@@ -13,6 +13,7 @@ const TITLES = {
   "force-open": "Force open",
   "force-closed": "Force closed",
   "metrics-only": "Monitor only",
+  partial: "Limit to a share",
   automatic: "Back to automatic",
   reset: "Retry now",
 };

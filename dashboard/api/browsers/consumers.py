@@ -47,7 +47,7 @@ class _OpenTargets(msgspec.Struct):
 
     targets: Annotated[list[tuple[_Name, _Name]], msgspec.Meta(max_length=MAX_TARGETS)]
     doing: Literal[
-        "looking", "force-open", "force-closed", "metrics-only", "automatic", "reset"
+        "looking", "force-open", "force-closed", "metrics-only", "partial", "automatic", "reset"
     ] = LOOKING
 
 
