@@ -144,13 +144,15 @@ class FakeDashboard:
         expires_in_s: float | None = None,
         instances: Iterable[str] | None = None,
         id: str | None = None,
+        share: float | None = None,
     ) -> str:
-        """Override a breaker's state, in place of any earlier override; the override's id."""
+        """Override a breaker's state, in place of any earlier override; the override's id. `share`
+        is what `forced_partial` lets through."""
         with self._changed:
             id = id or f"override-{self.desired.revision + 1}"
             others = [each for each in self.desired.overrides if each.breaker != breaker]
             meant = None if instances is None else list(instances)
-            override = wire.Override(id, breaker, state, meant, expires_in_s)
+            override = wire.Override(id, breaker, state, meant, expires_in_s, share)
             self._change(overrides=[*others, override])
         return id
 
@@ -160,6 +162,29 @@ class FakeDashboard:
             self._change(
                 overrides=[each for each in self.desired.overrides if each.breaker != breaker]
             )
+
+    def inject(
+        self,
+        breaker: str,
+        kind: str = "error",
+        *,
+        share: float = 1.0,
+        latency_s: float = 0.0,
+        expires_in_s: float = 60.0,
+    ) -> str:
+        """Inject a fault into a breaker's calls, in place of any earlier one; the order's id. Only
+        an agent whose code names the breaker obeys (`start_agent(faults=[…])`)."""
+        with self._changed:
+            id = f"fault-{self.desired.revision + 1}"
+            others = [each for each in self.desired.faults if each.breaker != breaker]
+            order = wire.FaultOrder(id, breaker, kind, expires_in_s, share, latency_s)
+            self._change(faults=[*others, order])
+        return id
+
+    def stop_faults(self) -> None:
+        """Take every fault off."""
+        with self._changed:
+            self._change(faults=[])
 
     def set_policy(self, breaker: str, **fields: object) -> None:
         """Put fields of a breaker's policy in force; none goes back to what code declares."""

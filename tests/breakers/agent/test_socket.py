@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from breakers import CircuitBreaker, Registry, State
+from breakers import CircuitBreaker, CircuitForcedOpen, InjectedFault, Registry, State
 from breakers.agent import Agent, start
 from breakers.protocol import messages as wire
 from breakers.testing import FakeDashboard
@@ -207,4 +207,29 @@ def test_a_rotated_token_in_its_file_needs_no_restart(
     dashboard.drop_connections()
     posts.call(len, "four")
     dashboard.wait_for(lambda: dashboard.counts("posts").get("success") == 2, timeout_s=20.0)
+    assert agent.stop()
+
+
+def test_a_share_and_a_fault_come_over_the_wire_and_are_acknowledged(
+    dashboard: FakeDashboard, registry: Registry
+) -> None:
+    posts = CircuitBreaker(None, name="posts", registry=registry)
+    agent = dashboard.start_agent(registry=registry, faults=["posts"])
+
+    def applied() -> set[str]:
+        items = [each for ack in dashboard.acks for each in ack.items]
+        return {each.id for each in items if each.status == "applied"}
+
+    wanted = {dashboard.force("posts", "forced_partial", share=0.5), dashboard.inject("posts")}
+    dashboard.wait_for(lambda: wanted <= applied())
+    found = set()
+    for _ in range(10):
+        try:
+            posts.call(int)
+        except (CircuitForcedOpen, InjectedFault) as error:
+            found.add(type(error))
+    assert found == {CircuitForcedOpen, InjectedFault}
+    dashboard.stop_faults()
+    dashboard.lift("posts")
+    dashboard.wait_for(lambda: posts.state is State.CLOSED and posts.call(int) == 0)
     assert agent.stop()
