@@ -12,9 +12,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.access.models import Person
 from dashboard.access.roles import VIEW_AUDIT
+from dashboard.common.budget_figures import figures
 from dashboard.control import instances
 from dashboard.fleet import services as fleet
 from dashboard.fleet.models import Service
+from dashboard.fleet.service_figures import weight
 from dashboard.fleet.snapshot.reads import snapshot
 from dashboard.policies import queries as policies
 from dashboard.timeline.event_text import said
@@ -49,6 +51,8 @@ def service(request: HttpRequest, service: str) -> HttpResponse:
         "calls": {other["name"] for other in everything},
         "recent": [(each, said(each)) for each in recent],
         "policies": policies.in_force(service),
+        "weight": weight(service, next(iter(shot["services"]), None)),
+        "budgets": figures(service),
     }
     return render(request, "pages/service.html", context)
 

@@ -16,12 +16,14 @@ from breakers.protocol.paths import ACKS, RECORDINGS, REPORTS, SOCKET
 from dashboard.access.service_tokens import authenticate_token
 from dashboard.api.agents import published_schema
 from dashboard.api.agents.authentication import Authenticator
+from dashboard.api.agents.budgets import ServiceBudgets
 from dashboard.api.agents.capacity import Capacity
 from dashboard.api.agents.desired_feed import DesiredFeed
 from dashboard.api.agents.http import AgentHttp
 from dashboard.api.agents.inbox import MessageInbox
 from dashboard.api.agents.socket import AgentSocket
 from dashboard.bus import bus
+from dashboard.common import budget_figures
 from dashboard.common.asgi_types import Receive, Scope, Send
 from dashboard.common.supervision import cancel, keep_running
 from dashboard.control.desired_state import DesiredState
@@ -46,7 +48,9 @@ class AgentApi:
         self._bus = bus()
         self._authenticator = Authenticator(authenticate_token)
         self._feed = DesiredFeed(self._bus, DesiredState(in_force), warm_starts)
-        self._inbox = MessageInbox(self._bus, _record, capacity)
+        budgets = ServiceBudgets()
+        budget_figures.provide(budgets.figures)
+        self._inbox = MessageInbox(self._bus, _record, capacity, budgets)
         self._capacity = capacity
         self._http = AgentHttp(self._inbox, self._authenticator, self._feed, capacity)
         self._following: asyncio.Task[None] | None = None

@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from breakers.protocol import messages as wire
 from dashboard.api.agents.error_replies import refusal
+from dashboard.common.budget_figures import BudgetFigure
 from dashboard.common.token_bucket import TokenBuckets
 from dashboard.history.levels import buckets_for
 from dashboard.observability.metrics import counters
@@ -111,6 +112,19 @@ class ServiceBudgets:
         else:
             await self._wait(service, size, costs)
         self._remember(service, report)
+
+    def figures(self, service: str) -> list[BudgetFigure]:
+        """How much of each budget a service has used just now, in this process."""
+        return [
+            BudgetFigure(
+                limit.unit,
+                max(0.0, limit.burst - self._buckets[name].level(service)),
+                limit.burst,
+                limit.per_s,
+                counters.over_budget[service, name],
+            )
+            for name, limit in self._limits.items()
+        ]
 
     def admits_recording(self, service: str, calls: int) -> bool:
         """Charge a recording; whether it is kept. Reports must not wait for recordings, so one that
