@@ -129,7 +129,7 @@ def put_back(step: Step, changes: Sequence[Change]) -> list[Change]:
     for each in changes:
         now = standing.get(each.breaker)
         if _id(now) != each.made:
-            why = f"changed since by {now.by}" if now else "over already"
+            why = f"{now.by} has since changed it" if now else "over already"
             step.kept.append((each.breaker, why))
             continue
         if now is not None:

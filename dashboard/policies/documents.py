@@ -251,7 +251,7 @@ def _fields(content: Any, path: str, errors: dict[str, str]) -> Fields:
             text = "off" if value is None or value is False else str(value)
             fields[str(name)] = parse(spec, text)
         except PolicyError as error:
-            errors[at] = f"{str(error.value)[:60]} is not {wanted(spec)}."
+            errors[at] = f"{str(error.value)[:60]} is not allowed: it must be {wanted(spec)}."
     return fields
 
 

@@ -67,7 +67,8 @@ class QuantityField(forms.Field):
         try:
             return parse(self.spec, value if isinstance(value, str) else str(value))
         except PolicyError as error:
-            raise ValidationError(f"{str(error.value)[:60]} is not {wanted(self.spec)}.") from None
+            wrong = f"{str(error.value)[:60]} is not allowed: it must be {wanted(self.spec)}."
+            raise ValidationError(wrong) from None
 
 
 class PolicyForm(forms.ModelForm):

@@ -196,7 +196,7 @@ def _save_many(request: HttpRequest, chosen: list[tuple[str, str]]) -> list[Poli
     try:
         value = parse(spec, typed)
     except PolicyError as error:
-        raise ValidationError(
-            f"{spec.name}: {str(error.value)[:60]} is not {wanted(spec)}, or {INHERIT}."
-        ) from None
+        right = f"it must be {wanted(spec)}, or {INHERIT}"
+        wrong = f"{spec.name}: {str(error.value)[:60]} is not allowed: {right}."
+        raise ValidationError(wrong) from None
     return services.save_many(request.user, chosen, {spec.name: value}, (), reason)

@@ -125,7 +125,7 @@ class Followed {
         const shown = view.override;
         if (shown?.id !== made) {
           over += 1;
-          if (shown && this.seen.has(made)) replaced.add(`${overrideWord(shown)} by ${shown.by}`);
+          if (shown && this.seen.has(made)) replaced.add(`${shown.by} (${overrideWord(shown)})`);
           else if (this.seen.has(made) && this.outcome.state !== "reset") replaced.add("");
           continue;
         }
@@ -149,7 +149,7 @@ class Followed {
   /** Somebody else has acted since. @param {string[]} by */
   #showReplaced(by) {
     const named = by.filter(Boolean);
-    setText(this.parts.words, named.length ? `Replaced: ${named.join(", ")}` : "Ended");
+    setText(this.parts.words, named.length ? `Replaced by ${named.join(", ")}` : "Ended");
     this.element.classList.remove("confirmed");
     this.element.classList.add("replaced");
     this.parts.pending.hidden = true;

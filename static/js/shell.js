@@ -72,7 +72,7 @@ function showStatus(live) {
   const [said, age] = banner.children;
   const since = live.newsAt || Date.now() / 1000;
   const why = shown === "silent" ? "The dashboard hears nothing of the fleet" : "Connection lost";
-  const words = `${why}: what you see is of ${clock(since)}.`;
+  const words = `${why}. Data from ${clock(since)}.`;
   if (said.textContent !== words) said.textContent = words;
   age.textContent = `${span(Date.now() / 1000 - since)} old. Trying again …`;
   banner.title = utc(since);

@@ -108,9 +108,7 @@ def test_a_lost_connection_shows_the_age_of_the_data_and_recovers(
             page.evaluate("window.notReloaded = true")
         banner = page.locator("#old-data")
         expect(banner).to_have_text(
-            re.compile(
-                r"Connection lost: what you see is of \d\d:\d\d:\d\d\. \d+ s old\. Trying again …"
-            )
+            re.compile(r"Connection lost\. Data from \d\d:\d\d:\d\d\. \d+ s old\. Trying again …")
         )
         expect(banner).to_have_attribute("title", re.compile("UTC$"))
         expect(page.locator("#connection")).to_have_text("Reconnecting")

@@ -48,7 +48,7 @@ def test_two_operators_see_each_others_acts_in_an_open_dialog(browser: Browser, 
     second.get_by_label("Reason").fill("let it through")
     second.locator("#act-dialog").get_by_role("button", name="Force closed").click()
     expect(first.locator(".progress")).to_contain_text(
-        "Replaced: Forced closed by admin", timeout=15_000
+        "Replaced by admin (Forced closed)", timeout=15_000
     )
     expect(second.locator(".more-acts a[data-act=automatic]")).not_to_have_attribute("hidden", "")
     second.keyboard.press("a")

@@ -33,6 +33,8 @@ RETIRED = {
     "link has ended": "link has expired",
     "metrics only": "monitor only",
     "not well": "in trouble",
+    "what you see is of": "data from",
+    "changed since by": "has since changed it",
 }
 SOURCES = [
     *sorted((ROOT / "templates").rglob("*.html")),

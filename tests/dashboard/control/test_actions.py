@@ -163,7 +163,7 @@ class TestUndo:
         force(operator, targets=[POSTS, USERS])
         operator_actions.force(operator, "shop", "posts", "forced_closed", "no, closed", 300.0)
         (part,) = actions.undo(operator, "undo-001", "act-0001").parts
-        assert part.kept == {"posts": "changed since by operator"}
+        assert part.kept == {"posts": "operator has since changed it"}
         assert standing() == {("shop", "posts", "forced_closed")}
 
     def test_it_can_be_undone_itself(self, operator: Person) -> None:
