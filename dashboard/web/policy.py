@@ -125,6 +125,7 @@ def _page(request: HttpRequest, form: PolicyForm, service: str, breaker: str) ->
         "running": queries.running_rollout(service, breaker) if breaker else None,
         "findings": findings,
         "applied": applied.instances(service, breaker),
+        "applied_recent": applied.is_recent(service, breaker),
         "worst": worst_case(effective) if effective else None,
         "ranges": RANGES,
         "may_edit": may_edit(request, service),

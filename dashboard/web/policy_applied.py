@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
+
+from django.utils import timezone
 
 from dashboard.fleet.services import revision
 from dashboard.fleet.snapshot.reads import snapshot
@@ -11,6 +14,7 @@ from dashboard.policies import queries, rollouts
 from dashboard.policies.models import PolicyVersion
 from dashboard.policies.understanding import not_understood
 
+_ANSWERED_WITHIN: Final = timedelta(seconds=15)
 APPLIED, WAITING, REFUSED, SILENT = "applied", "waiting", "refused", "silent"
 
 
@@ -77,6 +81,15 @@ def instances(service: str, breaker: str) -> list[AtInstance]:
             )
         )
     return found
+
+
+def is_recent(service: str, breaker: str) -> bool:
+    """Whether a policy was saved, or a rollout began or ended, so lately that refusals may still
+    come: an instance says that it has taken a revision over before its refusal is stored."""
+    times = [each.created for each in queries.versions(service, breaker, limit=1)]
+    for each in queries.rollouts(service, breaker, limit=1) if breaker else ():
+        times.append(each.ended or each.started)
+    return any(timezone.now() - each < _ANSWERED_WITHIN for each in times)
 
 
 def _result(at: dict[str, Any], wanted: int, refuses: bool) -> str:

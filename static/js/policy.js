@@ -260,7 +260,7 @@ document.getElementById("save-incident")?.addEventListener("click", async () => 
   else if (status) status.textContent = body.saved ? `Saved as ${body.saved}.` : "Name the incident first.";
 });
 
-const UNSETTLED = '.rollout[data-state="running"], #applied [data-result="waiting"]';
+const UNSETTLED = '.rollout[data-state="running"], #applied[data-recent], #applied [data-result="waiting"]';
 
 /** @param {string} selector @param {Document} page
  *  @param {(fresh: HTMLElement, shown: HTMLElement) => boolean} isNews */
@@ -273,7 +273,7 @@ function replaceIf(selector, page, isNews) {
 /** Bring what changes by itself up to date: the rollout, and what instances have applied. */
 async function refresh() {
   const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
-  replaceIf("#applied tbody", page, (fresh, shown) => fresh.textContent !== shown.textContent);
+  replaceIf("#applied", page, (fresh, shown) => fresh.outerHTML !== shown.outerHTML);
   // While it runs only its words change, so that its buttons stay under the pointer.
   replaceIf(".rollout", page, (fresh, shown) => fresh.dataset.state !== shown.dataset.state);
   for (const selector of ["[data-rollout-sentence]", "#looks"]) {

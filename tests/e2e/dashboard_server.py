@@ -108,6 +108,20 @@ class Site:
         page.complaints = complaints  # type: ignore[attr-defined]
         return page
 
+    def personal_token(self, person: str) -> str:
+        """A new token of a person, with every scope, for the API and the command line."""
+        return str(
+            self.dashboard.python(
+                "from datetime import timedelta\n"
+                "from django.utils import timezone\n"
+                "from dashboard.access.models import Person\n"
+                "from dashboard.access.personal_tokens import SCOPES, create_personal_token\n"
+                f"who = Person.objects.get(username={person!r})\n"
+                "ends = timezone.now() + timedelta(days=1)\n"
+                "print(json.dumps(create_personal_token(who, 'test', tuple(SCOPES), ends)[1]))"
+            )
+        )
+
     def status_link(self) -> str:
         """The address of a new status link."""
         raw = self.dashboard.python(

@@ -5,7 +5,8 @@ seconds, and how long they took; not in which order. The replay assumes:
 
 - Calls are spread evenly over the instances and over the ten seconds.
 - A call that was refused would have ended as the test calls of the same ten seconds did, or of the
-  nearest in time. Where the breaker has just opened, it would have ended as the next test calls.
+  nearest in time; where there were fewer than four, those within twenty seconds count too. Where
+  the breaker has just opened, it would have ended as the next test calls.
 - Where a rollup has more failures than the one before it and fewer than the one after, its failures
   come last; where failures recede, they come first; otherwise they are spread at random (the same
   at every replay).
@@ -35,6 +36,9 @@ ASSUMPTIONS: Final = (
     "Instances are in different zones; the quorum rule looks once in ten seconds.",
 )
 _SLICES: Final = 10
+# Where a slot has fewer test calls, those of so many slots on either side count too.
+_FEW: Final = 4
+_NEAR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +147,18 @@ def replay(
 
 def refused_shares(slots: Sequence[Slot]) -> list[float]:
     """The share of the refused calls of each slot that would have failed."""
-    tested = [
-        index
-        for index, slot in enumerate(slots)
-        if slot.ran and slot.rejected and index and slots[index - 1].rejected
-    ]
+    tested = [index for index, slot in enumerate(slots) if slot.ran and _was_open(slots, index)]
     found: list[float] = []
     place = 0
     for index, slot in enumerate(slots):
         while place < len(tested) and tested[place] < index:
             place += 1
         near = [tested[at] for at in (place - 1, place) if 0 <= at < len(tested)]
-        if not slot.rejected or (place < len(tested) and tested[place] == index):
+        is_little = slot.rejected and slot.ran < _FEW
+        around = _share_around(slots, index) if is_little else None
+        if around is not None:
+            found.append(around)
+        elif not slot.rejected or (place < len(tested) and tested[place] == index):
             found.append(slot.share)
         elif not (index and slots[index - 1].rejected):
             # It opened in this slot: what comes before it says nothing of what it refused.
@@ -164,6 +168,27 @@ def refused_shares(slots: Sequence[Slot]) -> list[float]:
         else:
             found.append(1.0)
     return found
+
+
+def _was_open(slots: Sequence[Slot], index: int) -> bool:
+    """Whether calls were refused from the beginning of a slot on: those that ran were tests."""
+    return bool(index and slots[index].rejected and slots[index - 1].rejected)
+
+
+def _share_around(slots: Sequence[Slot], index: int) -> float | None:
+    """The share of the test calls near a slot that failed: one test says little of all calls. None
+    where there are none."""
+    opened_here = not _was_open(slots, index)
+    ran = failed = 0
+    for distance in range(_NEAR + 1):
+        for at in {index - distance, index + distance}:
+            # What comes before it opened says nothing of what it refused.
+            is_usable = 0 <= at < len(slots) and not (opened_here and at <= index)
+            if is_usable and _was_open(slots, at):
+                ran, failed = ran + slots[at].ran, failed + slots[at].failed
+        if ran >= _FEW:
+            break
+    return failed / ran if ran else None
 
 
 def _share(slot: Slot, refused: float) -> float:
