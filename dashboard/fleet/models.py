@@ -13,6 +13,9 @@ class Service(models.Model):
     name = models.CharField(max_length=120, unique=True)
     revision = models.PositiveBigIntegerField(default=0)
     created = models.DateTimeField(auto_now_add=True)
+    # The services whose word counts for its status, and how many of them must agree.
+    dependents = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
+    status_quorum = models.PositiveSmallIntegerField(default=1, db_default=1)
 
     class Meta:
         ordering = ["name"]

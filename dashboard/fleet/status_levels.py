@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypedDict
 
+from dashboard.fleet.dependents import Declaration
+
 # Probes that go well for a moment do not end a disruption.
 CALM_S: Final = 90.0
 # Services that must agree on another before its status follows them.
@@ -71,14 +73,19 @@ def headline(services: Sequence[ServiceStatus]) -> tuple[str, str]:
     return worst, _HEADLINES[worst]
 
 
-def level(service: Mapping[str, Any], callers: Iterable[Mapping[str, Any]]) -> str:
+def level(
+    service: Mapping[str, Any],
+    callers: Iterable[Mapping[str, Any]],
+    declared: Declaration | None = None,
+) -> str:
     """The level of a service. `service` is of the fleet's snapshot; `callers` are the breakers of
     other services that carry its name.
 
-    A service's own instances decide. What others say counts as disrupted only with a quorum: at
-    least `QUORUM` services refuse calls to it and they are at least half of those that call it, or
-    one does and the service's own breakers are in trouble too. One service cannot change the
-    status of another by reporting a breaker of that name.
+    A service's own instances decide. Of other services only its declared dependents count, and as
+    many of them must refuse calls to it as is declared. Where nothing is declared, at least
+    `QUORUM` services must, and at least half of those that call it. One that refuses is enough
+    where the service's own breakers are in trouble too. A service that nobody has declared cannot
+    change the status of another by reporting a breaker of that name.
     """
     instances = service["instances"]
     if not instances or all(each["stale"] for each in instances):
@@ -86,15 +93,19 @@ def level(service: Mapping[str, Any], callers: Iterable[Mapping[str, Any]]) -> s
     own = [_state(each) for each in service["breakers"]]
     calling: dict[str, set[str]] = {}
     for each in callers:
+        if declared is not None and each["service"] not in declared.dependents:
+            continue
         calling.setdefault(each["service"], set()).add(_state(each))
     refusing = sum(not states.isdisjoint(_REFUSING) for states in calling.values())
     in_trouble = not _BAD.isdisjoint(own)
-    if (refusing >= QUORUM and 2 * refusing >= len(calling)) or (refusing and in_trouble):
+    quorum = QUORUM if declared is None else declared.quorum
+    agree = refusing >= quorum and (declared is not None or 2 * refusing >= len(calling))
+    if agree or (refusing and in_trouble):
         return "disrupted"
     if not _REFUSING.isdisjoint(own) or "forced_partial" in own:
         return "limited"
     recovering = sum("half_open" in states for states in calling.values())
-    if "half_open" in own or recovering >= QUORUM:
+    if "half_open" in own or recovering >= quorum:
         return "recovering"
     return "working"
 

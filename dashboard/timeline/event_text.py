@@ -17,6 +17,7 @@ _ACTS = {
     "reset": "Retried now",
     "undo": "Undone",
     "recording": "Recording of each call ordered",
+    "dependents declared": "Dependents declared",
     "instance forgotten": "Silent instance forgotten",
     "drill": "Drill run",
     "kill path drill": "Kill path drilled",

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET
 from dashboard.access.models import StatusLink
 from dashboard.access.status_links import status_link
 from dashboard.fleet import status_levels
+from dashboard.fleet.dependents import all_declared
 from dashboard.fleet.snapshot.reads import snapshot
 from dashboard.history import queries as history
 
@@ -67,10 +68,13 @@ def services_in_plain_words() -> list[status_levels.ServiceStatus]:
         for breaker in service["breakers"]:
             guarding[breaker["name"]].append(breaker)
     found = []
+    declared = all_declared()
     for service in shot:
         name = service["name"]
         callers = [each for each in guarding[name] if each["service"] != name]
-        level = status_levels.level(service, callers)
+        if (known := declared.get(name)) is not None:
+            callers = [each for each in callers if each["service"] in known.dependents]
+        level = status_levels.level(service, callers, known)
         relevant = callers if level == "disrupted" else [*service["breakers"], *callers]
         found.append(status_levels.status_of(name, level, _since(level, relevant)))
     return sorted(found, key=status_levels.order)

@@ -61,6 +61,7 @@ urlpatterns = [
     path("policies/replays/<int:pk>", policy.replay, name="replay"),
     path("policies/versions/<int:pk>/restore", policy.restore, name="restore_policy"),
     path("policies/rollouts/<int:pk>/<slug:decision>", policy.decide, name="decide_rollout"),
+    path("services/<name:service>/dependents", service.declare, name="declare_dependents"),
     path("services/<name:service>/forget", service.forget, name="forget_instance"),
     path("services/<name:service>/policy", policy.policy, name="service_policy"),
     path(

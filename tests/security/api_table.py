@@ -73,6 +73,8 @@ OPERATIONS: Final[dict[str, Row]] = {
          "deployment_id": 1, "ref": "main"},
     ),
     # The instance still reports: whoever may ask is told so.
+    "get_dependents": Row(VIEWERS),
+    "put_dependents": Row(ADMINS, {"dependents": ["web"], "quorum": 1}, headers=_PEOPLE),
     "forget_instance": Row(OPERATORS, answer=422),
     # Drills. No kill path was drilled yet, which is said to whoever may ask.
     "list_drills": Row(VIEWERS),

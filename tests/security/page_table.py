@@ -140,6 +140,7 @@ PAGES: Final[dict[str, Row]] = {
     "stop-drill": (NONE, VIEWERS),
     "drill-run": (VIEWERS, NONE),
     "release_mine": (NONE, OPERATORS),
+    "declare_dependents": (NONE, ADMINS),
     "forget_instance": (NONE, OPERATORS),
     # Policies.
     "fleet_policy": (VIEWERS, EDITORS),

@@ -154,6 +154,6 @@ def scopes_of(id: str) -> set[str]:
         return {"operate"}
     if id == "apply_policies":
         return {"policies"}
-    if id == "apply_alerts" or id.endswith(("_team", "_teams", "_team_member")):
+    if id in {"apply_alerts", "put_dependents"} or id.endswith(("_team", "_teams", "_team_member")):
         return {"admin"}
     return {"read"}

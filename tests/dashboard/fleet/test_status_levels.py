@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dashboard.fleet import status_levels
+from dashboard.fleet.dependents import Declaration
 
 NOW = 100_000.0
 
@@ -55,6 +56,22 @@ def test_status_by_hearsay_needs_a_quorum() -> None:
     assert status_levels.level(service("closed"), [web, web]) == "working"
     assert status_levels.level(service("closed"), [web, app]) == "disrupted"
     assert status_levels.level(service("closed"), [web, app, *well]) == "working"
+
+
+def test_status_by_hearsay_is_what_declared_dependents_say() -> None:
+    """Only they count, with the quorum that is declared."""
+    web, app, other = (breaker("open", name, "shop") for name in ("web", "app", "other"))
+    one = Declaration(("web", "app"), 1)
+    both = Declaration(("web", "app"), 2)
+    assert status_levels.level(service("closed"), [other, other], both) == "working"
+    assert status_levels.level(service("open"), [other], both) == "limited"
+    assert status_levels.level(service("closed"), [web], one) == "disrupted"
+    assert status_levels.level(service("closed"), [web, other], both) == "working"
+    assert status_levels.level(service("closed"), [web, app], both) == "disrupted"
+    well = [breaker("closed", name, "shop") for name in "abc"]
+    assert status_levels.level(service("closed"), [web, app, *well], both) == "disrupted"
+    again = [breaker("half_open", "web", "shop")]
+    assert status_levels.level(service("closed"), again, one) == "recovering"
 
 
 def test_what_one_caller_says_counts_where_the_service_is_in_trouble_itself() -> None:

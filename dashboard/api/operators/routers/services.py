@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+from django.http import HttpResponse
 from ninja import Router, Schema, Status
 
-from dashboard.access.authority import visible_services
+from dashboard.access.authority import demand, visible_services
+from dashboard.access.roles import ADMINISTER
+from dashboard.api.operators.conditional import demand_match, set_etag
 from dashboard.api.operators.pagination import Cursor, Limit, page_of_list
 from dashboard.api.operators.pipeline import ApiRequest
 from dashboard.api.operators.problems import Problem, not_found
 from dashboard.control import instances
+from dashboard.fleet import dependents
 from dashboard.fleet.snapshot.reads import snapshot
 
 router = Router(tags=["services"])
-ERRORS = {401: Problem, 403: Problem, 404: Problem, 422: Problem, 429: Problem}
+ERRORS = dict.fromkeys((401, 403, 404, 412, 422, 428, 429), Problem)
 
 
 class BreakerSummary(Schema):
@@ -34,6 +39,20 @@ class ServiceOut(Schema):
     name: str
     instances: int
     breakers: list[BreakerSummary]
+
+
+class DependentsOut(Schema):
+    """The services whose word counts for a service's status, and how many must agree."""
+
+    dependents: list[str]
+    quorum: int
+
+
+class DependentsIn(Schema):
+    """No dependents: the declaration is withdrawn."""
+
+    dependents: list[str]
+    quorum: int = 1
 
 
 class ServicePage(Schema):
@@ -60,6 +79,55 @@ def get_service(request: ApiRequest, service: str) -> dict[str, Any]:
     raise not_found(f"No service is named {service[:120]!r}.")
 
 
+@router.get(
+    "/{name:service}/dependents",
+    response={200: DependentsOut, **ERRORS},
+    operation_id="get_dependents",
+)
+def get_dependents(request: ApiRequest, response: HttpResponse, service: str) -> dict[str, Any]:
+    """The declared dependents of a service, with an ETag."""
+    request.caller.demand_scope("read")
+    _demand_visible(request, service)
+    found = dependents.declared(service)
+    set_etag(response, _version(found))
+    return _declaration(found)
+
+
+@router.put(
+    "/{name:service}/dependents",
+    response={200: DependentsOut, **ERRORS},
+    operation_id="put_dependents",
+)
+def put_dependents(
+    request: ApiRequest, response: HttpResponse, service: str, body: DependentsIn
+) -> dict[str, Any]:
+    """Declare the services whose word counts for a service's status (with If-Match)."""
+    request.caller.demand_scope("admin")
+    demand(request.caller.person, ADMINISTER, [service])
+    before = dependents.declared(service)
+    demand_match(request, _version(before))
+    seen = before.version() if before else ""
+    found = dependents.declare(request.caller.person, service, body.dependents, body.quorum, seen)
+    set_etag(response, _version(found))
+    return _declaration(found)
+
+
+def _version(found: dependents.Declaration | None) -> str:
+    text = found.version() if found else ""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _declaration(found: dependents.Declaration | None) -> dict[str, Any]:
+    if found is None:
+        return {"dependents": [], "quorum": 1}
+    return {"dependents": list(found.dependents), "quorum": found.quorum}
+
+
+def _demand_visible(request: ApiRequest, service: str) -> None:
+    if "\0" in service or service not in visible_services(request.caller.person):
+        raise not_found(f"No service is named {service[:120]!r}.")
+
+
 @router.delete(
     "/{name:service}/instances/{name:instance}",
     response={204: None, **ERRORS},
@@ -68,8 +136,7 @@ def get_service(request: ApiRequest, service: str) -> dict[str, Any]:
 def forget_instance(request: ApiRequest, service: str, instance: str) -> Status[None]:
     """Forget a silent instance before its ten minutes are over."""
     request.caller.demand_scope("operate")
-    if service not in visible_services(request.caller.person):
-        raise not_found(f"No service is named {service[:120]!r}.")
+    _demand_visible(request, service)
     instances.forget_instance(request.caller.person, service, instance)
     return Status(204, None)
 
