@@ -70,7 +70,7 @@ def _measure(breakers: int, rules: int) -> str:
     # Django's models need the settings of `main`.
     from django.db import transaction  # noqa: PLC0415
 
-    from dashboard.alerts import outbox, queries  # noqa: PLC0415
+    from dashboard.alerts import delivery, outbox, queries  # noqa: PLC0415
     from dashboard.alerts.evaluation import Evaluator  # noqa: PLC0415
     from dashboard.alerts.incidents import apply  # noqa: PLC0415
     from dashboard.alerts.models import Channel, Route, Rule  # noqa: PLC0415
@@ -116,7 +116,7 @@ def _measure(breakers: int, rules: int) -> str:
             outcome = apply(changes, runner.graph(), runner.impact, start + tick)
             for incident in outcome.opened:
                 outbox.announce(incident, "opened", start + tick)
-        outbox.deliver_due(start + tick)
+        delivery.deliver_due(start + tick)
         print(
             f"tick {tick}: {ticks[-1]:.1f} ms, {worked:.1f} ms of processor time, "
             f"{len(changes)} changes", flush=True,

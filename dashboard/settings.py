@@ -29,6 +29,8 @@ HTTPS = env.flag("HTTPS")
 DEMO_URL = env.text("DEMO_URL")
 PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 ALERTS_ALLOW_PRIVATE = env.flag("ALERTS_ALLOW_PRIVATE")
+# The secret that GitHub signs its webhooks with; without it they are refused.
+GITHUB_WEBHOOK_SECRET = env.text("GITHUB_WEBHOOK_SECRET")
 
 INSTALLED_APPS = [
     "dashboard.common.admin_config.LockingAdminConfig",

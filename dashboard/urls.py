@@ -5,6 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from dashboard.api.operators.github_hook import github_hook
 from dashboard.observability.health import healthz, metrics, readyz
 
 handler400 = "dashboard.web.error_pages.bad_request"
@@ -21,6 +22,7 @@ urlpatterns = [
     path("account/login/", login_not_required(to_login)),
     path("account/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("hooks/github", github_hook, name="github-hook"),
     path("api/v1/", include("dashboard.api.browsers.urls")),
     path("api/v1/", include("dashboard.api.operators.api")),
     path("", include("dashboard.web.urls")),

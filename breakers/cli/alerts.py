@@ -71,6 +71,10 @@ def render_plan(console: Console, found: dict[str, Any]) -> None:
         line = f"{each['path']}: {each['before']} → {each['after']}"
         console.print(line, markup=False, soft_wrap=True)
     for each in found["previews"]:
+        if unknown := each.get("unknown"):
+            line = f"{each['rule']}: it cannot be told how often it would have fired: {unknown}"
+            console.print(line, markup=False, soft_wrap=True)
+            continue
         times = "1 time" if each["count"] == 1 else f"{each['count']} times"
         cut = ", of the latest part of history" if each["cut"] else ""
         line = f"{each['rule']}: would have fired {times} in the last {each['days']:g} days{cut}"

@@ -1,17 +1,20 @@
 """Sends a message to a channel: an Apprise URL or a signed webhook. Needs no database.
 
 Addresses inside the network are refused unless `ALERTS_ALLOW_PRIVATE` is set. A webhook connects to
-the address that was checked, and follows no redirect.
+the address that was checked; no channel follows a redirect. Each delivery has a deadline.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
 import logging
 import socket
+import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -26,6 +29,9 @@ TIMEOUT: Final = httpx.Timeout(8.0, connect=4.0)
 DEADLINE_S: Final = 15.0
 SIGNATURE: Final = "Switchgear-Signature"
 _LONGEST_ANSWER: Final = 64 * 1024
+# Apprise's own limit of time leaves a thread of its one pool with each channel that hangs; here a
+# channel has a thread of its own.
+_ASSET: Final = apprise.AppriseAsset(http_redirects=False, service_timeout=0)
 
 
 class DeliveryError(Exception):
@@ -56,33 +62,45 @@ def _webhook(channel: Channel, message: OutboxMessage) -> None:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     address = checked_address(host, port)
     shown = f"[{address}]" if ":" in address else address
-    target = parts._replace(netloc=f"{shown}:{port}").geturl()
     body = msgspec.json.encode(payload(message))
     sent_at = str(int(time.time()))
-    headers = {
-        "Host": parts.netloc.rpartition("@")[2],
-        "Content-Type": "application/json",
-        "Idempotency-Key": message.key,
-        SIGNATURE: f"t={sent_at},v1={signature(channel.secret, sent_at, body)}",
-    }
-    extensions = {"sni_hostname": host} if parts.scheme == "https" else {}
-    ends = time.monotonic() + DEADLINE_S
+    request = httpx.Request(
+        "POST",
+        parts._replace(netloc=f"{shown}:{port}").geturl(),
+        content=body,
+        headers={
+            "Host": parts.netloc.rpartition("@")[2],
+            "Content-Type": "application/json",
+            "Idempotency-Key": message.key,
+            SIGNATURE: f"t={sent_at},v1={signature(channel.secret, sent_at, body)}",
+        },
+        extensions={"sni_hostname": host} if parts.scheme == "https" else {},
+    )
     try:
-        with (
-            httpx.Client(timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client,
-            client.stream(
-                "POST", target, content=body, headers=headers, extensions=extensions
-            ) as response,
-        ):
-            received = 0
-            for piece in response.iter_raw():
-                received += len(piece)
-                if received > _LONGEST_ANSWER or time.monotonic() > ends:
-                    raise DeliveryError(f"{host} sends an answer without end")
-            if not response.is_success:
-                raise DeliveryError(f"{host} answered {response.status_code}")
+        asyncio.run(_post(request, host))
     except httpx.HTTPError as error:
         raise DeliveryError(f"{host}: {error or type(error).__name__}") from error
+    except TimeoutError:
+        raise DeliveryError(f"{host} did not answer within {DEADLINE_S:g} s") from None
+
+
+async def _post(request: httpx.Request, host: str) -> None:
+    """Send a request. The deadline holds for all of it, however slowly an answer drips."""
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client,
+    ):
+        response = await client.send(request, stream=True)
+        try:
+            received = 0
+            async for piece in response.aiter_raw():
+                received += len(piece)
+                if received > _LONGEST_ANSWER:
+                    raise DeliveryError(f"{host} sends an answer without end")
+        finally:
+            await response.aclose()
+        if not response.is_success:
+            raise DeliveryError(f"{host} answered {response.status_code}")
 
 
 def payload(message: OutboxMessage) -> dict[str, Any]:
@@ -104,6 +122,7 @@ def payload(message: OutboxMessage) -> dict[str, Any]:
             "breaker": incident.breaker,
             "headline": incident.headline,
             "why": incident.why,
+            "advice": incident.advice,
             "url": f"{settings.PUBLIC_URL}/incidents/{incident.pk}",
         },
     }
@@ -136,15 +155,49 @@ def checked_address(host: str, port: int) -> str:
 
 
 def _apprise(channel: Channel, message: OutboxMessage) -> None:
-    plugin = apprise.Apprise.instantiate(channel.url, suppress_exceptions=True)
+    plugin = apprise.Apprise.instantiate(channel.url, asset=_ASSET, suppress_exceptions=True)
     if plugin is None:
         raise DeliveryError("Apprise does not understand this URL")
+    # Whatever the URL says: a redirect may lead inside the network.
+    plugin.redirects = False
     if host := getattr(plugin, "smtp_host", None) or getattr(plugin, "host", None):
         checked_address(host, getattr(plugin, "port", None) or 443)
-    sender = apprise.Apprise()
+    _within_deadline(channel, lambda: _notify(plugin, channel.name, message))
+
+
+def _notify(plugin: Any, name: str, message: OutboxMessage) -> None:
+    sender = apprise.Apprise(asset=_ASSET)
     sender.add(plugin)
     with apprise.LogCapture(level=logging.WARNING) as log:  # type: ignore[no-untyped-call]
         accepted = sender.notify(body=message.body, title=message.title)
         if not accepted:
             said = log.getvalue().strip().splitlines()
-            raise DeliveryError(said[-1][-250:] if said else f"{channel.name} did not accept it")
+            raise DeliveryError(said[-1][-250:] if said else f"{name} did not accept it")
+
+
+_hanging: dict[int, threading.Thread] = {}
+
+
+def _within_deadline(channel: Channel, send: Callable[[], None]) -> None:
+    """Call `send`, which nothing can interrupt, in a thread, and stop waiting at the deadline. A
+    channel has one such thread at most: while it hangs, nothing else is sent there."""
+    before = _hanging.get(channel.pk)
+    if before is not None and before.is_alive():
+        raise DeliveryError("the delivery before still waits for an answer")
+    _hanging.pop(channel.pk, None)
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            send()
+        except Exception as error:  # given to the caller
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name=f"channel-{channel.pk}", daemon=True)
+    thread.start()
+    thread.join(DEADLINE_S)
+    if thread.is_alive():
+        _hanging[channel.pk] = thread
+        raise DeliveryError(f"{channel.name} did not answer within {DEADLINE_S:g} s")
+    if errors:
+        raise errors[0]

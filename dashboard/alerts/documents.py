@@ -22,7 +22,7 @@ from dashboard.access.authority import demand
 from dashboard.access.models import Person
 from dashboard.access.roles import ADMINISTER
 from dashboard.access.services import audit
-from dashboard.alerts import queries, silences
+from dashboard.alerts import previews, silences
 from dashboard.alerts.document_entries import (
     Known,
     read_route,
@@ -239,8 +239,10 @@ def _previews(rules: _Entries | None, now: float) -> list[dict[str, Any]]:
     ]
     found = []
     for rule in changed[:_PREVIEWS]:
-        seen = queries.preview(rule, now)
-        found.append({"rule": rule.name, **{key: seen[key] for key in ("count", "days", "cut")}})
+        seen = previews.preview(rule, now)
+        found.append(
+            {"rule": rule.name, **{key: seen[key] for key in ("count", "days", "cut", "unknown")}}
+        )
     return found
 
 

@@ -7,10 +7,7 @@ those that a rule could hold on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from functools import partial
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from dashboard.alerts.observations import (
@@ -22,35 +19,11 @@ from dashboard.alerts.observations import (
     MinuteWindow,
 )
 from dashboard.alerts.rule_kinds import KINDS, StateJudge
+from dashboard.alerts.selection import ActiveRule, Key, Selection, matches
 
-Key = tuple[str, str]
-_NAMES_KEPT: Final = 50_000
+_ROUNDING_S: Final = 1e-6
 # Kinds whose condition time alone begins or ends.
 _TIMED: Final = frozenset({"override_ends", "flapping"})
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveRule:
-    """A rule as it is evaluated. `services` are patterns of a team's services; empty means all."""
-
-    id: int
-    kind: str
-    params: Mapping[str, float]
-    for_s: float
-    service: str = ""
-    breaker: str = ""
-    tag: str = ""
-    services: tuple[str, ...] | None = None
-
-    def matches(self, key: Key) -> bool:
-        """Whether the rule's patterns match a breaker."""
-        return self.matches_service(key[0]) and _matches(self.breaker, key[1])
-
-    def matches_service(self, service: str) -> bool:
-        """Whether the rule's patterns match a service."""
-        return _matches(self.service, service) and (
-            self.services is None or any(_matches(each, service) for each in self.services)
-        )
 
 
 class Change(NamedTuple):
@@ -63,62 +36,6 @@ class Change(NamedTuple):
     at: float
 
 
-class Applicable:
-    """The rules of a breaker: those on states by what they need, and those on counts."""
-
-    __slots__ = ("_by_flags", "_states", "counts")
-
-    def __init__(self, rules: Iterable[ActiveRule]) -> None:
-        chosen = [(rule, KINDS[rule.kind]) for rule in rules]
-        self._states = [(kind.flag, rule, kind.state) for rule, kind in chosen if kind.state]
-        self._by_flags: dict[int, tuple[tuple[ActiveRule, StateJudge], ...]] = {}
-        self.counts = tuple((rule, kind.counts) for rule, kind in chosen if kind.counts)
-
-    def states(self, flags: int) -> tuple[tuple[ActiveRule, StateJudge], ...]:
-        """The rules on states that could hold with these flags."""
-        found = self._by_flags.get(flags)
-        if found is None:
-            found = self._by_flags[flags] = tuple(
-                (rule, judge) for flag, rule, judge in self._states if flag & flags
-            )
-        return found
-
-
-class Selection:
-    """Which rules apply to a breaker. A pattern is compared with a service or a name once; breakers
-    that the same rules match share the result."""
-
-    def __init__(self, rules: Iterable[ActiveRule]) -> None:
-        self._rules = tuple(rules)
-        self._of_service: dict[str, frozenset[int]] = {}
-        self._of_name: dict[str, frozenset[int]] = {}
-        self._shared: dict[tuple[frozenset[int], frozenset[int]], Applicable] = {}
-
-    def of(self, key: Key) -> Applicable:
-        """The rules of a breaker."""
-        service, name = key
-        in_service = self._of_service.get(service)
-        if in_service is None:
-            in_service = self._of_service[service] = frozenset(
-                rule.id for rule in self._rules if rule.matches_service(service)
-            )
-        named = self._of_name.get(name)
-        if named is None:
-            if len(self._of_name) >= _NAMES_KEPT:
-                self._of_name.clear()
-            named = self._of_name[name] = frozenset(
-                rule.id for rule in self._rules if _matches(rule.breaker, name)
-            )
-        found = self._shared.get((in_service, named))
-        if found is None:
-            if len(self._shared) >= _NAMES_KEPT:
-                self._shared.clear()
-            ids = in_service & named
-            found = Applicable(rule for rule in self._rules if rule.id in ids)
-            self._shared[in_service, named] = found
-        return found
-
-
 class Evaluator:
     """The rules and what they have found."""
 
@@ -129,6 +46,9 @@ class Evaluator:
         self._windows: dict[Key, MinuteWindow] = {}
         # What fires: for each breaker, the rules with the beginnings of their conditions.
         self._firing: dict[Key, dict[int, float]] = {}
+        # Conditions that hold and have not held for long enough: since when, and from when on a
+        # rule fires, on the steady clock. A step of the wall clock changes nothing here.
+        self._waiting: dict[Key, dict[int, tuple[float, float]]] = {}
         self.set_rules(rules)
 
     def set_rules(self, rules: Iterable[ActiveRule]) -> None:
@@ -151,6 +71,7 @@ class Evaluator:
             self._facts.pop(key, None)
             self._trips.pop(key, None)
             self._windows.pop(key, None)
+            self._waiting.pop(key, None)
             self._interesting.add(key)
             return
         trips = self._trips.get(key)
@@ -173,8 +94,9 @@ class Evaluator:
         else:
             self._interesting.discard(key)
 
-    def tick(self, now: float) -> list[Change]:
-        """The changes since the last tick."""
+    def tick(self, now: float, steady: float | None = None) -> list[Change]:
+        """The changes since the last tick. `steady` is a clock that never steps; `now` if none."""
+        self._steady = now if steady is None else steady
         changes: list[Change] = []
         quiet = []
         select = self._selection.of
@@ -191,6 +113,7 @@ class Evaluator:
                 self._end_unflagged(key, flags, now, changes)
             if not waits:
                 quiet.append(key)
+                self._waiting.pop(key, None)
         self._interesting.difference_update(quiet)
         return changes
 
@@ -208,11 +131,23 @@ class Evaluator:
         if began is None:
             self._settle(rule.id, key, None, now, out)
             return rule.kind == "override_ends"
-        # A clock that steps back ends nothing that fires already.
-        if now - began < rule.for_s and rule.id not in self._firing.get(key, ()):
+        if rule.id not in self._firing.get(key, ()) and not self._has_held(rule, key, began, now):
             return True
         self._settle(rule.id, key, began, now, out)
         return rule.kind in _TIMED
+
+    def _has_held(self, rule: ActiveRule, key: Key, began: float, now: float) -> bool:
+        """Whether a condition has held for long enough. The wall clock counts at first sight, the
+        steady clock from then on."""
+        waiting = self._waiting.get(key)
+        known = waiting.get(rule.id) if waiting is not None else None
+        if known is not None and known[0] == began:
+            return self._steady >= known[1] - _ROUNDING_S
+        left = rule.for_s - max(0.0, now - began)
+        if left <= _ROUNDING_S:
+            return True
+        self._waiting.setdefault(key, {})[rule.id] = (began, self._steady + left)
+        return False
 
     def _settle(
         self, rule: int, key: Key, began: float | None, now: float, out: list[Change]
@@ -258,6 +193,16 @@ class Evaluator:
             del self._windows[key]
         return changes
 
+    def refill(self, minutes: Iterable[tuple[float, Mapping[Key, Mapping[str, int]]]]) -> None:
+        """Replace what is known of the last hours, and judge nothing: these minutes were judged
+        before, or nobody evaluated while they passed."""
+        self._windows.clear()
+        for _, counts in minutes:
+            for key in counts.keys() - self._windows.keys():
+                self._windows[key] = MinuteWindow()
+            for key, window in self._windows.items():
+                window.append(counts.get(key))
+
     @property
     def is_quiet(self) -> bool:
         """Whether no rule can change without a new observation."""
@@ -280,55 +225,16 @@ def _note_trip(trips: dict[str, list[float]], instance: str, at: float) -> None:
             del times[:-TRIPS_KEPT]
 
 
-def replay(
-    rules: Iterable[ActiveRule],
-    changes: Iterable[tuple[float, Key, BreakerFacts | None]],
-    minutes: Iterable[tuple[float, Mapping[Key, Mapping[str, int]]]],
-    until: float,
-    tick_s: float,
-    emit: Callable[[Change], None],
-) -> None:
-    """Evaluate rules over history: changes of facts and minutes of counts, each in order of time.
-
-    Ticks without a change matter only while a rule could hold, and are skipped otherwise.
-    """
-    evaluator = Evaluator(rules)
-    pending: list[tuple[float, int, Callable[[], list[Change]]]] = [
-        *((at, 0, partial(_observed, evaluator, key, facts)) for at, key, facts in changes),
-        *((at, 1, partial(evaluator.minute, at, counts)) for at, counts in minutes),
-    ]
-    pending.sort(key=lambda each: each[:2])
-    index, now = 0, pending[0][0] // tick_s * tick_s if pending else until
-    while now <= until:
-        while index < len(pending) and pending[index][0] <= now:
-            for change in pending[index][2]():
-                emit(change)
-            index += 1
-        for change in evaluator.tick(now):
-            emit(change)
-        now += tick_s
-        if evaluator.is_quiet and index < len(pending):
-            now = max(now, -(-pending[index][0] // tick_s) * tick_s)
-        elif evaluator.is_quiet:
-            return
-
-
-def _observed(evaluator: Evaluator, key: Key, facts: BreakerFacts | None) -> list[Change]:
-    evaluator.observe(key, facts)
-    return []
-
-
 def _tagged(facts: BreakerFacts, tag: str) -> BreakerFacts:
     chosen = {
         id: each
         for id, each in facts.instances.items()
-        if _matches(tag, each.version) or _matches(tag, each.zone)
+        if matches(tag, each.version)
+        or matches(tag, each.zone)
+        or any(matches(tag, own) for own in each.tags)
     }
     return BreakerFacts(
         chosen, facts.override_ends, facts.unapplied_since, facts.would_be_open,
         {id: facts.trips[id] for id in chosen.keys() & facts.trips.keys()},
+        policy_unapplied_since=facts.policy_unapplied_since,
     )  # fmt: skip
-
-
-def _matches(pattern: str, text: str) -> bool:
-    return not pattern or pattern == text or ("*" in pattern and fnmatchcase(text, pattern))

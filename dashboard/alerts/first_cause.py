@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from django.db.models import Max, Min
 
 from dashboard.alerts.cause import Event, Graph, Node, Tripped, first_cause
+from dashboard.alerts.impact import Impact, advise
 from dashboard.alerts.models import Incident, IncidentEvent, Marker
 from dashboard.policies.models import PolicyVersion
 
@@ -18,17 +18,6 @@ MAX_EVENTS: Final = 2000
 CONSIDERED: Final = 200
 _NAMED: Final = 6
 _MARKERS: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Impact:
-    """What a page or a message says of a breaker besides its name."""
-
-    open: int = 0
-    instances: int = 0
-    lost_per_s: float = 0.0
-    has_fallback: bool = False
-    only_on: str = ""
 
 
 def describe(
@@ -46,8 +35,10 @@ def describe(
     total = len(earliest)
     if total > CONSIDERED:
         total = firings.values("service", "breaker").distinct().count()
+    impacts = {(service, breaker): impact((service, breaker))
+               for service, breaker, _ in earliest[:CONSIDERED]}  # fmt: skip
     tripped = [
-        Tripped((service, breaker), at, only_on=impact((service, breaker)).only_on)
+        Tripped((service, breaker), at, only_on=impacts[service, breaker].only_on)
         for service, breaker, at in earliest[:CONSIDERED]
     ]
     cause = first_cause(tripped, graph, events)
@@ -56,7 +47,10 @@ def describe(
     incident.why = cause.why
     incident.began = earliest[0][2]
     beyond = total - len(tripped)
-    incident.headline = _headline(cause.first, cause.symptoms, graph, impact, beyond)[:300]
+    incident.headline = _headline(
+        cause.first, cause.symptoms, graph, impacts[cause.first.node], beyond
+    )[:300]
+    incident.advice = str(advise(impacts, cause.first.node) or "")[:300]
     known = firings.aggregate(fired=Max("fired"), ended=Max("ended"))
     if before != cause.first.node and total > 1:
         note(incident, known["fired"], "cause",
@@ -70,10 +64,9 @@ def _headline(
     first: Tripped,
     symptoms: Sequence[Tripped],
     graph: Graph,
-    impact: Callable[[Node], Impact],
+    figures: Impact,
     beyond: int,
 ) -> str:
-    figures = impact(first.node)
     where = f" on {figures.open} of {figures.instances} instances" if figures.open else ""
     only = f", only on {first.only_on}" if first.only_on else ""
     parts = [f"{first.node[1]} failing for {first.node[0]}{where}{only}"]

@@ -15,7 +15,8 @@ from django.db.models import F
 
 from dashboard.alerts.cause import Graph, Node
 from dashboard.alerts.evaluation import Change
-from dashboard.alerts.first_cause import Impact, describe, full_name, markers_before, names, note
+from dashboard.alerts.first_cause import describe, full_name, markers_before, names, note
+from dashboard.alerts.impact import Impact
 from dashboard.alerts.models import Firing, Incident, Rule
 from dashboard.alerts.rule_kinds import KINDS, SEVERITIES
 
@@ -59,9 +60,11 @@ def apply(
     """Store what fired and what ended, and close incidents that have been calm."""
     rules = Rule.objects.in_bulk({each.rule for each in changes}) if changes else {}
     batch = _Batch(rules, graph, now)
+    _end_of_deleted_rules(batch)
     if changes:
         _end([each for each in changes if not each.fired], batch)
         _fold([each for each in changes if each.fired and each.rule in rules], batch)
+    if batch.touched:
         events = markers_before(now, JOINS_S)
         for incident in batch.touched.values():
             if incident.ended is None:
@@ -91,6 +94,20 @@ def _end(ended: Collection[Change], batch: _Batch) -> None:
     for (id, rule), nodes in lines.items():
         incident = batch.touched.setdefault(id, incidents[id])
         note(incident, batch.now, "ended", f"{rules[rule].name}: {names(nodes)} ended")
+
+
+def _end_of_deleted_rules(batch: _Batch) -> None:
+    """End the open firings whose rule is gone: however it was deleted, nothing ends them later."""
+    orphans = Firing.objects.filter(ended=None, rule=None)
+    lines: dict[int, list[Node]] = {}
+    for id, service, breaker in orphans.values_list("incident", "service", "breaker"):
+        lines.setdefault(id, []).append((service, breaker))
+    if not lines:
+        return
+    orphans.update(ended=batch.now)
+    for id, incident in Incident.objects.in_bulk(lines).items():
+        batch.touched[id] = incident
+        note(incident, batch.now, "ended", f"Rule deleted: {names(lines[id])} ended")
 
 
 def _fold(fired: Sequence[Change], batch: _Batch) -> None:
@@ -169,7 +186,8 @@ def _store(incident: Incident, group: Iterable[Change], batch: _Batch) -> None:
     Firing.objects.bulk_create(
         (
             Firing(
-                rule_id=each.rule, incident=incident, service=each.key[0], breaker=each.key[1],
+                rule_id=each.rule, rule_name=batch.rules[each.rule].name,
+                incident=incident, service=each.key[0], breaker=each.key[1],
                 began=each.began, fired=each.at, detail=KINDS[batch.rules[each.rule].kind].title,
             )
             for each in fresh
@@ -215,6 +233,8 @@ def _opened(group: Sequence[Change], severity: str) -> Incident:
 
 
 def _close_calm(now: float, outcome: Outcome) -> None:
+    # The clock was ahead and has stepped back.
+    Incident.objects.filter(ended=None, calm_since__gt=now + 1).update(calm_since=now)
     for incident in Incident.objects.filter(ended=None, calm_since__lte=now - CALM_S):
         incident.ended = incident.calm_since
         incident.save(update_fields=["ended"])

@@ -41,7 +41,8 @@ class Rule(models.Model):
 
 class Incident(models.Model):
     """Firings with one cause. Times are Unix seconds on the server's clock; `ended` is null while
-    it lasts. `service` and `breaker` are the first cause, `why` the reasons for that."""
+    it lasts. `service` and `breaker` are the first cause, `why` the reasons for that, and `advice`
+    is the action that would help most."""
 
     began = models.FloatField(db_index=True)
     ended = models.FloatField(null=True, db_index=True)
@@ -51,6 +52,7 @@ class Incident(models.Model):
     breaker = models.CharField(max_length=120)
     headline = models.CharField(max_length=300)
     why = models.JSONField(default=list)
+    advice = models.CharField(max_length=300, blank=True)
     acknowledged = models.FloatField(null=True)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -69,9 +71,11 @@ class Incident(models.Model):
 
 class Firing(models.Model):
     """A rule that holds on a breaker. `began` is when its condition began, `fired` when it had held
-    for long enough. If it fires again in the same incident, the row goes on: `times` counts."""
+    for long enough. If it fires again in the same incident, the row goes on: `times` counts. What a
+    rule has found stays when the rule is deleted, under the name that it had."""
 
-    rule = models.ForeignKey(Rule, on_delete=models.CASCADE)
+    rule = models.ForeignKey(Rule, null=True, on_delete=models.SET_NULL)
+    rule_name = models.CharField(max_length=80)
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="firings")
     service = models.CharField(max_length=120)
     breaker = models.CharField(max_length=120)
@@ -92,7 +96,7 @@ class Firing(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.service}/{self.breaker}"
+        return f"{self.rule_name}: {self.service}/{self.breaker}"
 
 
 class IncidentEvent(models.Model):

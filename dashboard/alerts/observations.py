@@ -14,7 +14,7 @@ FORCED: Final = frozenset({"forced_open", "forced_closed", "metrics_only", "forc
 # Trips remembered for an instance: rules count at most this many.
 TRIPS_KEPT: Final = 100
 # What a rule needs to hold at all; most breakers have none of it.
-OPEN, HALF_OPEN, OVERRIDE, STALE, TRIPS, SPLIT, COUNTS = 1, 2, 4, 8, 16, 32, 64
+OPEN, HALF_OPEN, OVERRIDE, STALE, TRIPS, SPLIT, COUNTS, POLICY = 1, 2, 4, 8, 16, 32, 64, 128
 
 
 class InstanceFacts(NamedTuple):
@@ -25,6 +25,7 @@ class InstanceFacts(NamedTuple):
     version: str = ""
     zone: str = ""
     stale: bool = False
+    tags: tuple[str, ...] = ()
 
 
 Instances = Mapping[str, InstanceFacts]
@@ -40,13 +41,14 @@ class Row(TypedDict):
 
 
 class BreakerFacts:
-    """A breaker at one moment, summed up once for all rules. `override_ends` and `unapplied_since`
-    are Unix times. `opened` are the times of `open_ids`. `instances` may be a function
-    that makes them: few rules look at single instances."""
+    """A breaker at one moment, summed up once for all rules. `override_ends`, `unapplied_since` (of
+    an override) and `policy_unapplied_since` are Unix times. `opened` are the times of `open_ids`.
+    `instances` may be a function that makes them: few rules look at single instances."""
 
     __slots__ = (
         "_instances", "closed", "flags", "forced", "half_open", "live", "open_ids", "opened",
-        "override_ends", "silent", "trips", "unapplied_since", "would_be_open",
+        "override_ends", "policy_unapplied_since", "silent", "trips", "unapplied_since",
+        "would_be_open",
     )  # fmt: skip
 
     def __init__(
@@ -57,10 +59,12 @@ class BreakerFacts:
         would_be_open: bool = False,
         trips: Mapping[str, list[float]] | None = None,
         rows: Sequence[Row] | None = None,
+        policy_unapplied_since: float | None = None,
     ) -> None:
         self._instances = instances
         self.override_ends = override_ends
         self.unapplied_since = unapplied_since
+        self.policy_unapplied_since = policy_unapplied_since
         self.would_be_open = would_be_open
         self.trips = trips or {}
         if rows is None:
@@ -76,6 +80,7 @@ class BreakerFacts:
             | (STALE if self.silent else 0)
             | (OVERRIDE if self.forced is not None or override_ends is not None else 0)
             | (TRIPS if self.trips else 0)
+            | (POLICY if policy_unapplied_since is not None else 0)
         )
 
     @property
@@ -117,7 +122,8 @@ class BreakerFacts:
     def _all(self) -> tuple[object, ...]:
         return (
             self.opened, self.open_ids, self.live, self.silent, self.half_open, self.forced,
-            self.closed, self.override_ends, self.unapplied_since, self.would_be_open,
+            self.closed, self.override_ends, self.unapplied_since, self.policy_unapplied_since,
+            self.would_be_open,
         )  # fmt: skip
 
     def open_since(self, share: float, at_least: int) -> float | None:

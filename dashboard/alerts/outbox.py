@@ -1,11 +1,9 @@
-"""The outbox: which messages an incident causes, and their delivery."""
+"""The outbox: which messages an incident causes. `delivery` sends them."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
@@ -13,30 +11,18 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
-from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Q, QuerySet
 
-from breakers import BreakerError, CircuitBreaker, CircuitBreakerOpen, Registry
 from dashboard.access.authority import teams_of
-from dashboard.alerts.channels import DeliveryError, deliver
 from dashboard.alerts.first_cause import note
 from dashboard.alerts.models import Channel, Incident, OutboxMessage, Route, Silence
 from dashboard.alerts.rule_kinds import SEVERITIES
 
 logger = logging.getLogger("switchgear.alerts")
 
-# After so many failures a message is given up; with the pauses below that takes about a day.
-MAX_ATTEMPTS: Final = 40
-MAX_PAUSE_S: Final = 3600.0
-# Longer than any delivery: another process takes the message over then.
-CLAIM_S: Final = 60.0
-BATCH: Final = 50
 MAX_QUEUED: Final = 10_000
 LINK_AGE: Final = timedelta(days=7)
-_PARALLEL: Final = 8
 _SALT: Final = "switchgear.incident.acknowledge"
-
-_registry = Registry(max_breakers=2000)
 
 
 def announce(incident: Incident, kind: str, now: float) -> int:
@@ -44,14 +30,26 @@ def announce(incident: Incident, kind: str, now: float) -> int:
     if is_silenced(incident, now):
         note(incident, now, "silenced", "No messages: a silence matches")
         return 0
+    called = _called_routes(incident) if kind == "resolved" else None
     queued = 0
     for route in _routes():
-        if not _wants(route, incident):
+        # Who was never called need not hear that it is over.
+        if not _wants(route, incident) or (called is not None and route.pk not in called):
             continue
-        if kind != "opened" and route.escalate_after_s:
+        if kind == "worsened" and route.escalate_after_s:
             continue
         queued += _queue(route, incident, kind, now)
     return queued
+
+
+def _called_routes(incident: Incident) -> set[int]:
+    """The routes that an incident was sent to, or is being sent to."""
+    sent = Q(outcome="delivered") | Q(finished=None, only_unacknowledged=False)
+    return set(map(_route_of, OutboxMessage.objects.filter(sent, incident=incident)))
+
+
+def _route_of(message: OutboxMessage) -> int:
+    return int(message.key.rpartition(":")[2])
 
 
 def announce_to_new_routes(now: float) -> int:
@@ -60,9 +58,8 @@ def announce_to_new_routes(now: float) -> int:
     queued = 0
     routes = list(_routes())
     for incident in Incident.objects.filter(ended=None, merged_into=None):
-        keys = OutboxMessage.objects.filter(incident=incident).values_list("key", flat=True)
-        notified = {key.rpartition(":")[2] for key in keys}
-        new = [each for each in routes if str(each.pk) not in notified and _wants(each, incident)]
+        called = set(map(_route_of, OutboxMessage.objects.filter(incident=incident)))
+        new = [each for each in routes if each.pk not in called and _wants(each, incident)]
         if new and not is_silenced(incident, now):
             queued += sum(_queue(each, incident, "opened", now) for each in new)
     return queued
@@ -73,13 +70,14 @@ def _routes() -> QuerySet[Route]:
 
 
 def _queue(route: Route, incident: Incident, kind: str, now: float) -> int:
-    due = now + route.escalate_after_s
+    escalates = kind == "opened" and route.escalate_after_s > 0
+    due = now + (route.escalate_after_s if escalates else 0.0)
     if incident.severity != "critical":
         due = after_quiet_hours(route, due)
     return enqueue(
         route.channel, kind, incident.headline, body_of(incident, kind),
         key=f"{incident.id}:{kind}:{incident.severity}:{route.id}", now=now, due=due,
-        incident=incident, only_unacknowledged=route.escalate_after_s > 0,
+        incident=incident, only_unacknowledged=escalates,
     )  # fmt: skip
 
 
@@ -180,98 +178,10 @@ def body_of(incident: Incident, kind: str) -> str:
     if others:
         shown = sorted(f"{service}/{breaker}" for service, breaker in others)
         lines.append(f"Symptoms: {', '.join(shown[:10])}" + (" …" if len(shown) > 10 else ""))
+    if incident.advice and kind != "resolved":
+        lines.append(f"What would help: {incident.advice}.")
     lines.append(link(incident))
     return "\n".join(lines)
-
-
-def deliver_due(now: float | None = None) -> int:
-    """Deliver the messages that are due. Returns how many were attempted.
-
-    Any number of processes may call it: a message is claimed by compare-and-set, and a process that
-    dies with a claim loses it after `CLAIM_S`.
-    """
-    now = time.time() if now is None else now
-    due = OutboxMessage.objects.filter(finished=None, due__lte=now, claimed_until__lt=now)
-    claimed = []
-    for message in due.select_related("channel", "incident").order_by("due", "id")[:BATCH]:
-        won = OutboxMessage.objects.filter(
-            pk=message.pk, finished=None, claimed_until=message.claimed_until
-        ).update(claimed_until=now + CLAIM_S)
-        if won:
-            claimed.append(message)
-    if len(claimed) == 1:
-        _attempt(claimed[0], now)
-    elif claimed:
-        with ThreadPoolExecutor(_PARALLEL, "alerts") as pool:
-            results = list(pool.map(_send, claimed))
-        for message, error in zip(claimed, results, strict=True):
-            _record(message, error, now)
-    return len(claimed)
-
-
-def _attempt(message: OutboxMessage, now: float) -> None:
-    _record(message, _send(message), now)
-
-
-def _send(message: OutboxMessage) -> Exception | None:
-    """Deliver one message through the channel's breaker. Needs no database."""
-    if _is_moot(message):
-        return None
-    breaker = _breaker(message.channel_id)
-    try:
-        breaker.call(deliver, message)
-    except (DeliveryError, BreakerError) as error:
-        return error
-    except Exception as error:  # a library's defect must not stop the other messages
-        logger.exception("delivery of %s failed", message.key)
-        return error
-    return None
-
-
-def _breaker(channel_id: int) -> CircuitBreaker:
-    name = f"channel:{channel_id}"
-    return _registry.get_or_create(
-        name,
-        lambda: CircuitBreaker(
-            name=name, failure_threshold=3, timeout_duration=15, success_threshold=1, registry=None
-        ),
-    )
-
-
-def _is_moot(message: OutboxMessage) -> bool:
-    incident = message.incident
-    return bool(
-        message.only_unacknowledged
-        and incident is not None
-        and (incident.acknowledged is not None or incident.ended is not None)
-    )
-
-
-@transaction.atomic
-def _record(message: OutboxMessage, error: Exception | None, now: float) -> None:
-    row = OutboxMessage.objects.filter(pk=message.pk, finished=None)
-    if error is None:
-        outcome = "not needed" if _is_moot(message) else "delivered"
-        row.update(finished=now, outcome=outcome, error="", attempts=F("attempts") + 1)
-        if outcome == "delivered":
-            Channel.objects.filter(pk=message.channel_id).exclude(failing_since=None).update(
-                failing_since=None, last_error=""
-            )
-        return
-    text = str(error)[:300]
-    refused = isinstance(error, CircuitBreakerOpen)
-    attempts = message.attempts + (0 if refused else 1)
-    pause = min(MAX_PAUSE_S, 2.0 ** min(attempts, 12))
-    if isinstance(error, CircuitBreakerOpen):
-        pause = min(pause, max(1.0, error.retry_after_s or 1.0))
-    given_up = attempts >= MAX_ATTEMPTS
-    row.update(
-        attempts=attempts, error=text, due=now + pause, claimed_until=0.0,
-        finished=now if given_up else None, outcome="given up" if given_up else "",
-    )  # fmt: skip
-    if not refused:
-        Channel.objects.filter(pk=message.channel_id, failing_since=None).update(failing_since=now)
-        Channel.objects.filter(pk=message.channel_id).update(last_error=text)
 
 
 def failing_channels() -> Iterable[Channel]:

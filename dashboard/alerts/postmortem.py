@@ -26,7 +26,7 @@ def postmortem(incident: Incident, may_see_people: bool) -> str:
 
 def _lines(incident: Incident, may_see_people: bool) -> Iterator[str]:
     end = incident.ended or time.time()
-    firings = list(incident.firings.select_related("rule"))
+    firings = list(incident.firings.all())
     yield f"# Incident {incident.pk}: {_text(incident.headline)}"
     yield ""
     yield f"- Began: {_time(incident.began)}"
@@ -50,7 +50,7 @@ def _lines(incident: Incident, may_see_people: bool) -> Iterator[str]:
     for each in firings[:MAX_LINES]:
         ended = _time(each.ended) if each.ended else "–"
         name = _text(f"{each.service}/{each.breaker}")
-        yield f"| {name} | {_text(each.rule.name)} | {_time(each.began)} | {ended} |"
+        yield f"| {name} | {_text(each.rule_name)} | {_time(each.began)} | {ended} |"
     yield ""
     yield "## Timeline"
     yield ""

@@ -1,27 +1,20 @@
-"""Reads: active rules, stored firings, minutes of history, previews, incidents."""
+"""Reads: active rules, stored firings, minutes of history, incidents."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from django.db.models import Max, QuerySet, Sum
 
 from dashboard.access.authority import ServiceSet
 from dashboard.access.models import TeamService
-from dashboard.alerts.evaluation import ActiveRule, Change, Key, replay
 from dashboard.alerts.models import Firing, Incident, Marker, Rule
-from dashboard.alerts.observations import COUNTED, BreakerFacts, InstanceFacts
-from dashboard.alerts.rule_kinds import KINDS, params_of
-from dashboard.history.models import MinuteRollup, Rolled, Rollup, Transition
-
-WEEK_S: Final = 7 * 86_400.0
-PREVIEW_TICK_S: Final = 5.0
-# Rows of history that one preview reads.
-MAX_TRANSITIONS: Final = 50_000
-MAX_MINUTES: Final = 200_000
+from dashboard.alerts.observations import COUNTED
+from dashboard.alerts.rule_kinds import params_of
+from dashboard.alerts.selection import ActiveRule, Key
+from dashboard.history.models import MinuteRollup, Rolled, Rollup
 
 
 def active_rules() -> list[ActiveRule]:
@@ -49,8 +42,11 @@ def as_active(rule: Rule, teams: Mapping[int, tuple[str, ...]] | None = None) ->
 
 def open_firings() -> dict[tuple[int, Key], float]:
     """The firings that have not ended, with their beginnings."""
-    rows = Firing.objects.filter(ended=None)
-    return {(row.rule_id, (row.service, row.breaker)): row.began for row in rows}
+    rows = Firing.objects.filter(ended=None).exclude(rule=None)
+    return {
+        (rule, (service, breaker)): began
+        for rule, service, breaker, began in rows.values_list("rule", "service", "breaker", "began")
+    }
 
 
 def minutes(since: float, until: float) -> Iterator[tuple[float, dict[Key, dict[str, int]]]]:
@@ -85,73 +81,6 @@ def _by_minute(
     while end <= last:
         yield float(end), found
         found, end = {}, end + 60
-
-
-def preview(rule: Rule, now: float | None = None, days: float = 7) -> dict[str, Any]:
-    """How often a rule would have fired: `count`, the latest `firings`, and whether history was
-    `cut` at the maximum of rows. Version and zone are not in history: a tag matches nothing there.
-    """
-    now = time.time() if now is None else now
-    since = now - days * 86_400
-    active = replace(as_active(rule), id=0)
-    found: list[Change] = []
-    is_on_counts = KINDS[rule.kind].counts is not None
-    changes, cut = ([], False) if is_on_counts else _changes(active, since, now)
-    counts, cut = _counts(active, since, now) if is_on_counts else ([], cut)
-    replay([active], changes, counts, now, PREVIEW_TICK_S, found.append)
-    fired = [each for each in found if each.fired]
-    return {
-        "count": len(fired),
-        "days": days,
-        "cut": cut,
-        "firings": [
-            {"at": each.at, "service": each.key[0], "breaker": each.key[1]}
-            for each in fired[-10:][::-1]
-        ],
-    }
-
-
-def _changes(
-    active: ActiveRule, since: float, now: float
-) -> tuple[list[tuple[float, Key, BreakerFacts | None]], bool]:
-    rows = Transition.objects.filter(at__gte=since, at__lt=now)
-    if active.service and "*" not in active.service:
-        rows = rows.filter(service=active.service)
-    latest = list(rows.order_by("-at", "-number")[: MAX_TRANSITIONS + 1])
-    cut = len(latest) > MAX_TRANSITIONS
-    known: dict[Key, dict[str, InstanceFacts]] = {}
-    changes: list[tuple[float, Key, BreakerFacts | None]] = []
-    for row in reversed(latest[:MAX_TRANSITIONS]):
-        key = (row.service, row.breaker)
-        if active.matches(key):
-            instances = known.setdefault(key, {})
-            instances[row.instance] = InstanceFacts(row.after, row.at)
-            changes.append((row.at, key, BreakerFacts(dict(instances))))
-    return changes, cut
-
-
-def _counts(
-    active: ActiveRule, since: float, now: float
-) -> tuple[list[tuple[float, dict[Key, dict[str, int]]]], bool]:
-    rows = MinuteRollup.objects.filter(start__gte=since // 60 * 60, start__lt=now // 60 * 60)
-    if active.service and "*" not in active.service:
-        rows = rows.filter(service=active.service)
-    newest = list(
-        rows.order_by("-start").values_list("start", "service", "breaker", *COUNTED)[
-            : MAX_MINUTES + 1
-        ]
-    )
-    by_end: dict[float, dict[Key, dict[str, int]]] = {}
-    for start, service, breaker, *counts in newest[:MAX_MINUTES]:
-        if active.matches((service, breaker)):
-            minute = by_end.setdefault(start + 60.0, {})
-            minute[service, breaker] = dict(zip(COUNTED, counts, strict=True))
-    if by_end:
-        end = min(by_end)
-        while end < max(by_end):
-            by_end.setdefault(end, {})
-            end += 60
-    return sorted(by_end.items()), len(newest) > MAX_MINUTES
 
 
 def visible(incidents: QuerySet[Incident], services: ServiceSet, limit: int) -> list[Incident]:

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from dashboard.access.models import Team, TeamService
-from dashboard.alerts.evaluation import ActiveRule
 from dashboard.alerts.models import Rule
 from dashboard.alerts.rule_kinds import KINDS, params_of
+from dashboard.alerts.selection import ActiveRule
 from dashboard.fleet.state import FORGET_AFTER_S
 
 LONGEST_FOR_S: Final = 86_400.0

@@ -14,6 +14,7 @@ from dashboard.alerts.observations import (
     HALF_OPEN,
     OPEN,
     OVERRIDE,
+    POLICY,
     SPLIT,
     STALE,
     TRIPS,
@@ -41,7 +42,8 @@ class Param:
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`state` returns since when the condition holds, or None, and is asked only if `flag` is set.
-    `counts` returns whether the condition holds after a minute."""
+    `counts` returns whether the condition holds after a minute. `unknown` says what history lacks,
+    where a rule cannot be replayed over it."""
 
     title: str
     help: str
@@ -50,6 +52,7 @@ class Kind:
     for_s: float = 10.0
     state: StateJudge | None = None
     counts: CountsJudge | None = None
+    unknown: str = ""
 
 
 def _open_share(facts: BreakerFacts, params: Params, now: float) -> float | None:
@@ -85,6 +88,10 @@ def _disagreement(facts: BreakerFacts, params: Params, now: float) -> float | No
 
 def _not_applied(facts: BreakerFacts, params: Params, now: float) -> float | None:
     return facts.unapplied_since
+
+
+def _policy_not_applied(facts: BreakerFacts, params: Params, now: float) -> float | None:
+    return facts.policy_unapplied_since
 
 
 def _fallbacks(window: MinuteWindow, params: Params) -> bool:
@@ -162,6 +169,7 @@ KINDS: Final[dict[str, Kind]] = {
         (Param("before_s", "Seconds before the end", 300, 10, 86_400),),
         for_s=0.0,
         state=_override_ends,
+        unknown="history does not say whether a forced breaker would have been open.",
     ),
     "silent": Kind(
         "Instances silent",
@@ -170,6 +178,7 @@ KINDS: Final[dict[str, Kind]] = {
         (Param("instances", "Instances at least", 1, 1, 5000),),
         for_s=60.0,
         state=_silent,
+        unknown="history does not say when instances were silent.",
     ),
     "disagreement": Kind(
         "Instances disagree",
@@ -185,6 +194,15 @@ KINDS: Final[dict[str, Kind]] = {
         OVERRIDE,
         for_s=60.0,
         state=_not_applied,
+        unknown="history does not say when instances confirmed an override.",
+    ),
+    "policy_not_applied": Kind(
+        "Policy not applied",
+        "An instance refuses the policy in force, or has not confirmed it.",
+        POLICY,
+        for_s=60.0,
+        state=_policy_not_applied,
+        unknown="history does not say when instances confirmed a policy.",
     ),
     "fallbacks_failing": Kind(
         "Failures without a fallback",
@@ -232,6 +250,7 @@ DEFAULT_RULES: Final[tuple[tuple[str, str, str, dict[str, float]], ...]] = (
     ("Instances silent", "silent", "warning", {}),
     ("Instances disagree", "disagreement", "warning", {}),
     ("Override not applied", "not_applied", "warning", {}),
+    ("Policy not applied", "policy_not_applied", "warning", {}),
     ("Failures without a fallback", "fallbacks_failing", "critical", {}),
     ("Retry amplification", "retry_amplification", "warning", {}),
     ("Error budget burning", "burn_rate", "critical", {}),

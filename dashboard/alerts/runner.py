@@ -11,9 +11,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
@@ -21,15 +20,17 @@ from django.db import close_old_connections, transaction
 
 from dashboard.alerts import outbox, queries
 from dashboard.alerts.cause import Graph
-from dashboard.alerts.evaluation import Change, Evaluator, Key
-from dashboard.alerts.first_cause import Impact
+from dashboard.alerts.evaluation import Change, Evaluator
+from dashboard.alerts.facts import facts_of
+from dashboard.alerts.impact import Impact, impact_of, instances_of
 from dashboard.alerts.incidents import apply
 from dashboard.alerts.leases import release, take
-from dashboard.alerts.models import Incident, Marker, OutboxMessage
-from dashboard.alerts.observations import CALM, BreakerFacts, InstanceFacts, Row
-from dashboard.alerts.splits import open_only_on
-from dashboard.fleet.frame_types import BreakerAtInstance, BreakerView, InstanceView
-from dashboard.fleet.snapshot.service_snapshot import ServiceSnapshot
+from dashboard.alerts.models import Incident, OutboxMessage
+from dashboard.alerts.observations import BreakerFacts
+from dashboard.alerts.selection import Key
+from dashboard.alerts.unapplied import UnappliedPolicies
+from dashboard.alerts.version_markers import VersionsSeen, mark
+from dashboard.fleet.frame_types import BreakerAtInstance
 from dashboard.fleet.snapshot.store import FleetSnapshot
 from dashboard.observability.metrics import add_gauge
 
@@ -41,6 +42,10 @@ _RELOAD_S: Final = 5.0
 _MINUTE_DELAY_S: Final = 20.0
 # A frame that is older says nothing of now: the fleet worker is silent.
 _OLD_S: Final = 15.0
+# The wall clock has stepped if it went so much further, or less far, than the steady one.
+_STEP_S: Final = 5.0
+# Minutes that nobody has evaluated are history after this time: nothing fires for them.
+_MISSED_S: Final = 110.0
 
 
 class Runner:
@@ -51,9 +56,10 @@ class Runner:
         fleet: FleetSnapshot,
         wall: Callable[[], float] = time.time,
         own_thread: bool = True,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fleet = fleet
-        self._wall = wall
+        self._wall, self._steady = wall, steady
         # Pages share a thread; a long evaluation must not delay them.
         self._shares_thread = not own_thread
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{id(self)}"
@@ -64,7 +70,10 @@ class Runner:
         self._graph = Graph(())
         self._reloaded = 0.0
         self._minute = 0.0
-        self._versions: dict[str, frozenset[str]] = {}
+        self._versions = VersionsSeen()
+        self._policies = UnappliedPolicies(fleet)
+        # Both clocks at the last tick.
+        self._clocks: tuple[float, float] | None = None
         self._task: asyncio.Task[None] | None = None
         # Figures of the process that evaluates, for its metrics.
         self._evaluated = 0.0
@@ -124,10 +133,24 @@ class Runner:
             return
         if now - self._fleet.at > _OLD_S:
             return
-        if self.evaluator is None:
-            self._resume(now)
-        self._evaluate(self.collect(), self._new_versions(), now)
+        steady = self._steady()
+        evaluator = self.evaluator
+        if evaluator is None:
+            evaluator = self._resume(now)
+        elif self._has_stepped(now, steady) or now - self._minute > _MISSED_S:
+            self._refill(evaluator, now)
+        self._clocks = (now, steady)
+        self._evaluate(evaluator, now, steady)
         self._evaluated = time.monotonic()
+
+    def _has_stepped(self, now: float, steady: float) -> bool:
+        if self._clocks is None:
+            return False
+        went, passed = now - self._clocks[0], steady - self._clocks[1]
+        if abs(went - passed) <= _STEP_S:
+            return False
+        logger.warning("the wall clock has stepped by %.1f s", went - passed)
+        return True
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await sync_to_async(work, thread_sensitive=self._shares_thread)(*arguments)
@@ -139,15 +162,19 @@ class Runner:
         self._open_incidents = self._waiting_messages = 0
         self._seen.clear()
         self._nodes_changed = True
+        self._clocks = None
 
-    def _resume(self, now: float) -> None:
-        self.evaluator = Evaluator(queries.active_rules())
+    def _resume(self, now: float) -> Evaluator:
+        evaluator = self.evaluator = Evaluator(queries.active_rules())
         self._reloaded = now
+        self._policies.look(now)
+        self._refill(evaluator, now)
+        evaluator.resume(queries.open_firings())
+        return evaluator
+
+    def _refill(self, evaluator: Evaluator, now: float) -> None:
         self._minute = now // 60 * 60
-        for end, counts in queries.minutes(self._minute - 360 * 60, self._minute):
-            self.evaluator.minute(end, counts)
-        # The stored firings replace what these minutes found: the process before has reported it.
-        self.evaluator.resume(queries.open_firings())
+        evaluator.refill(queries.minutes(self._minute - 360 * 60, self._minute))
 
     def collect(self) -> dict[Key, BreakerFacts | None]:
         """The breakers whose facts have changed since the last call. What has not changed costs a
@@ -164,7 +191,7 @@ class Runner:
                 rows = view["instances"]
                 if before is not None and before[0] is rows and view["override"] is None:
                     continue
-                facts = facts_of(view, service)
+                facts = facts_of(view, service, self._policies.since.get(key))
                 if before is None:
                     self._nodes_changed = True
                     changed[key] = facts
@@ -197,62 +224,26 @@ class Runner:
         view = service.breakers.get(node[1]) if service is not None else None
         if service is None or view is None:
             return Impact()
-        instances = instances_of(view["instances"], service.instances)
-        live = [each for each in instances.values() if not each.stale]
-        lost = view["failed"] + view["refused"] - view["counts"].get("fallback", 0)
-        return Impact(
-            open=sum(each.state in {"open", "half_open"} for each in live),
-            instances=len(live),
-            lost_per_s=max(0, lost) / 10,
-            has_fallback=view["counts"].get("fallback", 0) > 0,
-            only_on=open_only_on(live),
-        )
+        return impact_of(view, instances_of(view["instances"], service.instances).values())
 
-    def _new_versions(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
-        """Services whose instances report a version that was not there before."""
-        found = {}
-        for name, service in list(self._fleet.services.items()):
-            versions = frozenset(
-                each["version"]
-                for each in list(service.instances.values())
-                if each["version"] and not each["stale"]
-            )
-            before = self._versions.get(name)
-            if before is not None and versions - before:
-                found[name] = (before, versions - before)
-            self._versions[name] = (before or frozenset()) | versions
-            if len(self._versions[name]) > 100:
-                self._versions[name] = versions
-        return found
-
-    def _evaluate(
-        self,
-        changed: Mapping[Key, BreakerFacts | None],
-        versions: Mapping[str, tuple[frozenset[str], frozenset[str]]],
-        now: float,
-    ) -> None:
-        evaluator = self.evaluator
-        assert evaluator is not None
+    def _evaluate(self, evaluator: Evaluator, now: float, steady: float) -> None:
         reloads = now - self._reloaded >= _RELOAD_S or now < self._reloaded
         if reloads:
-            self._reloaded = now
-            self._open_incidents = Incident.objects.filter(ended=None).count()
-            self._waiting_messages = OutboxMessage.objects.filter(
-                finished=None, due__lte=now
-            ).count()
-            rules = queries.active_rules()
-            if {rule.id: rule for rule in rules} != evaluator.rules:
-                evaluator.set_rules(rules)
-        for key, facts in changed.items():
+            self._reload(evaluator, now)
+        for key, facts in self.collect().items():
             evaluator.observe(key, facts)
         changes: list[Change] = []
-        if now - self._minute >= 60 + _MINUTE_DELAY_S or now < self._minute:
+        if now - self._minute >= 60 + _MINUTE_DELAY_S:
             for end, counts in queries.minutes(self._minute, now // 60 * 60):
                 changes += evaluator.minute(end, counts)
             self._minute = now // 60 * 60
-        changes += evaluator.tick(now)
+        changes += evaluator.tick(now, steady)
+        versions = self._versions.new(
+            (name, list(each.instances.values()))
+            for name, each in list(self._fleet.services.items())
+        )
         with transaction.atomic():
-            _mark_versions(versions, now)
+            mark(versions, now)
             outcome = apply(changes, self.graph(), self.impact, now)
             for incident in outcome.opened:
                 outbox.announce(incident, "opened", now)
@@ -263,61 +254,14 @@ class Runner:
             if reloads:
                 outbox.announce_to_new_routes(now)
 
-
-def facts_of(view: BreakerView, service: ServiceSnapshot) -> BreakerFacts:
-    """A breaker's view as rules see it."""
-    override = view["override"]
-    rows = view["instances"]
-    if override is None and all(e["state"] == "closed" and not e["stale"] for e in rows):
-        return CALM
-    infos = service.instances
-    shown: Sequence[Row] = rows
-    if any(each["stale"] for each in rows):
-        # A silent instance is silent since its last report.
-        shown = [
-            {"id": each["id"], "state": each["state"], "stale": each["stale"],
-             "since_at": _seen_at(infos, each) if each["stale"] else each["since_at"]}
-            for each in rows
-        ]  # fmt: skip
-    return BreakerFacts(
-        partial(instances_of, rows, infos),
-        override_ends=override["expires_at"] if override else None,
-        unapplied_since=override["created_at"]
-        if override and (override["pending"] or override["refused"])
-        else None,
-        would_be_open=override is not None and any(each["would_be_open"] for each in rows),
-        rows=shown,
-    )
-
-
-def instances_of(
-    rows: Iterable[BreakerAtInstance], infos: Mapping[str, InstanceView]
-) -> dict[str, InstanceFacts]:
-    """What is known of a breaker at each instance."""
-    found = {}
-    for each in rows:
-        info = infos.get(each["id"])
-        since = _seen_at(infos, each) if each["stale"] else each["since_at"]
-        version, zone = (info["version"], info["zone"]) if info else ("", "")
-        found[each["id"]] = InstanceFacts(each["state"], since, version, zone, each["stale"])
-    return found
-
-
-def _seen_at(infos: Mapping[str, InstanceView], each: BreakerAtInstance) -> float:
-    info = infos.get(each["id"])
-    return info["seen_at"] if info else each["since_at"]
-
-
-def _mark_versions(
-    versions: Mapping[str, tuple[frozenset[str], frozenset[str]]], now: float
-) -> None:
-    for service, (before, new) in versions.items():
-        for version in sorted(new):
-            was = f", after {', '.join(sorted(before))}" if before else ""
-            Marker.objects.get_or_create(
-                key=f"version:{service}:{version}:{int(now // 3600)}"[:200],
-                defaults={
-                    "at": now, "kind": "version", "service": service, "version": version,
-                    "text": f"{service} reports version {version}{was}"[:300],
-                },
-            )  # fmt: skip
+    def _reload(self, evaluator: Evaluator, now: float) -> None:
+        """Read what changes rarely: rules, unapplied policies, and the figures for metrics."""
+        self._reloaded = now
+        self._open_incidents = Incident.objects.filter(ended=None).count()
+        self._waiting_messages = OutboxMessage.objects.filter(finished=None, due__lte=now).count()
+        for key in self._policies.look(now):
+            if (known := self._seen.get(key)) is not None:
+                self._seen[key] = (None, known[1])
+        rules = queries.active_rules()
+        if {rule.id: rule for rule in rules} != evaluator.rules:
+            evaluator.set_rules(rules)

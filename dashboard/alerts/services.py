@@ -17,7 +17,7 @@ from dashboard.access.roles import ADMINISTER, OPERATE
 from dashboard.access.services import audit
 from dashboard.alerts.first_cause import note
 from dashboard.alerts.models import Channel, Firing, Incident, Marker, Rule
-from dashboard.alerts.outbox import enqueue
+from dashboard.alerts.outbox import announce, enqueue
 from dashboard.alerts.rule_checks import checked
 from dashboard.alerts.rule_kinds import SEVERITIES
 
@@ -98,13 +98,15 @@ def add_note(incident_id: int, person: Person, text: str) -> None:
 
 @transaction.atomic
 def resolve(incident_id: int, person: Person) -> None:
-    """Close an incident. Firings that last open a new one only when they fire again."""
+    """Close an incident, and say so to whom it was sent. Firings that last open a new one only when
+    they fire again."""
     now = time.time()
     incident = _locked(incident_id, person)
     if incident.ended is None:
         incident.ended = now
         incident.save(update_fields=["ended"])
         note(incident, now, "resolved", "Resolved", person.get_username())
+        announce(incident, "resolved", now)
         _audit(person, "incident resolved", incident)
 
 
@@ -171,7 +173,7 @@ def save_rule(person: Person, rule: Rule) -> Rule:
 
 @transaction.atomic
 def delete_rule(person: Person, rule: Rule) -> None:
-    """Delete a rule and what it has found."""
+    """Delete a rule. What it has found stays in its incidents; what still fires ends."""
     demand(person, ADMINISTER)
     audit(person, "alert rule deleted", rule=rule.name)
     rule.delete()

@@ -4,13 +4,13 @@ import time
 
 from celery import shared_task
 
-from dashboard.alerts import outbox
+from dashboard.alerts import delivery, outbox
 
 
 @shared_task
-def deliver_messages() -> int:
-    """Deliver the messages that are due."""
-    return outbox.deliver_due()
+def deliver_messages() -> None:
+    """Start to deliver the messages that are due."""
+    delivery.start()
 
 
 @shared_task

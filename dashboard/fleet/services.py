@@ -141,3 +141,8 @@ def forget_old_incarnations() -> int:
 def forget_old_letters() -> int:
     """Drop what was put aside a month ago."""
     return sweep(DeadLetter.objects.filter(at__lt=timezone.now() - _LETTERS_KEPT_FOR))
+
+
+def revisions() -> dict[str, int]:
+    """The revision of the desired state of each service."""
+    return dict(Service.objects.values_list("name", "revision"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Min, Q
 
 from breakers.circuit.policy import FieldSpec
 from breakers.protocol import messages as wire
@@ -176,3 +176,17 @@ def rollouts(service: str, breaker: str, limit: int = 5) -> list[Rollout]:
     """The latest rollouts of a breaker's policy, newest first."""
     rows = Rollout.objects.filter(policy__service=service, policy__breaker=breaker)
     return list(rows.select_related("policy")[:limit])
+
+
+def earliest_refusals(limit: int) -> dict[tuple[str, str], float]:
+    """The breakers whose policy an instance refuses, and since when (Unix time)."""
+    rows = Refusal.objects.values_list("service", "breaker").annotate(first=Min("at"))
+    return {
+        (service, breaker): first.timestamp()
+        for service, breaker, first in rows.order_by("service", "breaker")[:limit]
+    }
+
+
+def scopes_in_force() -> set[tuple[str, str]]:
+    """The scopes for which a policy is set: service and breaker, empty for all."""
+    return set(BreakerPolicy.objects.exclude(fields={}).values_list("service", "breaker"))

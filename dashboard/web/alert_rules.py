@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from dashboard.access.authority import may_anywhere, services_with
 from dashboard.access.models import Person
 from dashboard.access.roles import ADMINISTER
-from dashboard.alerts import queries, services
+from dashboard.alerts import previews, services
 from dashboard.alerts.models import Channel, Rule
 from dashboard.alerts.rule_checks import checked
 from dashboard.alerts.rule_kinds import KINDS
@@ -101,7 +101,7 @@ def rule(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         given = form.rule()
         try:
             if "preview" in request.POST:
-                preview = queries.preview(checked(given))
+                preview = previews.preview(checked(given))
             else:
                 services.save_rule(person, given)
                 return redirect("rules")

@@ -16,6 +16,7 @@ from dashboard.access.authority import may, visible_services
 from dashboard.access.models import Person
 from dashboard.access.roles import OPERATE, VIEW_AUDIT
 from dashboard.alerts import outbox, queries, services
+from dashboard.alerts.impact import advise, impact_of, instances_of
 from dashboard.alerts.models import Incident, Marker
 from dashboard.alerts.observations import InstanceFacts
 from dashboard.alerts.picture import picture
@@ -27,6 +28,7 @@ from dashboard.fleet.snapshot.reads import breaker_view, snapshot
 _LIST: Final = 100
 _MARKERS: Final = 20
 _CARDS: Final = 3
+_CONSIDERED: Final = 20
 
 
 @require_GET
@@ -60,7 +62,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
 def _page(
     request: HttpRequest, found: Incident, error: str = "", status: int = 200
 ) -> HttpResponse:
-    firings = list(found.firings.select_related("rule"))
+    firings = list(found.firings.all())
     symptoms: dict[tuple[str, str], list[Any]] = {}
     for each in firings:
         symptoms.setdefault((each.service, each.breaker), []).append(each)
@@ -93,18 +95,7 @@ def _markers(found: Incident) -> list[Marker]:
 
 def _split(found: Incident) -> list[dict[str, Any]]:
     """Open and all instances of the first cause by version and zone, where there are several."""
-    view = breaker_view(found.service, found.breaker)
-    shot = snapshot(found.service)["services"]
-    if view is None or not shot:
-        return []
-    info = {each["id"]: each for each in shot[0]["instances"]}
-    instances = [
-        InstanceFacts(
-            each["state"], 0.0, info[each["id"]]["version"], info[each["id"]]["zone"], each["stale"]
-        )
-        for each in view["instances"]
-        if each["id"] in info
-    ]
+    instances = _instances(found.service, found.breaker).values()
     rows = []
     for by in ("version", "zone"):
         shares = split(instances, by)
@@ -116,18 +107,32 @@ def _split(found: Incident) -> list[dict[str, Any]]:
     return rows
 
 
+def _instances(service: str, breaker: str) -> dict[str, InstanceFacts]:
+    view = breaker_view(service, breaker)
+    shot = snapshot(service)["services"]
+    if view is None or not shot:
+        return {}
+    return instances_of(view["instances"], {each["id"]: each for each in shot[0]["instances"]})
+
+
 def _help(found: Incident) -> dict[str, str] | None:
-    """The action that would help most, with its effect: refuse calls that fail anyway."""
-    view = breaker_view(found.service, found.breaker)
-    if found.ended is not None or view is None or view["state"].startswith("forced"):
+    """The action that would help most at this moment, with its effect."""
+    if found.ended is not None:
         return None
-    per_s = max(0, view["rate"])
-    has_fallback = view["counts"].get("fallback", 0) > 0
-    effect = f"stops {per_s:.0f} calls/s to {found.breaker}"
+    first = (found.service, found.breaker)
+    nodes = [first, *found.firings.values_list("service", "breaker").distinct()[:_CONSIDERED]]
+    impacts = {
+        node: impact_of(view, ())
+        for node in dict.fromkeys(nodes)
+        if (view := breaker_view(*node)) is not None
+    }
+    advice = advise(impacts, first)
+    if advice is None:
+        return None
     return {
-        "url": reverse("act", args=[found.service, found.breaker, "force-open"]),
-        "label": f"Force {found.breaker} open",
-        "effect": effect + ("; the fallback answers" if has_fallback else ""),
+        "url": reverse("act", args=[*advice.node, advice.act]),
+        "label": advice.label,
+        "effect": advice.effect,
     }
 
 

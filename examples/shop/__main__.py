@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says."""
     options = _parser().parse_args(arguments)
     if options.command == "incident":
-        return incident(options.act, options.url)
+        return incident(options.act, options.url, options.speed)
     if options.tethered:
         parent_watchdog.hold_on_to_parent()
     shape = FleetSize(
@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def incident(act: str, url: str | None) -> int:
-    """Start, stop or show the incident, and say where it stands."""
+def incident(act: str, url: str | None, pace: float | None = None) -> int:
+    """Start (at a pace), stop or show the incident, and say where it stands."""
     with httpx.Client(trust_env=False, timeout=5.0) as client:
         base = url or _running(client)
         if base is None:
@@ -50,12 +50,28 @@ def incident(act: str, url: str | None) -> int:
             if act == "status":
                 where = client.get(f"{base}/status").json()["incident"]
             else:
-                where = client.post(f"{base}/incident/{act}").json()
+                body = {} if pace is None or act != "start" else {"pace": pace}
+                where = _accepted(client.post(f"{base}/incident/{act}", json=body))
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 2
         except httpx.HTTPError as error:
             print(f"The shop at {base} does not answer: {error}", file=sys.stderr)
             return 1
     print(in_words(where))
     return 0
+
+
+def _accepted(answer: httpx.Response) -> dict[str, Any]:
+    """Where the incident stands.
+
+    Raises:
+        ValueError: the director has refused, and why.
+    """
+    found: dict[str, Any] = answer.json()
+    if answer.is_client_error:
+        raise ValueError(found["error"])
+    return found
 
 
 def _director(fd: int | None, port: int | None) -> socket.socket | None:
@@ -109,6 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command")
     play = commands.add_parser("incident", help="play 2:47 AM on the shop that runs")
     play.add_argument("act", choices=("start", "stop", "status"))
+    play.add_argument(
+        "--pace", type=float, dest="speed", help="play it so many times faster than written"
+    )
     play.add_argument("--url", default=os.environ.get("SHOP_URL"), help="the director's address")
     return parser
 

@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from examples.shop.assignment import DEPENDENCIES, SERVICES
-from examples.shop.http import Json, make_application, problem
+from examples.shop.http import Json, make_application, problem, read_body
 from examples.shop.incident import SCRIPT, Incident
 
 _PAGE = Path(__file__).parent / "page"
@@ -43,6 +43,12 @@ _SAFETY = {
     "Cache-Control": "no-store",
 }
 _LOCAL = {"127.0.0.1", "localhost"}
+
+
+class Play(msgspec.Struct, forbid_unknown_fields=True):
+    """How the incident is to be played: 2 is twice as fast as the script; none is the usual."""
+
+    pace: float | None = None
 
 
 class Director:
@@ -83,8 +89,13 @@ class Director:
         )
 
     async def start(self, request: Request) -> Response:
-        """Start the incident."""
-        self.incident.start()
+        """Start the incident; the body, if there is one, says at which pace."""
+        body = await read_body(request)
+        given = msgspec.json.decode(body, type=Play) if body else Play()
+        try:
+            self.incident.start(given.pace)
+        except ValueError as error:
+            return problem(400, str(error))
         self._changed.set()
         return Json(self._where())
 

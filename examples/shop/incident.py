@@ -20,6 +20,7 @@ class Phase:
 
 
 TRAFFIC = 1.4
+LOWEST_PACE, HIGHEST_PACE = 0.1, 100.0
 SCRIPT = (
     Phase(
         0.0,
@@ -48,6 +49,17 @@ SCRIPT = (
 )
 
 
+def checked_pace(pace: float) -> float:
+    """How many times faster than written the script plays.
+
+    Raises:
+        ValueError: it is not from 0.1 to 100.
+    """
+    if not LOWEST_PACE <= pace <= HIGHEST_PACE:
+        raise ValueError(f"pace is {pace}; it must be from {LOWEST_PACE:g} to {HIGHEST_PACE:g}")
+    return pace
+
+
 class Incident:
     """Where in the script we are. What the dependencies should be like is a function of the time
     since the start, so that it may be applied again and again.
@@ -57,16 +69,19 @@ class Incident:
     """
 
     def __init__(self, pace: float = 1.0, clock: Clock = SYSTEM_CLOCK) -> None:
-        if not 0.1 <= pace <= 100:
-            raise ValueError(f"pace is {pace}; it must be from 0.1 to 100")
-        self._pace = pace
+        self._usual = self._pace = checked_pace(pace)
         self._clock = clock
         self._started: float | None = None
 
-    def start(self) -> None:
-        """Begin; one that runs goes on."""
+    def start(self, pace: float | None = None) -> None:
+        """Begin, at a pace of its own if one is given; one that runs goes on as it is.
+
+        Raises:
+            ValueError: the pace is not from 0.1 to 100.
+        """
+        wanted = self._usual if pace is None else checked_pace(pace)
         if self._started is None:
-            self._started = self._clock.monotonic()
+            self._started, self._pace = self._clock.monotonic(), wanted
 
     def stop(self) -> None:
         """End, wherever it is."""

@@ -2,6 +2,10 @@
 
 import { colour } from "./colours.js";
 import { byId, make, svg } from "./dom.js";
+import { label, listMarkers } from "./markers.js";
+import { escaped } from "./markup.js";
+
+/** @import {Marker} from "./markers.js" */
 
 /**
  * @typedef {{edges_ms: number[], upper_ms: number[], counts: number[], success: number,
@@ -15,6 +19,7 @@ import { byId, make, svg } from "./dom.js";
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, scrollZoom: false };
 const POLL_MS = 300;
 const REFRESH_MS = 2000;
+const BEFORE_S = 600;
 const THRESHOLD = Math.log(100);
 const root = byId("policy-page");
 const form = /** @type {HTMLFormElement} */ (byId("policy-form"));
@@ -135,13 +140,22 @@ function words(milli) {
   return milli < 1000 ? `${Math.round(milli)} ms` : `${(milli / 1000).toFixed(2)} s`;
 }
 
-function drawRollout() {
+/** Deploys and other markers of a range, newest first. @param {number} from @param {number} to
+ *  @returns {Promise<Marker[]>} */
+async function markersOf(from, to) {
+  const answer = await fetch(`${root.dataset.markers}?from=${from.toFixed(3)}&to=${to.toFixed(3)}`);
+  return answer.ok ? (await answer.json()).markers : [];
+}
+
+async function drawRollout() {
   /** @type {[number, number, number][]} */
   const looks = embedded("looks");
   const plot = document.getElementById("chart-rollout");
   if (!looks?.length || !plot) return;
   const first = looks[0][0];
   const x = looks.map(([at]) => at - first);
+  // A deploy shortly before explains as much as one meanwhile.
+  const markers = await markersOf(first - BEFORE_S, looks[looks.length - 1][0] + 1);
   plotly.react(
     plot,
     [
@@ -155,28 +169,44 @@ function drawRollout() {
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: colour("--muted") },
       xaxis: { title: { text: "seconds" } },
-      shapes: [{ type: "line", x0: 0, x1: 1, xref: "paper", y0: THRESHOLD, y1: THRESHOLD,
-                 line: { dash: "dash", color: colour("--state-open") } }],
+      shapes: [
+        { type: "line", x0: 0, x1: 1, xref: "paper", y0: THRESHOLD, y1: THRESHOLD,
+          line: { dash: "dash", color: colour("--state-open") } },
+        ...markers.map(({ at }) => ({ type: "line", x0: at - first, x1: at - first, y0: 0, y1: 1, yref: "paper",
+                                      line: { color: colour("--accent"), width: 1.5, dash: "dot" } })),
+      ],
+      annotations: markers.map((each) => ({
+        x: each.at - first, y: 0.98, yref: "paper", yanchor: "top", textangle: -90, xshift: 7, showarrow: false,
+        text: escaped(label(each)), hovertext: escaped(each.text), font: { size: 10, color: colour("--accent") },
+      })),
     },
     CONFIG,
   );
 }
 
 /** @param {HTMLElement} into @param {string} title @param {Piece[][]} strips
- *  @param {number} begins @param {number} ends */
-function drawStrips(into, title, strips, begins, ends) {
+ *  @param {number} begins @param {number} ends @param {Marker[]} markers */
+function drawStrips(into, title, strips, begins, ends, markers) {
   into.append(make("h3", title));
+  const place = (/** @type {number} */ at) => String((1000 * (at - begins)) / (ends - begins));
+  const lines = () =>
+    markers.map(({ at, text }) => {
+      const line = svg("line", { class: "marker-line", x1: place(at), x2: place(at), y1: "0", y2: "14" });
+      line.append(svg("title", {}));
+      if (line.firstChild) line.firstChild.textContent = text;
+      return line;
+    });
   for (const pieces of strips) {
     const bars = pieces.map(([from, to, state]) =>
       svg("rect", {
         class: state,
-        x: String((1000 * (from - begins)) / (ends - begins)),
+        x: place(from),
         width: String(Math.max(1, (1000 * (to - from)) / (ends - begins))),
         height: "14",
       }),
     );
     into.append(
-      svg("svg", { class: "what-if-strip", viewBox: "0 0 1000 14", preserveAspectRatio: "none" }, ...bars),
+      svg("svg", { class: "what-if-strip", viewBox: "0 0 1000 14", preserveAspectRatio: "none" }, ...bars, ...lines()),
     );
   }
 }
@@ -221,10 +251,14 @@ async function replay() {
       progress.value = found.progress;
       if (found.state === "done") {
         status.textContent = found.result.sentence;
+        const markers = await markersOf(found.begins, found.ends);
         const actual = Object.values(found.result.actual.strips);
-        if (actual.length) drawStrips(strips, "What happened", actual, found.begins, found.ends);
-        drawStrips(strips, "Policy in force", found.result.in_force.strips, found.begins, found.ends);
-        drawStrips(strips, "Candidate", found.result.candidate.strips, found.begins, found.ends);
+        if (actual.length) drawStrips(strips, "What happened", actual, found.begins, found.ends, markers);
+        drawStrips(strips, "Policy in force", found.result.in_force.strips, found.begins, found.ends, markers);
+        drawStrips(strips, "Candidate", found.result.candidate.strips, found.begins, found.ends, markers);
+        const list = make("ul", "", "chart-markers");
+        listMarkers(list, markers, found.ends);
+        strips.append(list);
         strips.append(make("p", `Assumed: ${found.result.assumptions.join(" ")}`, "was"));
         return;
       }
@@ -242,7 +276,7 @@ async function replay() {
 
 if (plotly) {
   drawHistogram();
-  drawRollout();
+  void drawRollout();
   if (!timeoutInput.disabled && !form.querySelector("fieldset[disabled]")) followPointer();
   timeoutInput.addEventListener("input", () => {
     ms = milliseconds(timeoutInput.value) ?? ms;
@@ -280,7 +314,7 @@ async function refresh() {
     const [fresh, shown] = [page, document].map((each) => each.querySelector(selector));
     if (fresh && shown && fresh.textContent !== shown.textContent) shown.textContent = fresh.textContent;
   }
-  if (plotly) drawRollout();
+  if (plotly) void drawRollout();
 }
 
 if (document.querySelector(UNSETTLED)) {

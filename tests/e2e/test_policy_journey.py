@@ -114,7 +114,12 @@ def test_an_operator_tunes_a_policy_with_evidence(page: Page, site: Site, fleet:
     page.locator("#latency-range").select_option("15 min")
     expect(page.locator("#evidence")).to_contain_text(re.compile(r"It opened (once|twice|[0-9])"))
 
-    # Read the what-if.
+    # Read the what-if, with the deploy before it.
+    site.dashboard.python(
+        "from dashboard.alerts.services import add_marker\n"
+        f"add_marker(None, text='v7 goes out', service={SERVICE!r}, version='v7')\n"
+        "print(json.dumps(None))"
+    )
     page.get_by_role("button", name="Replay").click()
     expect(page.locator("#what-if-result")).to_contain_text(
         re.compile(
@@ -126,6 +131,9 @@ def test_an_operator_tunes_a_policy_with_evidence(page: Page, site: Site, fleet:
     )
     # Those of the replays, and what is stored of what happened.
     expect(page.locator("#what-if-strips svg").nth(6)).to_be_attached()
+    strips = page.locator("#what-if-strips")
+    expect(strips.locator(".marker-line title").first).to_have_text("v7 goes out")
+    expect(strips.locator(".chart-markers")).to_contain_text("v7 goes out")
     page.get_by_label("Save the range as incident").fill(INCIDENT)
     page.locator("#save-incident").click()
     expect(page.locator("#what-if-result")).to_have_text(f"Saved as {INCIDENT}.")
@@ -142,6 +150,8 @@ def test_an_operator_tunes_a_policy_with_evidence(page: Page, site: Site, fleet:
         re.compile(r"halted: success [0-9.]+ % against [0-9.]+ %, p < 0\.[0-9]+")
     )
     expect(page.locator(".rollout")).to_have_attribute("data-state", "halted")
+    page.reload()
+    expect(page.locator("#chart-rollout .annotation")).to_contain_text("v7")
     eventually(lambda: fleet.timeouts() == [1.0, 1.0, 1.0], LONG_S)
 
     # A better one is judged and promoted, and every instance confirms it.

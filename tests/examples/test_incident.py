@@ -44,6 +44,20 @@ def test_a_quicker_pace_reaches_the_phases_sooner() -> None:
     assert incident.phase == 1
 
 
+def test_a_start_may_have_a_pace_of_its_own() -> None:
+    clock = FakeClock()
+    incident = Incident(clock=clock)
+    incident.start(pace=5.0)
+    clock.advance(SCRIPT[1].at_s / 5)
+    assert incident.phase == 1
+    incident.stop()
+    incident.start()
+    clock.advance(SCRIPT[1].at_s / 5)
+    assert incident.phase == 0
+    with pytest.raises(ValueError, match=r"pace is 0.0; it must be from 0.1 to 100"):
+        incident.start(pace=0.0)
+
+
 def test_starting_again_does_not_begin_again() -> None:
     clock = FakeClock()
     incident = Incident(clock=clock)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import msgspec
 import pytest
 
 from examples.shop.fleet import Addresses
-from tests.examples.running import Running, eventually, http, running
+from tests.examples.running import ROOT, Running, eventually, http, running
 
 SMALL = ("--profile-apis", "2", "--webs", "1", "--rate", "40", "--pace", "10", "--any-ports")
 
@@ -131,6 +133,17 @@ def test_the_director_serves_its_page_to_this_machine_only(shop: Shop) -> None:
     )
     assert forged.status_code == 403
     assert not shop.status()["incident"]["running"]
+
+
+def test_an_impossible_pace_is_refused_by_the_director(shop: Shop) -> None:
+    command = [sys.executable, "-m", "examples.shop", "incident", "start", "--pace", "101"]
+    done = subprocess.run(
+        [*command, "--url", shop.at.director], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (2, "pace is 101.0; it must be from 0.1 to 100\n")
+    assert not shop.status()["incident"]["running"]
+    unknown = http.post(f"{shop.at.director}/incident/start", json={"speed": 2})
+    assert unknown.status_code == 400
 
 
 def test_the_incident_trips_breakers_and_they_recover_by_themselves(shop: Shop) -> None:

@@ -13,6 +13,8 @@ from dashboard.access.models import Person
 from dashboard.access.personal_tokens import authenticate
 from dashboard.api.operators.problems import ApiError, unauthenticated
 
+# GitLab's webhooks can send no other header.
+_OF_GITLAB = "X-Gitlab-Token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -49,6 +51,8 @@ def caller_of(request: HttpRequest, address: str) -> Caller:
         ApiError: 401 without a valid token or session; 403 for a session without a CSRF token.
     """
     header = request.headers.get("Authorization", "")
+    if not header and (own := request.headers.get(_OF_GITLAB)):
+        header = f"Bearer {own}"
     if header:
         scheme, _, raw = header.partition(" ")
         token = authenticate(raw.strip(), address) if scheme.lower() == "bearer" else None

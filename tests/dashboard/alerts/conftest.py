@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from breakers import Registry
-from dashboard.alerts import outbox
+from dashboard.alerts import channels, delivery
 from dashboard.alerts.models import Rule
 from dashboard.alerts.rule_kinds import DEFAULT_RULES, KINDS, params_of
 
@@ -32,5 +32,7 @@ def default_rules(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 def channels_with_closed_breakers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids of channels come again after each test that is rolled back; breakers would stay."""
-    monkeypatch.setattr(outbox, "_registry", Registry(max_breakers=2000))
+    """Ids of channels come again after each test that is rolled back; their breakers,
+    and threads that wait, would stay."""
+    monkeypatch.setattr(delivery, "_registry", Registry(max_breakers=2000))
+    monkeypatch.setattr(channels, "_hanging", {})

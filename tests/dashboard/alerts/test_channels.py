@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 
-from dashboard.alerts import channels, outbox
+from dashboard.alerts import channels, delivery
 from dashboard.alerts.channels import DeliveryError, UnsafeAddressError, deliver, signature
 from dashboard.alerts.models import Channel, OutboxMessage
 from tests.dashboard.alerts.receivers import Receiver, smtp
@@ -76,10 +76,10 @@ class TestDelivery:
     def test_a_channel_that_was_down_gets_its_message_later(self, receiver: Receiver) -> None:
         receiver.status = 500
         sent = message(receiver.url)
-        outbox.deliver_due(NOW)
+        delivery.deliver_due(NOW)
         assert Channel.objects.get().failing_since == NOW
         receiver.status = 200
-        outbox.deliver_due(NOW + 3600)
+        delivery.deliver_due(NOW + 3600)
         sent.refresh_from_db()
         assert sent.outcome == "delivered"
         assert Channel.objects.get().failing_since is None

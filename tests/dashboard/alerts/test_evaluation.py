@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from dashboard.alerts.evaluation import ActiveRule, Change, Evaluator, Key, replay
+from dashboard.alerts.evaluation import Change, Evaluator
 from dashboard.alerts.observations import BreakerFacts, InstanceFacts
+from dashboard.alerts.replaying import replay
 from dashboard.alerts.rule_kinds import DEFAULT_RULES, KINDS, params_of
+from dashboard.alerts.selection import ActiveRule, Key
 
 KEY: Key = ("shop", "posts")
 TICK_S = 10.0

@@ -6,15 +6,13 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
 from dashboard.access.models import Person
-from dashboard.alerts import outbox, services
+from dashboard.alerts import delivery, outbox, services
 from dashboard.alerts.cause import Graph
 from dashboard.alerts.evaluation import Change
-from dashboard.alerts.first_cause import Impact
+from dashboard.alerts.impact import Impact
 from dashboard.alerts.incidents import CALM_S, REST_S, Outcome, apply
-from dashboard.alerts.leases import LEASE_S, release, take
 from dashboard.alerts.models import (
     Channel,
-    EvaluationLease,
     Firing,
     Incident,
     Marker,
@@ -23,6 +21,7 @@ from dashboard.alerts.models import (
     Rule,
     Silence,
 )
+from dashboard.alerts.rule_kinds import DEFAULT_RULES
 
 pytestmark = pytest.mark.django_db
 NOW = 1_800_000_000.0
@@ -49,7 +48,7 @@ def route() -> Route:
 
 
 def test_sane_rules_exist_from_the_migration() -> None:
-    assert Rule.objects.filter(enabled=True).count() == 12
+    assert Rule.objects.filter(enabled=True).count() == len(DEFAULT_RULES)
 
 
 class TestGrouping:
@@ -160,15 +159,15 @@ class TestMessages:
         route.save()
         (incident,) = fire(POSTS).opened
         outbox.announce(incident, "opened", NOW)
-        assert outbox.deliver_due(NOW + 299) == 0
+        assert delivery.deliver_due(NOW + 299) == 0
         services.acknowledge(incident.pk, operator)
-        assert outbox.deliver_due(NOW + 301) == 1
+        assert delivery.deliver_due(NOW + 301) == 1
         assert OutboxMessage.objects.get().outcome == "not needed"
 
     def test_a_failed_delivery_is_kept_and_marks_the_channel(self, route: Route) -> None:
         (incident,) = fire(POSTS).opened
         outbox.announce(incident, "opened", NOW)
-        assert outbox.deliver_due(NOW) == 1
+        assert delivery.deliver_due(NOW) == 1
         message = OutboxMessage.objects.get()
         assert message.finished is None
         assert message.due > NOW
@@ -178,9 +177,9 @@ class TestMessages:
     def test_a_message_that_another_process_has_claimed_is_left_to_it(self, route: Route) -> None:
         (incident,) = fire(POSTS).opened
         outbox.announce(incident, "opened", NOW)
-        OutboxMessage.objects.update(claimed_until=NOW + outbox.CLAIM_S)
-        assert outbox.deliver_due(NOW) == 0
-        assert outbox.deliver_due(NOW + outbox.CLAIM_S + 1) == 1
+        OutboxMessage.objects.update(claimed_until=NOW + delivery.CLAIM_S)
+        assert delivery.deliver_due(NOW) == 0
+        assert delivery.deliver_due(NOW + delivery.CLAIM_S + 1) == 1
 
     def test_a_link_allows_its_own_incident_only(self) -> None:
         (one,), (other,) = fire(POSTS).opened, fire(("s1", "db"), at=NOW + 100).opened
@@ -244,22 +243,3 @@ class TestPeople:
         assert (first[1], again[1]) == (True, False)
         with pytest.raises(ValidationError, match="Unix time"):
             services.add_marker(operator, text="deploy", service="shop", at=5.0)
-
-
-class TestLease:
-    def test_one_holder_at_a_time(self) -> None:
-        assert take("a", NOW)
-        assert not take("b", NOW + 1)
-        assert take("a", NOW + 1)
-        assert take("b", NOW + 2 + LEASE_S)
-        assert not take("a", NOW + 3 + LEASE_S)
-
-    def test_a_released_lease_is_free_at_once(self) -> None:
-        take("a", NOW)
-        release("a")
-        assert take("b", NOW)
-
-    def test_a_lease_from_before_a_step_of_the_clock_is_taken_over(self) -> None:
-        take("a", NOW + 3600)
-        assert take("b", NOW)
-        assert EvaluationLease.objects.get().holder == "b"

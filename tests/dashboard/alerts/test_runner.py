@@ -3,42 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from benchmarks.alerts import frame
-from dashboard.alerts.models import Channel, Firing, Incident, Marker, OutboxMessage, Route
-from dashboard.alerts.runner import Runner
-from dashboard.bus.memory import MemoryBus
-from dashboard.fleet.snapshot.store import FleetSnapshot
+from dashboard.alerts.models import Firing, Incident, Marker, OutboxMessage, Route
+from tests.dashboard.alerts.fleet import Fleet
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NOW = 1_800_000_000.0
-
-
-class Fleet:
-    """A snapshot and the runners over it, at a time that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-        self.seq = 0
-        self.snapshot = FleetSnapshot(MemoryBus())
-        channel = Channel.objects.create(name="ops", kind="webhook", url="http://127.0.0.1:1/")
-        Route.objects.create(name="all", channel=channel, min_severity="info")
-
-    def runner(self) -> Runner:
-        return Runner(self.snapshot, lambda: self.now, own_thread=False)
-
-    def show(self, service: str, state: str, *breakers: str, version: str = "v1") -> None:
-        self.seq += 1
-        shown: Any = frame(service, breakers, state, self.now, self.seq, version)
-        self.snapshot.merge(shown)
-
-    def round(self, runner: Runner, after_s: float = 1.0) -> None:
-        self.now += after_s
-        self.snapshot.at = self.now
-        asyncio.run(runner.round())
 
 
 @pytest.fixture
@@ -96,5 +67,20 @@ def test_a_silent_fleet_worker_ends_nothing(fleet: Fleet) -> None:
     for _ in range(5):
         fleet.round(runner)
     fleet.now += 100
+    fleet.steady += 100
     asyncio.run(runner.round())
     assert Firing.objects.filter(ended=None).count() >= 1
+
+
+def test_a_flood_is_one_incident_and_one_message_for_each_route(fleet: Fleet) -> None:
+    Route.objects.create(name="second", channel=fleet.channel)
+    runner = fleet.runner()
+    for n in range(40):
+        fleet.show(f"s{n}", "closed", "db", "cache", "mail")
+    fleet.round(runner)
+    for n in range(40):
+        fleet.show(f"s{n}", "open", "db", "cache", "mail")
+    fleet.rounds(runner, 10)
+    assert Incident.objects.count() == 1
+    assert Firing.objects.filter(rule__kind="open_share").count() == 120
+    assert OutboxMessage.objects.count() == 2

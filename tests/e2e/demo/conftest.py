@@ -39,9 +39,10 @@ class Demo:
         found: dict[str, Any] = json.loads((self.state / "shop.json").read_text())
         return found
 
-    def incident(self, what: str) -> None:
+    def incident(self, what: str, pace: float = 1.0) -> None:
         """Start or stop the incident at the director's own HTTP face."""
-        http.post(f"{self.shop()['director']}/incident/{what}").raise_for_status()
+        url = f"{self.shop()['director']}/incident/{what}"
+        http.post(url, json={"pace": pace}).raise_for_status()
 
     def profiles(self) -> list[dict[str, Any]]:
         """A profile from each instance of the shop's API, as its callers get it; of users that

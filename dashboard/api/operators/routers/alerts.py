@@ -33,12 +33,14 @@ class AlertsChange(Schema):
 
 
 class RulePreview(Schema):
-    """How often a rule would have fired; `cut` if history has more than a preview reads."""
+    """How often a rule would have fired; `cut` if history has more than a preview reads. `unknown`
+    says why it cannot be told, if it cannot."""
 
     rule: str
     count: int
     days: float
     cut: bool
+    unknown: str = ""
 
 
 class AlertsPlan(Schema):

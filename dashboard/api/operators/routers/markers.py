@@ -12,6 +12,7 @@ from ninja import Body, Router, Schema, Status
 from dashboard.access.authority import visible_services
 from dashboard.alerts import queries, services
 from dashboard.alerts.models import Marker
+from dashboard.api.operators import marker_payloads
 from dashboard.api.operators.pipeline import ApiRequest
 from dashboard.api.operators.problems import ApiError, Problem
 
@@ -74,43 +75,26 @@ def add_marker(request: ApiRequest, body: MarkerIn) -> Status[dict[str, Any]]:
 @router.post("/github", response={200: MarkerOut, 201: MarkerOut, 202: None, **ERRORS},
              operation_id="github_marker")  # fmt: skip
 def from_github(request: ApiRequest, body: Payload) -> Status[Any]:
-    """A GitHub webhook: a deployment or a release becomes a marker; other events are ignored."""
+    """An event in GitHub's format: a deployment or a release becomes a marker; others are ignored.
+    GitHub's own webhooks, which sign instead of sending a token, go to /hooks/github."""
     request.caller.demand_scope("operate")
-    repository = _text(body.get("repository"), "name")
-    if isinstance(deployment := body.get("deployment"), dict):
-        ref = str(deployment.get("ref", ""))[:120]
-        key = f"github:deployment:{repository}:{deployment.get('id')}"
-        return _webhook(request, repository, ref, f"deploy of {repository} {ref}", key)
-    if isinstance(release := body.get("release"), dict):
-        if body.get("action") not in {"published", "released"}:
-            return Status(202, None)
-        tag = str(release.get("tag_name", ""))[:120]
-        key = f"github:release:{repository}:{release.get('id')}"
-        return _webhook(request, repository, tag, f"release {repository} {tag}", key)
-    return Status(202, None)
+    return _webhook(request, marker_payloads.from_github(body))
 
 
 @router.post("/gitlab", response={200: MarkerOut, 201: MarkerOut, 202: None, **ERRORS},
              operation_id="gitlab_marker")  # fmt: skip
 def from_gitlab(request: ApiRequest, body: Payload) -> Status[Any]:
-    """A GitLab webhook: a successful deployment becomes a marker; other events are ignored."""
+    """A GitLab webhook: a successful deployment becomes a marker; other events are ignored. Its
+    secret token (X-Gitlab-Token) is a personal token."""
     request.caller.demand_scope("operate")
-    if body.get("object_kind") != "deployment" or body.get("status") != "success":
+    return _webhook(request, marker_payloads.from_gitlab(body))
+
+
+def _webhook(request: ApiRequest, given: dict[str, Any] | None) -> Status[Any]:
+    if given is None:
         return Status(202, None)
-    project = _text(body.get("project"), "name")
-    ref = str(body.get("ref") or body.get("short_sha") or "")[:120]
-    key = f"gitlab:deployment:{project}:{body.get('deployment_id')}"
-    return _webhook(request, project, ref, f"deploy of {project} {ref}", key)
-
-
-def _webhook(request: ApiRequest, service: str, version: str, text: str, key: str) -> Status[Any]:
-    given = {"text": text[:300], "service": service[:120], "version": version, "key": key}
     marker, made = _added(request, given)
     return Status(201 if made else 200, _marker(marker))
-
-
-def _text(source: object, field: str) -> str:
-    return str(source.get(field, "")) if isinstance(source, dict) else ""
 
 
 def _added(request: ApiRequest, given: dict[str, Any]) -> tuple[Marker, bool]:
