@@ -60,6 +60,18 @@ def test_an_incident_is_acknowledged_assigned_noted_and_written_up(
     assert "Acknowledged by operator" in text
 
 
+def test_an_incident_is_claimed_and_taken_over(
+    browser: Client, incident: Incident, person: Callable[[str], Person]
+) -> None:
+    base = f"/incidents/{incident.pk}"
+    assert ">Claim</button>" in browser.get(base).content.decode()
+    browser.post(f"{base}/assign", {"assignee": "operator"})
+    assert 'id="claim"' not in browser.get(base).content.decode(), "it is mine"
+    other = Client()
+    other.force_login(person("admin"))
+    assert ">Take over from operator</button>" in other.get(base).content.decode()
+
+
 def test_the_card_names_the_worst_incidents_and_channels_that_are_down(
     browser: Client, incident: Incident
 ) -> None:
