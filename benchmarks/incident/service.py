@@ -171,13 +171,18 @@ async def main() -> None:
     listening = socket.socket(fileno=int(sys.argv[1]))
     service = make(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
 
+    # A request whose caller is gone goes on waiting, as threads do: asyncio alone would forget it.
+    serving: set[object] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(task := asyncio.current_task())
         while line := await read_line(reader):
             try:
                 answer: dict[str, Any] = await service.profile(json.loads(line)["id"])
             except Exception as error:
                 answer = {"error": repr(error)}
             writer.write(json.dumps(answer).encode() + b"\n")
+        serving.discard(task)
 
     server = await asyncio.start_server(serve, sock=listening, backlog=1024)
     await server.serve_forever()

@@ -146,7 +146,7 @@ def _render_report(console: Console, data: dict[str, Any]) -> None:
 
 
 def _render_started(console: Console, data: dict[str, Any]) -> None:
-    console.print(Text(f"Metrics only on {data['breaker']} for some seconds."))
+    console.print(Text(f"Monitor only on {data['breaker']} for some seconds."))
 
 
 def _render_path(console: Console, data: dict[str, Any]) -> None:

@@ -102,6 +102,7 @@ def _datetime(at: float) -> datetime:
 
 
 def recent_reasons(limit: int = 5) -> list[str]:
-    """The reasons given last, to offer again."""
-    rows = Override.objects.values_list("reason", flat=True)[:50]
+    """The reasons that people gave last, to offer again. Rules and drills, which no person is, have
+    spaces in their names."""
+    rows = Override.objects.exclude(by__contains=" ").values_list("reason", flat=True)[:50]
     return list(dict.fromkeys(rows))[:limit]

@@ -108,3 +108,9 @@ def test_an_operators_override_is_never_replaced(
         kill_path.drill("shop")
     with pytest.raises(PermissionDenied):
         kill_path.drill("shop", viewer)
+
+
+def test_its_reason_is_not_offered_to_people(fleet: Any, operator: Person) -> None:
+    kill_path.drill("shop")
+    operator_actions.force(operator, "shop", "posts", "forced_open", "down", 60.0)
+    assert queries.recent_reasons() == ["down"]

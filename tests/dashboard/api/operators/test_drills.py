@@ -98,7 +98,7 @@ def test_the_command_line_drills_the_kill_path(run: Callable[..., Result]) -> No
     with showing() as show:
         show("shop", wire.BreakerReport("posts", "closed"))
         assert run("drill", "kill-path", "shop").exit_code != 0
-        assert "Metrics only on posts" in run("drill", "kill-path", "shop", "--now").output
+        assert "Monitor only on posts" in run("drill", "kill-path", "shop", "--now").output
         override = Override.objects.get()
         item = wire.AckItem("override", "posts", "applied", override.pk)
         record_acks([("shop", wire.Ack("shop", "one", 1, [item]))])
