@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from breakers.agent.active_probes import ActiveProbes
 from breakers.agent.applier import Applier
 from breakers.agent.collector import Collector
 from breakers.agent.config import MAX_INTERVAL_S, MIN_INTERVAL_S
@@ -63,6 +64,7 @@ class Conversation:
         self._keep = keep
         self._rejected = RejectedReports(outbox, counters)
         self._over_capacity = OverCapacity(speaker.service, counters, now)
+        self._probes = ActiveProbes(collector.breakers)
         self._recordings = Recordings(speaker, collector.breakers, now, applier.records)
         self._link: Link | None = None
         self._heard_desired = False
@@ -127,6 +129,7 @@ class Conversation:
     def _collect(self) -> None:
         self.outbox.add(self.collector.collect())
         self._recordings.collect()
+        self._probes.look()
         now = self._now()
         self._last_collected = now
         # From the grid, so that reports keep their pace; from now, if we were held up for long.

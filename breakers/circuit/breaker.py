@@ -31,10 +31,9 @@ from breakers.circuit.outcomes import (
 )
 from breakers.circuit.overrides import OverridableBreaker
 from breakers.circuit.policy import Policy
-from breakers.circuit.registration import Registers, default_registry
+from breakers.circuit.registration import UNNAMED, Registers, default_registry, named
 from breakers.circuit.states import State
 from breakers.clock import SYSTEM_CLOCK, Clock
-from breakers.common import names
 from breakers.common.context_stack import ContextStack
 from breakers.common.forking import renew_after_fork
 from breakers.common.guard import Nested, give_way
@@ -42,7 +41,7 @@ from breakers.common.listeners import notify
 from breakers.common.rules import apply, is_async, is_rule_error, mark_rule_error
 from breakers.common.running import is_in_generator
 from breakers.common.uninterruptible import uninterruptible
-from breakers.errors import CallShed, CircuitBreakerOpen, CircuitForcedOpen, PolicyError
+from breakers.errors import CallShed, CircuitBreakerOpen, CircuitForcedOpen
 from breakers.limits.policy_limits import PolicyLimits
 from breakers.limits.retry_budget import RetryBudget
 
@@ -75,6 +74,8 @@ class CircuitBreaker(OverridableBreaker):
             first type that fits, to a type that is made of its message, or to a function of the
             error that makes another, or None to leave it. The first stays its cause, and is what
             `record` and `ignore` judge.
+        probe: makes a test call, for a half-open breaker that nobody calls: the agent calls it
+            through the breaker, in a thread of its own. A function or a coroutine function.
         clock: injected in tests; decisions read its monotonic side only.
         registry: where a named breaker is registered; None for nowhere.
         random: a function like `random.random`, for the jitter.
@@ -99,6 +100,7 @@ class CircuitBreaker(OverridableBreaker):
         ignore: ErrorRule = (),
         is_failure: Callable[[Any], object] | None = None,
         map_errors: ErrorMap | None = None,
+        probe: Callable[[], object] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         registry: Registers | None = default_registry,
         random: Callable[[], float] = random.random,
@@ -110,11 +112,12 @@ class CircuitBreaker(OverridableBreaker):
             "success_threshold": success_threshold,
         }
         policy = Policy().replace({**article, **fields})
-        super().__init__(_named(name), policy, clock, random, is_failure is not None)
+        super().__init__(named(name), policy, clock, random, is_failure is not None)
         self._records, self._ignores = error_rule(record), error_rule(ignore)
         if not is_async(ignore):
             self._ignores = group_rule(ignore)
         self._is_failure = is_failure
+        self.probe = probe
         rules = (record, ignore, is_failure, map_errors)
         self._async_rules = tuple(
             name for name, given in zip(_RULES, rules, strict=True) if is_async(given)
@@ -136,9 +139,9 @@ class CircuitBreaker(OverridableBreaker):
         Raises:
             TypeError: it has no name.
         """
-        if self.name == _UNNAMED:
+        if self.name == UNNAMED:
             raise TypeError("a breaker without a name cannot be pickled: give it a name")
-        return _unpickled, (self.name, asdict(self.declared), self._rules)
+        return _unpickled, (self.name, asdict(self.declared), self._rules, self.probe)
 
     _async_variant: ClassVar[type[CircuitBreaker] | None] = None
 
@@ -327,20 +330,12 @@ class CircuitBreaker(OverridableBreaker):
         return f"<CircuitBreaker {self.name!r} {self._shown}>"
 
 
-def _unpickled(name: str, fields: dict[str, Any], rules: tuple[Any, ...]) -> CircuitBreaker:
-    given = dict(zip(_RULES, rules, strict=True))
+def _unpickled(
+    name: str, fields: dict[str, Any], rules: tuple[Any, ...], probe: Any = None
+) -> CircuitBreaker:
+    given = dict(zip(_RULES, rules, strict=True), probe=probe)
     return default_registry.get_or_create(name, **fields, **given)  # type: ignore[no-any-return]
 
 
-def _named(name: object) -> str:
-    """The name, in a form that every wire, log and screen can carry."""
-    if name is None or name == "":
-        return _UNNAMED
-    if not isinstance(name, str) or not names.is_name(name):
-        raise PolicyError("name", name, names.ALLOWED)
-    return name
-
-
-_UNNAMED: Final = "unnamed"
 _RULES: Final = ("record", "ignore", "is_failure", "map_errors")
 _blocks = ContextStack()

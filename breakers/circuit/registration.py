@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+from breakers.common import names
+from breakers.errors import PolicyError
+
+# What a breaker without a name is called.
+UNNAMED: Final = "unnamed"
 
 
 class Registers(Protocol):
@@ -26,3 +32,16 @@ class DefaultRegistry:
 
 
 default_registry = DefaultRegistry()
+
+
+def named(name: object) -> str:
+    """The name of a breaker, in a form that every wire, log and screen can carry.
+
+    Raises:
+        PolicyError: it cannot be one.
+    """
+    if name is None or name == "":
+        return UNNAMED
+    if not isinstance(name, str) or not names.is_name(name):
+        raise PolicyError("name", name, names.ALLOWED)
+    return name
