@@ -18,7 +18,7 @@ from dashboard.alerts.evaluation import Change
 from dashboard.alerts.first_cause import describe, full_name, markers_before, names, note
 from dashboard.alerts.impact import Impact
 from dashboard.alerts.models import Firing, Incident, Rule
-from dashboard.alerts.rule_kinds import KINDS, SEVERITIES
+from dashboard.alerts.rule_kinds import SEVERITIES
 
 # An incident closes after this time without a firing.
 CALM_S: Final = 60.0
@@ -30,6 +30,8 @@ JOINS_S: Final = 6 * 3600.0
 FLOOD_GROUPS: Final = 4
 FLOOD_S: Final = 30.0
 _CHUNK: Final = 500
+# Where a breaker is open is stored with firings, but not in a flood.
+_DETAILED: Final = 50
 
 _Row = tuple[int, str, str]
 
@@ -49,6 +51,7 @@ class _Batch:
 
     rules: Mapping[int, Rule]
     graph: Graph
+    impact: Callable[[Node], Impact]
     now: float
     outcome: Outcome = field(default_factory=Outcome)
     touched: dict[int, Incident] = field(default_factory=dict)
@@ -59,7 +62,7 @@ def apply(
 ) -> Outcome:
     """Store what fired and what ended, and close incidents that have been calm."""
     rules = Rule.objects.in_bulk({each.rule for each in changes}) if changes else {}
-    batch = _Batch(rules, graph, now)
+    batch = _Batch(rules, graph, impact, now)
     _end_of_deleted_rules(batch)
     if changes:
         _end([each for each in changes if not each.fired], batch)
@@ -181,6 +184,9 @@ def _store(incident: Incident, group: Iterable[Change], batch: _Batch) -> None:
         else:
             fresh.append(each)
         lines.setdefault(each.rule, []).append(each.key)
+    details = (
+        {each.key: _detail(each.key, batch) for each in fresh} if len(fresh) <= _DETAILED else {}
+    )
     for chunk in _chunks(again):
         Firing.objects.filter(pk__in=chunk).update(ended=None, times=F("times") + 1)
     Firing.objects.bulk_create(
@@ -188,7 +194,7 @@ def _store(incident: Incident, group: Iterable[Change], batch: _Batch) -> None:
             Firing(
                 rule_id=each.rule, rule_name=batch.rules[each.rule].name,
                 incident=incident, service=each.key[0], breaker=each.key[1],
-                began=each.began, fired=each.at, detail=KINDS[batch.rules[each.rule].kind].title,
+                began=each.began, fired=each.at, detail=details.get(each.key, ""),
             )
             for each in fresh
         ),
@@ -196,6 +202,12 @@ def _store(incident: Incident, group: Iterable[Change], batch: _Batch) -> None:
     )  # fmt: skip
     for rule, nodes in lines.items():
         note(incident, batch.now, "fired", f"{batch.rules[rule].name}: {names(nodes)}")
+
+
+def _detail(node: Node, batch: _Batch) -> str:
+    """Where a breaker is open, if it is not open everywhere."""
+    only_on = batch.impact(node).only_on
+    return f"only on {only_on}" if only_on else ""
 
 
 def _chunks(rows: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from dashboard.alerts import queries
 from dashboard.alerts.models import Incident
 from dashboard.alerts.picture import picture
+from dashboard.alerts.selection import Key
 from dashboard.timeline.event_text import said
 from dashboard.timeline.events import KINDS, OF_BREAKERS, Wanted, events, together
 
@@ -38,7 +39,9 @@ def _lines(incident: Incident, may_see_people: bool) -> Iterator[str]:
         by = incident.acknowledged_by if may_see_people else "an operator"
         after = _span(incident.acknowledged - incident.began)
         yield f"- Acknowledged by {by} after {after}"
-    yield f"- Calls refused by breakers: {queries.refused_in(incident)}"
+    figures = queries.figures(incident)
+    refused = sum(each["counts"]["rejected"] for each in figures.values())
+    yield f"- Calls refused by breakers: {refused}"
     yield ""
     svg = base64.b64encode(picture(incident, may_see_people, end).encode()).decode()
     yield f"![Timeline of the incident, in UTC](data:image/svg+xml;base64,{svg})"
@@ -50,8 +53,10 @@ def _lines(incident: Incident, may_see_people: bool) -> Iterator[str]:
     for each in firings[:MAX_LINES]:
         ended = _time(each.ended) if each.ended else "–"
         name = _text(f"{each.service}/{each.breaker}")
-        yield f"| {name} | {_text(each.rule_name)} | {_time(each.began)} | {ended} |"
+        rule = _text(each.rule_name + (f", {each.detail}" if each.detail else ""))
+        yield f"| {name} | {rule} | {_time(each.began)} | {ended} |"
     yield ""
+    yield from _figures(figures)
     yield "## Timeline"
     yield ""
     for at, line in sorted(_events(incident, end, may_see_people)):
@@ -60,6 +65,24 @@ def _lines(incident: Incident, may_see_people: bool) -> Iterator[str]:
     yield "## What went well, what went wrong, what to change"
     yield ""
     yield "-"
+
+
+def _figures(figures: Mapping[Key, Mapping[str, Any]]) -> Iterator[str]:
+    """What each breaker counted while the incident lasted."""
+    yield "## Figures"
+    yield ""
+    yield "| breaker | calls | failed or timed out | refused | answered by a fallback | p99 |"
+    yield "|---|---|---|---|---|---|"
+    for (service, breaker), each in sorted(figures.items())[:MAX_LINES]:
+        counts = each["counts"]
+        failed = counts["failure"] + counts["timeout"]
+        slowest = "–" if each["p99_ms"] is None else f"{each['p99_ms']:g} ms"
+        name = _text(f"{service}/{breaker}")
+        yield (
+            f"| {name} | {each['calls']} | {failed} | {counts['rejected']} "
+            f"| {counts['fallback']} | {slowest} |"
+        )
+    yield ""
 
 
 def _events(incident: Incident, end: float, may_see_people: bool) -> Iterator[tuple[float, str]]:

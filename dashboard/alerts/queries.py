@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.db.models import Max, QuerySet, Sum
+from django.db.models import Max, QuerySet
 
 from dashboard.access.authority import ServiceSet
 from dashboard.access.models import TeamService
@@ -15,6 +15,7 @@ from dashboard.alerts.observations import COUNTED
 from dashboard.alerts.rule_kinds import params_of
 from dashboard.alerts.selection import ActiveRule, Key
 from dashboard.history.models import MinuteRollup, Rolled, Rollup
+from dashboard.history.queries.series import sums
 
 
 def active_rules() -> list[ActiveRule]:
@@ -110,13 +111,15 @@ def markers(since: float, until: float, service: str = "", limit: int = 500) -> 
     return list(rows[:limit])
 
 
-def refused_in(incident: Incident) -> int:
-    """Calls that breakers of an incident refused while it lasted."""
-    total = 0
-    end = incident.ended or time.time()
-    for service, breaker in set(incident.firings.values_list("service", "breaker")):
-        rows = Rollup.objects.filter(
-            service=service, breaker=breaker, start__gte=incident.began - 10, start__lte=end
-        )
-        total += rows.aggregate(n=Sum("rejected"))["n"] or 0
-    return total
+def figures(incident: Incident, now: float | None = None) -> dict[Key, dict[str, Any]]:
+    """What the breakers of an incident counted while it lasted, from the level of history that
+    still has it; see `dashboard.history.queries.series.sums`."""
+    now = time.time() if now is None else now
+    end = incident.ended or now
+    nodes = set(incident.firings.values_list("service", "breaker"))
+    found = {}
+    for service in {service for service, _ in nodes}:
+        for row in sums(incident.began - 10, max(end, incident.began) + 10, service, now):
+            if (service, row["breaker"]) in nodes:
+                found[service, row["breaker"]] = row
+    return found

@@ -114,6 +114,13 @@ class TestGrouping:
         fire(POSTS)
         assert any("deploy of v124" in each for each in Incident.objects.get().why)
 
+    def test_where_a_breaker_is_open_is_kept_with_the_firing(self) -> None:
+        id = Rule.objects.get(kind="disagreement").pk
+        split = Impact(open=2, instances=4, only_on="v124")
+        apply([Change(True, id, POSTS, NOW - 5, NOW)], Graph(NODES), lambda node: split, NOW)
+        assert Firing.objects.get().detail == "only on v124"
+        assert ", only on v124" in Incident.objects.get().headline
+
 
 class TestMessages:
     def test_one_message_for_each_route_however_often_it_is_announced(self, route: Route) -> None:
