@@ -8,14 +8,18 @@ from breakers.cli.application import main
 
 # Subcommands register on import.
 from breakers.cli import (  # noqa: F401  isort: skip
+    access,
     alerts,
     override_commands,
     audit,
+    dependents,
     drills,
     login,
     markers,
     mcp_server,
+    incidents,
     policies,
+    policy_commands,
     instances,
     recordings,
     simulate,

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from breakers.cli.application import Context, main, pass_context
+from breakers.cli.client import segment
 from breakers.cli.documents import FILE, export_document, json_values, load
 
 
@@ -52,6 +53,15 @@ def apply(context: Context, file: Path, reason: str) -> None:
         body |= {"reason": reason, "base": found["base"]}
         context.client.write("POST", "/alerts/apply", body)
     context.show(found, render_plan)
+
+
+@alerts.command()
+@click.argument("channel")
+@pass_context
+def test(context: Context, channel: str) -> None:
+    """Send a test message to CHANNEL."""
+    found = context.client.write("POST", f"/alerts/channels/{segment(channel)}/test")
+    context.show(found, lambda console, data: console.print("Queued."))
 
 
 def _scalar(value: Any) -> Any:

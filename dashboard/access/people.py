@@ -44,6 +44,30 @@ def keep_person(username: str, role: str | Sequence[str], password: str | None =
     return person
 
 
+@transaction.atomic
+def admit(actor: Person, username: str, roles: Sequence[str], is_active: bool = True) -> Person:
+    """Create a person without a password, or change one: the roles on all services, and whether
+    the account is active.
+
+    Raises:
+        PermissionDenied: the actor does not administer all services.
+        ValidationError: by field.
+    """
+    demand(actor, ADMINISTER)
+    person = Person.objects.filter(username=username).first() if "\0" not in username else None
+    if person is None:
+        person = Person(username=username)
+        person.set_unusable_password()
+        person.full_clean(exclude=["password"])
+    was_active, person.is_active = person.is_active, is_active
+    person.save()
+    set_roles(actor, person, roles)
+    if was_active != is_active:
+        act = "account activated" if is_active else "account deactivated"
+        audit(actor, act, username=username)
+    return person
+
+
 def check_role(role: str) -> None:
     """Raise `ValidationError` unless the role exists."""
     if role not in ROLES:

@@ -105,6 +105,9 @@ def next_step(share: float | None) -> int:
     return next((step for step in STEPS if step > now + 0.5), STEPS[-1])
 
 
+# An override ends after so many seconds unless its author says otherwise.
+DEFAULT_END_S: Final = 1800.0
+
 # From this reach on, the number of breakers or calls must be typed.
 CONFIRM_BREAKERS, CONFIRM_CALLS = 10, 1000.0
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.account.internal.flows.login import record_authentication
-from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
@@ -17,8 +16,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dashboard.access import first_run, personal_tokens
+from dashboard.access import sessions as own_sessions
 from dashboard.access.models import Person
-from dashboard.access.services import audit
 
 
 def _person(request: HttpRequest) -> Person:
@@ -30,7 +29,7 @@ def _person(request: HttpRequest) -> Person:
 @require_safe
 def sessions(request: HttpRequest) -> HttpResponse:
     """The sessions of this person."""
-    found = UserSession.objects.purge_and_list(_person(request))
+    found = own_sessions.sessions_of(_person(request))
     key = request.session.session_key
     for each in found:
         each.is_current = each.session_key == key
@@ -40,22 +39,15 @@ def sessions(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_session(request: HttpRequest, pk: int) -> HttpResponse:
     """End one session. Its open sockets close within seconds."""
-    found = get_object_or_404(UserSession, user=_person(request), pk=pk)
-    audit(_person(request), "session revoked", address=str(found.ip))
-    found.end()
+    if not own_sessions.revoke_session(_person(request), pk):
+        raise Http404("You have no such session.")
     return redirect("sessions")
 
 
 @require_POST
 def revoke_sessions(request: HttpRequest) -> HttpResponse:
     """End all sessions of this person but the current one."""
-    person = _person(request)
-    others = UserSession.objects.filter(user=person).exclude(
-        session_key=request.session.session_key
-    )
-    audit(person, "sessions revoked", count=len(others))
-    for each in others:
-        each.end()
+    own_sessions.revoke_sessions(_person(request), request.session.session_key or "")
     return redirect("sessions")
 
 

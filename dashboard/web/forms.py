@@ -7,10 +7,17 @@ import msgspec
 from django import forms
 from django.utils import timezone
 
-from dashboard.control.action_catalogue import FLEET, INSTANCES, SELECTED, STEPS
+from dashboard.control.action_catalogue import DEFAULT_END_S, FLEET, INSTANCES, SELECTED, STEPS
 from dashboard.control.override_writes import Target
 
-EXPIRIES = [("900", "15 min"), ("3600", "1 hour"), ("14400", "4 hours"), ("86400", "1 day")]
+EXPIRIES = [
+    ("900", "15 min"),
+    ("1800", "30 min"),
+    ("3600", "1 hour"),
+    ("14400", "4 hours"),
+    ("86400", "1 day"),
+]
+DEFAULT_EXPIRY = f"{DEFAULT_END_S:.0f}"
 UNTIL = "until"
 
 
@@ -64,7 +71,7 @@ class ForceForm(ReleaseForm):
     expires_in = forms.ChoiceField(
         label="For",
         choices=[*EXPIRIES, (UNTIL, "Until …")],
-        initial="3600",
+        initial=DEFAULT_EXPIRY,
         widget=forms.RadioSelect,
         error_messages={"invalid_choice": "Choose one of the times offered, or Until."},
     )

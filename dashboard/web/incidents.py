@@ -17,6 +17,7 @@ from dashboard.access.models import Person
 from dashboard.access.roles import OPERATE, VIEW_AUDIT
 from dashboard.alerts import outbox, queries, services
 from dashboard.alerts.impact import advise, impact_of, instances_of
+from dashboard.alerts.incident_acts import ACTS, Given, perform
 from dashboard.alerts.models import Incident, Marker
 from dashboard.alerts.observations import InstanceFacts
 from dashboard.alerts.picture import picture
@@ -143,31 +144,23 @@ def act_on_incident(request: HttpRequest, pk: int, act: str) -> HttpResponse:
     person = request.user
     assert isinstance(person, Person)
     try:
-        if act == "acknowledge":
-            services.acknowledge(pk, person)
-        elif act == "resolve":
-            services.resolve(pk, person)
-        elif act == "assign":
-            name = request.POST.get("assignee", "")
-            assignee = Person.objects.filter(username=name, is_active=True).first()
-            if name and assignee is None:
-                raise ValidationError(f"There is no person {name!r}.")
-            services.assign(pk, person, assignee)
-        elif act == "note":
-            services.add_note(pk, person, request.POST.get("text", ""))
-        elif act == "severity":
-            services.set_severity(pk, person, request.POST.get("severity", ""))
-        elif act == "merge":
-            into = _number(request.POST.get("into", ""))
-            services.merge(pk, person, into)
-            pk = into
-        elif act == "split":
-            pk = services.split(pk, person, [_number(e) for e in request.POST.getlist("firing")]).pk
-        else:
+        if act not in ACTS:
             raise Http404(f"{act!r} is not an action on incidents.")
+        pk = perform(person, pk, act, _given(request))
     except ValidationError as error:
         return _page(request, found, " ".join(error.messages), 422)
     return redirect("incident", pk)
+
+
+def _given(request: HttpRequest) -> Given:
+    form = request.POST
+    return Given(
+        assignee=form.get("assignee", ""),
+        text=form.get("text", ""),
+        severity=form.get("severity", ""),
+        into=_number(form["into"]) if "into" in form else 0,
+        firings=[_number(each) for each in form.getlist("firing")],
+    )
 
 
 def _number(text: str) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -14,22 +14,16 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from breakers.protocol import messages as wire
 from breakers.protocol import paths
-from dashboard.access.people import grant_role, keep_person, keep_team
+from dashboard.access.people import keep_person
 from dashboard.access.personal_tokens import SCOPES, create_personal_token
 from dashboard.api.agents import published_schema
 from dashboard.api.operators.api import api
-from dashboard.control import actions, approvals, drills, recordings
-from dashboard.control.models import Override
-from dashboard.control.override_writes import Target
-from tests.dashboard.web.showing import showing
+from tests.security.api_objects import PROPOSED, everything, objects_of
 from tests.security.api_table import OPERATIONS
 from tests.security.roles import ANONYMOUS, ROLES, groups_of
 
 pytestmark = pytest.mark.django_db
-ACT: Final = "an act of the test"
-PROPOSED: Final = "an act that waits"
 
 
 def operations() -> list[tuple[str, str, str]]:
@@ -53,26 +47,8 @@ def test_no_operation_is_hidden_by_the_api_of_agents() -> None:
 
 @pytest.fixture
 def objects() -> Iterator[dict[str, str]]:
-    """One of each thing that an operation may name: all of them of the service `shop`."""
-    cache.clear()
-    root = keep_person("root", ["admin"])
-    with showing() as show:
-        both = (wire.BreakerReport(name=name, state="closed") for name in ("db", "cache"))
-        show("shop", *both)
-        target = Target("shop", "db")
-        actions.act(root, ACT, [target], "forced_closed", "a reason", 600.0)
-        with pytest.raises(approvals.ApprovalNeeded):
-            approvals.perform(root, PROPOSED, [target], "reset", "a reason", proposed=True)
-        order = recordings.record(root, "shop", "db", 60.0, "a reason")
-        drill = drills.save(root, "a drill", "shop", "cache", "error")
-        ran = drills.run(root, drills.save(root, "another", "shop", "db", "error"), "a reason")
-        team = keep_team(None, "pay", ["bank"])
-        grant_role(root, keep_person("member", []), team, "viewer")
-        yield {
-            "service": "shop", "team": "pay", "username": "member", "act_id": ACT,
-            "drill_name": drill.name, "run_id": ran.pk, "instance": "one", "order_id": order.id,
-            "override_id": Override.objects.get(ended=None).pk,
-        }  # fmt: skip
+    with everything() as found:
+        yield found
 
 
 def client_of(role: str) -> tuple[Client, str]:
@@ -88,7 +64,10 @@ def client_of(role: str) -> tuple[Client, str]:
 
 def request(client: Client, id: str, method: str, path: str, named: dict[str, str]) -> Any:
     row = OPERATIONS[id]
-    names = {**named, "act_id": PROPOSED} if id == "decide_act" else named
+    others = {"decide_act": {"act_id": PROPOSED}, "decide_rollout": {"decision": "stop"}}
+    names = {**named, **others.get(id, {})}
+    if "service_token" in id:
+        names["token_id"] = named["service_token"]
     for name, value in names.items():
         path = path.replace("{" + name + "}", value)
     content = b"" if row.body is None else json.dumps(row.body).encode()
@@ -103,7 +82,8 @@ def test_an_operation_is_open_to_its_roles_alone(role: str, objects: dict[str, s
     for id, method, path in operations():
         cache.clear()
         with transaction.atomic():
-            answer = request(client, id, method, path, {**objects, "token_id": token})
+            own = {"token_id": token, **objects_of(role)}
+            answer = request(client, id, method, path, {**objects, **own})
             # Each operation finds the objects as they were.
             transaction.set_rollback(True)
         allowed, status = role in OPERATIONS[id].may, answer.status_code
@@ -124,7 +104,8 @@ def test_a_token_does_no_more_than_its_scope(scope: str, objects: dict[str, str]
     for id, method, path in operations():
         cache.clear()
         with transaction.atomic():
-            answer = request(client, id, method, path, {**objects, "token_id": "1"})
+            own = {"token_id": "1", **objects_of("other")}
+            answer = request(client, id, method, path, {**objects, **own})
             transaction.set_rollback(True)
         if answer.status_code not in (401, 403):
             passed.add(id)
@@ -134,7 +115,7 @@ def test_a_token_does_no_more_than_its_scope(scope: str, objects: dict[str, str]
 def scopes_of(id: str) -> set[str]:
     """The scopes that an operation accepts."""
     everyone = set(SCOPES)
-    if id in {"me", "revoke_token"}:
+    if id in {"me", "revoke_token", "revoke_session", "revoke_sessions"}:
         return everyone
     if id == "create_token":
         return {"read"}  # the one that the request asks for
@@ -152,8 +133,12 @@ def scopes_of(id: str) -> set[str]:
         return {"operate"}
     if id in {"record_breaker", "stop_recording", "add_marker", "github_marker", "gitlab_marker"}:
         return {"operate"}
-    if id == "apply_policies":
+    if id in {"act_on_incident", "add_silence", "end_silence"}:
+        return {"operate"}
+    if id == "apply_policies" or id.endswith(("_policy", "_rollout")):
         return {"policies"}
-    if id in {"apply_alerts", "put_dependents"} or id.endswith(("_team", "_teams", "_team_member")):
+    words = ("_team", "_teams", "_member", "_people", "_person", "_channel", "service_token",
+             "service_tokens", "status_link", "status_links")  # fmt: skip
+    if id in {"apply_alerts", "put_dependents"} or id.endswith(words):
         return {"admin"}
     return {"read"}

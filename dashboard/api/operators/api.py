@@ -34,7 +34,7 @@ api = DocumentedApi(
 )
 register(api)
 for _prefix, _router in ROUTERS.items():
-    api.add_router(_prefix, _router)
+    api.add_router(_prefix.rstrip("/"), _router)
 
 
 def _unknown(request: HttpRequest, **_: Any) -> HttpResponse:

@@ -22,7 +22,12 @@ logger = logging.getLogger("switchgear.api")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY: Final = 1_000_000
 # Names of operations.
-_OWN_ACCOUNT: Final = frozenset({"me", "list_tokens", "create_token", "revoke_token"})
+_OWN_ACCOUNT: Final = frozenset(
+    {
+        *("me", "list_tokens", "create_token", "revoke_token"),
+        *("list_sessions", "revoke_session", "revoke_sessions"),
+    }
+)
 
 
 class ApiRequest(HttpRequest):
@@ -35,7 +40,7 @@ def guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase
     """Surround a view of the API."""
 
     @wraps(view)
-    def answer(request: HttpRequest, *arguments: Any, **named: Any) -> HttpResponseBase:
+    def answer(request: HttpRequest, /, *arguments: Any, **named: Any) -> HttpResponseBase:
         try:
             return _answer(view, request, *arguments, **named)
         except ApiError as error:
@@ -52,7 +57,7 @@ def guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase
 
 
 def _answer(
-    view: Callable[..., HttpResponse], request: HttpRequest, *arguments: Any, **named: Any
+    view: Callable[..., HttpResponse], request: HttpRequest, /, *arguments: Any, **named: Any
 ) -> HttpResponseBase:
     address = client_address(request)
     try:

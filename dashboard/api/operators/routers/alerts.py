@@ -7,9 +7,12 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from ninja import Router, Schema
 
-from dashboard.alerts import documents
+from dashboard.access.authority import demand
+from dashboard.access.roles import ADMINISTER
+from dashboard.alerts import documents, services
+from dashboard.alerts.models import Channel
 from dashboard.api.operators.pipeline import ApiRequest
-from dashboard.api.operators.problems import ApiError, Problem, invalid_document
+from dashboard.api.operators.problems import ApiError, Problem, invalid_document, not_found
 
 router = Router(tags=["alerts"])
 ERRORS = dict.fromkeys((401, 403, 409, 422, 429), Problem)
@@ -66,6 +69,24 @@ def export_alerts(request: ApiRequest) -> dict[str, Any]:
     """All rules and routes, and the silences that have not ended."""
     request.caller.demand_scope("read")
     return documents.export(request.caller.person)
+
+
+class QueuedOut(Schema):
+    queued: bool
+
+
+@router.post(
+    "/channels/{name:channel}/test", response={200: QueuedOut, **ERRORS, 404: Problem},
+    operation_id="test_channel",
+)  # fmt: skip
+def test_channel(request: ApiRequest, channel: str) -> dict[str, bool]:
+    """Queue a test message to a channel."""
+    request.caller.demand_scope("admin")
+    demand(request.caller.person, ADMINISTER)
+    found = Channel.objects.filter(name=channel).first() if "\0" not in channel else None
+    if found is None:
+        raise not_found(f"There is no channel {channel[:80]!r}.")
+    return {"queued": services.test_channel(request.caller.person, found)}
 
 
 @router.post("/plan", response={200: AlertsPlan, **ERRORS}, operation_id="plan_alerts")

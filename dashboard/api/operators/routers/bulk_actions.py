@@ -14,6 +14,7 @@ from dashboard.access.roles import OPERATE
 from dashboard.api.operators.pipeline import ApiRequest
 from dashboard.api.operators.problems import Problem, not_found
 from dashboard.control import actions, approvals, holdings
+from dashboard.control.action_catalogue import DEFAULT_END_S
 from dashboard.control.models import Act, Override, PendingAct
 from dashboard.control.override_writes import Target
 from dashboard.control.preview import preview as preview_of
@@ -28,7 +29,6 @@ State = Literal[
     "forced_open", "forced_closed", "metrics_only", "forced_partial", "automatic", "reset"
 ]
 Share = Annotated[float, Field(gt=0, le=1)]
-DEFAULT_END_S = 1800.0
 
 
 class TargetIn(Schema):
