@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from breakers.calls.isolation import Job, isolation
+from breakers.common.async_library import need_asyncio
 from breakers.common.validation import seconds
 from breakers.deadline import Deadline, _current, current_deadline
 from breakers.errors import CallTimeout, IsolationExhausted
@@ -54,13 +55,17 @@ async def agather(
     """Await all of `calls` (coroutine functions without arguments) for at most `timeout` seconds.
 
     Late calls are cancelled, awaited and reported as `CallTimeout`. Errors are reported, not
-    raised. A cancellation from outside cancels all calls. It needs asyncio.
+    raised. A cancellation from outside cancels all calls.
+
+    Raises:
+        RuntimeError: no asyncio event loop runs, as under trio; nothing was called.
 
     >>> async def posts() -> list[str]:
     ...     return ["hello"]
     >>> asyncio.run(agather({"posts": posts}, timeout=1.0)).results
     {'posts': ['hello']}
     """
+    need_asyncio("agather")
     if not calls:
         return Gathered()
     deadline = _deadline(timeout)

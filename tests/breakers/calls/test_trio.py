@@ -20,6 +20,7 @@ from breakers import (
     RateLimiter,
     ResilientCaller,
     TTLCache,
+    agather,
     current_deadline,
     remaining,
     resilient,
@@ -224,6 +225,20 @@ class TestWhatNeedsAsyncio:
         async def main() -> None:
             with pytest.raises(RuntimeError, match=f"{name} needs a running asyncio event loop"):
                 await ResilientCaller().acall(callee, CallOptions(timeout=LONG, **fields))
+
+        trio.run(main)
+        assert made == 0
+
+    def test_gathering_is_refused_by_name(self) -> None:
+        made = 0
+
+        async def callee() -> None:
+            nonlocal made
+            made += 1
+
+        async def main() -> None:
+            with pytest.raises(RuntimeError, match="agather needs a running asyncio event loop"):
+                await agather({"one": callee}, timeout=LONG)
 
         trio.run(main)
         assert made == 0
