@@ -38,7 +38,12 @@ def extremes(chosen: Plan, service: str, breaker: str) -> dict[str, list[float]]
 
 
 def _rows(index: int, chosen: Plan, begin: int, service: str, breaker: str) -> list[Any]:
-    low, high = (calls(), calls()) if index == 0 else ('"low"', '"peak"')
+    low = high = calls()
+    if index:
+        # Rows from before peaks were kept have none: it was at least the mean.
+        most = "greatest" if connection.vendor == "postgresql" else "max"
+        mean = f"{calls()} * {_FINEST_S} / {LEVELS[index].step_s}"
+        low, high = '"low"', f'{most}("peak", {mean})'
     sql = (
         f'SELECT "start" / {chosen.step_s} * {chosen.step_s}, min({low}), max({high}), count(*)'
         f' FROM "{LEVELS[index].table}" WHERE "start" >= %s AND "start" < %s'

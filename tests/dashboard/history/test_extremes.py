@@ -28,6 +28,16 @@ def test_a_peak_of_ten_seconds_survives_at_every_level() -> None:
     assert queries.series("shop", None, NOW, now, now=now)["calls"] == {}
 
 
+def test_rows_from_before_peaks_were_kept_show_their_mean() -> None:
+    for second in range(0, 120, 10):
+        absorb(NOW + second, success=20, failure=0)
+    now = NOW + 2 * HOUR
+    services.roll_up(now)
+    MinuteRollup.objects.update(peak=0, low=0)
+    found = queries.series("shop", "posts", now - 2 * DAY, now, now=now + 2 * DAY)
+    assert max(found["calls"]["max"]) == 2.0
+
+
 def test_ten_seconds_without_a_call_are_the_least_there_is() -> None:
     for second in (0, 10, 20, 40, 50):
         absorb(NOW // 60 * 60 + 65 + second, success=20, failure=0)

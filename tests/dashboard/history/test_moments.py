@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from breakers.protocol import messages as wire
-from dashboard.history import queries, services
-from dashboard.history.levels import DAY
+from dashboard.history import partitions, queries, services
+from dashboard.history.levels import DAY, TRANSITIONS
 from dashboard.history.models import Outage, Transition
 from tests.dashboard.history.reports import NOW, absorb
 
@@ -23,6 +23,7 @@ def outage(began: float, ended: float | None) -> None:
 
 def change(at: float, before: str, after: str, instance: str = "one") -> None:
     number = int(at * 10)
+    partitions.ensure(TRANSITIONS, [at])
     Transition.objects.create(
         at=at, key=number, service="shop", breaker="posts", instance=instance, boot="b",
         number=number, before=before, after=after, cause="because", window={},
