@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,7 +89,9 @@ def _picture(runs: Sequence[Run]) -> bytes:
     figure.update_layout(template="plotly_white", width=1000, height=620)
     figure.update_xaxes(title_text="seconds", row=2, col=1)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch()
+        # The system's Chromium where there is one, else the one that Playwright has installed.
+        found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         page = browser.new_page()
         page.set_content("<div id=chart></div>")
         page.add_script_tag(content=get_plotlyjs())
