@@ -88,7 +88,7 @@ ADMIN_ACTS: Final[dict[str, Ways]] = {
 PERSONAL: Final = {
     *(name for name in PAGES if name.startswith(("account_", "mfa_", "socialaccount_"))),
     *("openid_connect_login", "openid_connect_callback", "usersessions_list"),
-    *("login", "logout", "first_admin", "icon", "healthz", "readyz"),
+    *("github-hook", "login", "logout", "first_admin", "icon", "healthz", "readyz"),
 }
 # Likewise; and the secrets of channels, which are in no document.
 PERSONAL_MODELS: Final = {
@@ -105,7 +105,8 @@ SHOWN: Final = {
         "service-markers", "service-sums", "history", "strips", "wall", "glossary", "map", "tv",
         "timeline", "timeline-events", "timeline-export", "service", "breaker", "policy_latency",
         "in_force", "approvals", "audit", "audit_export", "incidents", "open-incidents",
-        "incident", "incident-markdown", "incident-picture", "rules", "drill-run",
+        "incident", "incident-markdown", "incident-picture", "rules", "drill-run", "moment", "moments",
+        "chart-context",
     }
 }  # fmt: skip
 
