@@ -105,8 +105,8 @@ SHOWN: Final = {
         "service-markers", "service-sums", "history", "strips", "wall", "glossary", "map", "tv",
         "timeline", "timeline-events", "timeline-export", "service", "breaker", "policy_latency",
         "in_force", "approvals", "audit", "audit_export", "incidents", "open-incidents",
-        "incident", "incident-markdown", "incident-picture", "rules", "drill-run", "moment", "moments",
-        "chart-context",
+        "incident", "incident-markdown", "incident-picture", "rules", "drill-run", "moment",
+        "moments", "chart-context",
     }
 }  # fmt: skip
 
