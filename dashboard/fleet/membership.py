@@ -151,7 +151,7 @@ def fall_silent(service: ServiceModel, ids: list[str]) -> None:
     for id in ids:
         gone = service.instances[id]
         found = successors.get(gone.info.host, [])
-        if found and found[-1].first_at >= gone.seen_at - gone.interval_s:
+        if found and found[-1].first_at > gone.seen_at:
             found.pop().has_replaced = True
             forget(service, id)
         else:

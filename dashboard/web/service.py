@@ -55,6 +55,7 @@ def service(request: HttpRequest, service: str) -> HttpResponse:
         "recent": [(each, said(each)) for each in recent],
         "policies": policies.in_force(service),
         "declared": declared,
+        "dependents": "\n".join(declared.dependents) if declared else "",
         "seen": declared.version() if declared else "",
         "may_declare": may(request.user, ADMINISTER, service),
         "weight": weight(service, next(iter(shot["services"]), None)),

@@ -77,4 +77,6 @@ def test_two_people_on_the_page_overwrite_nothing(admin: Person) -> None:
     assert "meanwhile" in refused.content.decode()
     assert declared("shop") == Declaration(("app", "web"), 2)
     seen = 'name="seen" value="2:app,web"'
-    assert seen in client.get("/services/shop").content.decode()
+    page = client.get("/services/shop").content.decode()
+    assert seen in page
+    assert ">app\nweb</textarea>" in page

@@ -69,6 +69,15 @@ def test_neighbours_that_ran_before_and_other_hosts_are_no_successors() -> None:
     assert fleet.shown(NOW + 4) == {"neighbour": False, "one": True, "elsewhere": False}
 
 
+def test_one_that_was_there_before_the_last_report_is_no_successor() -> None:
+    fleet = Fleet()
+    fleet.report("one", NOW)
+    fleet.report("two", NOW + 0.5)
+    fleet.report("one", NOW + 1)
+    fleet.report("two", NOW + 5)
+    assert fleet.shown(NOW + 5) == {"one": True, "two": False}
+
+
 def test_without_a_host_nobody_is_replaced() -> None:
     fleet = Fleet()
     fleet.report("one", NOW, host="")
