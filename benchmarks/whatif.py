@@ -2,12 +2,18 @@
 
     python -m benchmarks.whatif
 
-The truth is an incident of half an hour at four instances, call by call: a dependency that fails
-for ten minutes, recovers partly, and fails again. The candidate's own breakers see every call and
-their states and refusals are kept. The same calls are then replayed from ten-second rollups, as
-history keeps them under the policy that was in force, and from the recording of each call. The
-error is the share of seconds in which the replayed state differs from the truth, or the share of
-refused calls that differ, whichever is larger.
+The truth is known of two incidents. One is of the shop, recorded by its own processes: what they
+did to each call, and the states they reported (`benchmarks.recorded`). It is replayed under the
+policy that was in force.
+
+The other is simulated, so that the truth of a candidate is known: an incident of half an hour at
+four instances, call by call: a dependency that fails for ten minutes, recovers partly, and fails
+again. The candidate's own breakers see every call and their states and refusals are kept. The same
+calls are then replayed from ten-second rollups, as history keeps them under the policy that was in
+force, and from the recording of each call.
+
+The error is the share of seconds in which the replayed state differs from the truth, or the share
+of refused calls that differ, whichever is larger; the last line has the larger of both incidents.
 """
 
 from __future__ import annotations
@@ -21,14 +27,16 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import inf
 
+from benchmarks import recorded
 from breakers.circuit.admission import Ticket
 from breakers.circuit.breaker import CircuitBreaker
 from breakers.circuit.histogram import bucket_index
 from breakers.circuit.policy import Policy
 from breakers.errors import CircuitBreakerOpen
 from breakers.testing import FakeClock
-from dashboard.policies.whatif.history import Outcome, Slot, replay
+from dashboard.policies.whatif.history import Outcome, replay
 from dashboard.policies.whatif.recordings import RecordedCall, replay_calls
+from dashboard.policies.whatif.slots import Slot
 
 RATE = 25.0  # calls a second at each instance
 INSTANCES = 4
@@ -45,22 +53,29 @@ def main() -> None:
     in_force = Policy(failure_threshold=5, timeout_duration=30.0)
     candidate = Policy(failure_threshold=10, timeout_duration=60.0)
     truth = run(calls, candidate)
-    recorded = run(calls, in_force)
-    from_history = replay(recorded.slots, candidate, INSTANCES)
+    from_history = replay(run(calls, in_force).slots, candidate, INSTANCES)
     from_calls = replay_calls(
         [RecordedCall(each.at, each.instance, each.outcome, each.seconds) for each in calls],
         candidate,
         MINUTES * 60.0,
     )
-    history_error = error(truth, from_history)
-    recording_error = error(truth, from_calls)
+    simulated = error(truth, from_history), error(truth, from_calls)
     print(
-        f"truth: {truth.rejected} of {len(calls)} calls refused; "
-        f"history {from_history.rejected}, recording {from_calls.rejected}"
+        f"simulated: {truth.rejected} of {len(calls)} calls refused; "
+        f"history {from_history.rejected}, recording {from_calls.rejected}; "
+        f"errors {simulated[0]:.2f} % and {simulated[1]:.2f} %"
+    )
+    incident_of_shop = recorded.load()
+    of_shop = incident_of_shop.replay_history(), incident_of_shop.replay_recording()
+    errors = [incident_of_shop.error(each) for each in of_shop]
+    print(
+        f"shop: {incident_of_shop.refused} of {len(incident_of_shop.calls)} calls refused; "
+        f"history {of_shop[0].rejected}, recording {of_shop[1].rejected}, "
+        f"{of_shop[1].differing} calls differ; errors {errors[0]:.2f} % and {errors[1]:.2f} %"
     )
     print(
-        f"whatif day_s={day_seconds():.2f} history_error={history_error:.2f} "
-        f"recording_error={recording_error:.2f}"
+        f"whatif day_s={day_seconds():.2f} history_error={max(simulated[0], errors[0]):.2f} "
+        f"recording_error={max(simulated[1], errors[1]):.2f}"
     )
 
 

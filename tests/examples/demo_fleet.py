@@ -35,8 +35,18 @@ class Operator:
     def post(self, path: str, **fields: Any) -> str:
         """The answer to a form that began from the newest version."""
         base = re.search(r'name="base" value="(\d+)"', self.page(path))
-        data = {"base": base[1] if base else "", **self._token(), **fields}
+        return self.send(path, base=base[1] if base else "", **fields)
+
+    def send(self, path: str, **fields: Any) -> str:
+        """The answer to a form."""
+        data = {**self._token(), **fields}
         return html.unescape(self._http.post(path, data=data).raise_for_status().text)
+
+    def field(self, path: str, name: str) -> str:
+        """The value of a hidden field on a page."""
+        found = re.search(rf'name="{name}" value="([^"]*)"', self.page(path))
+        assert found, f"{path} has no field {name}"
+        return found[1]
 
     def close(self) -> None:
         self._http.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Final
 
 from breakers.circuit.admission import Ticket
@@ -70,6 +71,8 @@ class ReplayBreaker(CircuitBreaker):
             random=lambda: _MEAN,
             **policy.as_dict(),
         )
+        # Test calls that run: end, number, ticket, latency, outcome.
+        self._tests: list[tuple[float, int, Ticket, float, str]] = []
         self.strip = Strip()
         self.strip.enter(at, State.CLOSED)
         self.trips = 0
@@ -84,6 +87,7 @@ class ReplayBreaker(CircuitBreaker):
 
     def open_until(self, at: float) -> float:
         """Until when every call is refused; `at` where calls pass."""
+        self._end_tests(at)
         self.replay_clock.at = max(self.replay_clock.at, at)
         if (held := self._override) is not None:
             if held.until > at:
@@ -120,16 +124,24 @@ class ReplayBreaker(CircuitBreaker):
         self.open_until(at)
         self.set_override(None)
 
-    def call_ended(self, at: float, outcome: str, seconds: float) -> bool:
+    def replayed(self, at: float, outcome: str, seconds: float, takes: float) -> bool:
         """Replay one call: its outcome is success, failure, timeout or ignored. Returns whether it
-        was let through."""
-        self.replay_clock.at = max(self.replay_clock.at, at)
-        try:
-            ticket, start = self.enter()
-        except CircuitBreakerOpen:
+        was let through. `seconds` is its latency; a test call ends `takes` seconds later, so that
+        the breaker is half-open meanwhile. Other calls are known by when they ended."""
+        ticket = self.started(at)
+        if ticket is None:
             return False
-        self._record(ticket, start, seconds, outcome)
+        if self._shown is State.HALF_OPEN and takes > 0:
+            heappush(self._tests, (at + takes, len(self._tests), ticket, seconds, outcome))
+        else:
+            self.ended(ticket, at, seconds, outcome)
         return True
+
+    def _end_tests(self, until: float) -> None:
+        """End the test calls whose time has come."""
+        while self._tests and self._tests[0][0] <= until:
+            at, _, ticket, seconds, outcome = heappop(self._tests)
+            self.ended(ticket, at, seconds, outcome)
 
     def started(self, at: float) -> Ticket | None:
         """Begin one call; None where it is refused."""

@@ -23,8 +23,9 @@ from dashboard.policies import queries
 from dashboard.policies.fleet_rules import quorum_rule
 from dashboard.policies.models import Incident, Replay
 from dashboard.policies.services import check
-from dashboard.policies.whatif.history import ASSUMPTIONS, Cancelled, Outcome, Slot, replay
+from dashboard.policies.whatif.history import ASSUMPTIONS, Cancelled, Outcome, replay
 from dashboard.policies.whatif.results import exact, policy_of, sentence
+from dashboard.policies.whatif.slots import Slot
 
 SOURCES: Final = (Replay.HISTORY, Replay.RECORDINGS)
 MAX_RANGE_S: Final = 31 * 86_400.0

@@ -12,8 +12,9 @@ from dashboard.access.models import Person
 from dashboard.fleet.quorum import QuorumRule
 from dashboard.policies import services
 from dashboard.policies.fleet_rules import fleet_rules, warm_starts
-from dashboard.policies.whatif.history import Slot, replay
+from dashboard.policies.whatif.history import replay
 from dashboard.policies.whatif.recordings import RecordedCall, replay_calls
+from dashboard.policies.whatif.slots import Slot
 from tests.dashboard.web.showing import showing
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from benchmarks.whatif import INSTANCES, error, incident, run
 from breakers.circuit.policy import Policy
-from dashboard.policies.whatif.history import Cancelled, Slot, above, refused_shares, replay
+from dashboard.policies.whatif.history import Cancelled, replay
 from dashboard.policies.whatif.recordings import RecordedCall, replay_calls
+from dashboard.policies.whatif.slots import Slot, above, refused_shares
 
 HEALTHY = [Slot(n * 10.0, success=100, buckets={-30: 100}) for n in range(12)]
 DOWN = [Slot(n * 10.0, failure=100, buckets={-30: 100}) for n in range(12, 24)]
