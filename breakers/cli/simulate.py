@@ -13,6 +13,8 @@ from breakers.circuit.policy import Policy
 from breakers.cli.application import Context, main, pass_context
 from breakers.cli.simulation import commands, fleet, reference, tipping
 
+# Calls a second of each instance, and the time in which the last breakers close.
+_RATE, _TAIL_S = 0.5, 25.0
 _REAL = 40
 _REAL_OUTAGE = fleet.Outage(began_s=1.0, seconds=5.0, tail_s=2.0, rate=5.0)
 
@@ -46,7 +48,7 @@ def simulate(
     """Simulate a fleet on a virtual clock: an outage, a command, and where load tips over."""
     policy = {"timeout_duration": open_for, "open_jitter": jitter}
     Policy().replace(policy)
-    script = fleet.Outage(seconds=outage)
+    script = fleet.Outage(seconds=outage, tail_s=_TAIL_S, rate=_RATE)
     in_step = {**policy, "open_jitter": 0.0}
     protected, acknowledged = _fleet(instances, policy, script, seed, offline)
     unjittered, _ = _fleet(instances, in_step, script, seed, offline)
