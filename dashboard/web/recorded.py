@@ -14,11 +14,13 @@ from django.views.decorators.http import require_POST
 
 from breakers.protocol.messages import EVERY_BREAKER
 from dashboard.access.models import Person
+from dashboard.alerts.queries import markers
 from dashboard.control import recordings as orders
 from dashboard.history import recordings
 from dashboard.history.models import Recording
 
 _ROWS: Final = 20
+_MARKERS: Final = 20
 # The picture, in the units of its viewBox.
 WIDTH: Final = 600
 HEIGHT: Final = 140
@@ -41,7 +43,8 @@ class ShownCall:
 @dataclass(frozen=True, slots=True)
 class ShownTrip:
     """The calls that opened a breaker at one instance. `calls` are oldest first, in the order in
-    which they ended; `latest` are the last of them, newest first."""
+    which they ended; `latest` are the last of them, newest first. `markers` are deploys and the
+    like meanwhile: where they are drawn, and what they say."""
 
     row: Recording
     calls: list[ShownCall]
@@ -49,6 +52,7 @@ class ShownTrip:
     sentence: str
     span_s: float
     slowest_ms: float
+    markers: list[tuple[float, str]]
 
 
 def latest_trip(service: str, breaker: str) -> ShownTrip | None:
@@ -68,7 +72,7 @@ def _shown(row: Recording) -> ShownTrip:
             outcome=call.outcome,
             latency_ms=call.seconds * 1000,
             attempt=call.attempt,
-            x=round(_MARGIN + (WIDTH - 2 * _MARGIN) * (1 - (row.start - call.at) / span), 1),
+            x=_place(row.start - call.at, span),
             y=round(
                 HEIGHT
                 - _MARGIN
@@ -80,7 +84,18 @@ def _shown(row: Recording) -> ShownTrip:
         )
         for call in calls
     ]
-    return ShownTrip(row, shown, shown[: -_ROWS - 1 : -1], _sentence(row, calls), span, slowest)
+    marked = [
+        (_place(row.start - each.at, span), each.text)
+        for each in markers(row.start - span, row.start, row.service, _MARKERS)
+    ]
+    return ShownTrip(
+        row, shown, shown[: -_ROWS - 1 : -1], _sentence(row, calls), span, slowest, marked
+    )
+
+
+def _place(before_s: float, span_s: float) -> float:
+    """Where a moment before the trip is in the picture."""
+    return round(_MARGIN + (WIDTH - 2 * _MARGIN) * (1 - before_s / span_s), 1)
 
 
 def _sentence(row: Recording, calls: list[recordings.Call]) -> str:

@@ -9,6 +9,7 @@ from django.test import Client
 
 from breakers.protocol import messages as wire
 from dashboard.access.models import AuditEntry, Person
+from dashboard.alerts.services import add_marker
 from dashboard.control.models import RecordingOrder
 from dashboard.history import recordings
 from dashboard.policies.models import BreakerPolicy
@@ -56,6 +57,17 @@ def test_the_page_shows_the_calls_that_opened_it(client: Client) -> None:
     assert page[page.index('id="trip"') : page.index('id="recordings"')].count("<circle ") == 4
     assert page.index("200.0 ms") < page.index("31.5 ms", page.index("trip-calls"))
     assert "style=" not in page[page.index('id="trip"') : page.index('id="recordings"')]
+
+
+def test_a_deploy_meanwhile_is_a_line_in_the_chart(client: Client) -> None:
+    trip()
+    row = recordings.trips("shop", "posts", 1)[0]
+    add_marker(None, text="v124 <b>goes</b> out", service="shop", at=row.start - 0.3)
+    add_marker(None, text="v123 went out", service="shop", at=row.start - 60)
+    page = client.get(PAGE).content.decode()
+    chart = page[page.index('class="trip-chart"') : page.index('id="trip-calls"')]
+    assert "v124 &lt;b&gt;goes&lt;/b&gt; out" in chart
+    assert chart.count("marker-line") == 1
 
 
 def test_an_operator_records_a_breaker_and_stops(client: Client) -> None:
