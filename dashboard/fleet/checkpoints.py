@@ -1,77 +1,59 @@
 """What was counted since the last checkpoint, and how it gets stored.
 
 One transaction stores what the partitions brought, or nothing of it; a partition that brought much
-more than usual has a transaction of its own, after the others are safe. It is fenced: a partition
-that another worker has taken over meanwhile is refused, and forgotten here. What the database
-refuses for its content is narrowed down to the service it is about and put aside; anything else is
-tried again for as long as it takes, for nothing is safe before it is stored.
+more than usual has a transaction of its own, after the others are safe or beside them. It is
+fenced: a partition that another worker has taken over meanwhile is refused, and forgotten here.
+What the database refuses for its content is narrowed down to the service it is about and put aside;
+anything else is tried again for as long as it takes, for nothing is safe before it is stored.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
-from channels.db import database_sync_to_async
-from django.db import DataError, IntegrityError
-
-from dashboard.fleet import batch_merging as batches
+from dashboard.common.supervision import cancel
 from dashboard.fleet.checkpoint_batch import Batch, CursorKey
-from dashboard.fleet.services import Fenced
+from dashboard.fleet.storage_lane import HEAVY_ROWS, Commit, Sink, StorageLane
 
 logger = logging.getLogger("switchgear.fleet")
 
 _RETRY_S: Final = 1.0
 _LAST_TRIES: Final = 5
-# A partition with more rows is stored by itself, so that the others do not wait for it.
-_HEAVY_ROWS: Final = 4_000
-# Content that a second try will not change. Whatever else fails may be the database's own trouble.
-_OF_THE_CONTENT: Final = (
-    DataError,
-    IntegrityError,
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    LookupError,
-)
-
-
-class Sink(Protocol):
-    """Where checkpoints go."""
-
-    def absorb(self, batches: Sequence[Batch]) -> None:
-        """Store some batches in one transaction.
-
-        Raises:
-            Fenced: at least one was counted by a worker that has been replaced.
-        """
-
-    def put_aside(self, batch: Batch, error: str) -> None:
-        """Store what the database refused where it does no harm, and that its reports came."""
 
 
 class Checkpoints:
-    """Batches by partition: one that is being filled, and those that are being stored."""
+    """Batches by partition: one that is being filled, and those that are being stored.
+
+    With `parallel`, a partition that brought much more than usual is stored beside the others, in a
+    thread and a transaction of its own: their next checkpoints do not wait for it. Its own next
+    batch waits, for what is later must not be stored over the head of what may yet fail.
+    """
 
     def __init__(
         self,
         sink: Sink,
-        commit: Callable[[Mapping[int, tuple[int, int]]], Awaitable[None]],
+        commit: Commit,
         fenced: Callable[[frozenset[int]], None],
         flush: Callable[[Batch], None] = lambda _: None,
+        parallel: bool = False,
     ) -> None:
-        self._sink = sink
         self._flush = flush
-        self._commit = commit
-        self._fenced = fenced
+        self._on_fenced = fenced
         self._filling: dict[int, Batch] = {}
-        self._storing: list[Batch] = []
-        self._groups: list[list[Batch]] = []
-        self._write: asyncio.Future[None] | None = None
-        self._tries = 0
-        self.dead_letters = 0
+        self._light = StorageLane(sink, commit, self._fenced)
+        self._heavy = StorageLane(sink, commit, self._fenced, own_thread=True) if parallel else None
+        self._beside: asyncio.Task[None] | None = None
+
+    @property
+    def dead_letters(self) -> int:
+        """How many batches were put aside."""
+        return sum(each.dead_letters for each in self._lanes())
+
+    def _lanes(self) -> list[StorageLane]:
+        return [self._light] if self._heavy is None else [self._light, self._heavy]
 
     def begin(self, partition: int, epoch: int) -> None:
         """Count for a partition from now on, as the worker that was given this epoch."""
@@ -81,28 +63,32 @@ class Checkpoints:
         """The batch to count into; None for a partition that is not ours."""
         return self._filling.get(partition)
 
+    def _storing(self) -> list[Batch]:
+        return [batch for lane in self._lanes() for batch in lane.storing]
+
     def unsaved(self) -> set[CursorKey]:
         """The incarnations that have reported something which is not stored yet."""
-        batches = (*self._filling.values(), *self._storing)
+        batches = (*self._filling.values(), *self._storing())
         return {key for each in batches for key in each.cursors}
 
     def is_clean(self, partition: int) -> bool:
         """Whether nothing of a partition is left to store."""
         filling = self._filling.get(partition)
-        return not filling and all(each.partition != partition for each in self._storing)
+        return not filling and all(each.partition != partition for each in self._storing())
 
     def forget(self, partition: int) -> None:
         """Count for it no more, and drop what was not stored."""
         self._filling.pop(partition, None)
-        self._storing = [each for each in self._storing if each.partition != partition]
-        self._groups = [
-            kept
-            for group in self._groups
-            if (kept := [each for each in group if each.partition != partition])
-        ]
+        for lane in self._lanes():
+            lane.forget(partition)
+
+    def _fenced(self, partitions: frozenset[int]) -> None:
+        for partition in partitions:
+            self.forget(partition)
+        self._on_fenced(partitions)
 
     async def store(self) -> None:
-        """Store all there is. Tries until it is stored."""
+        """Store all there is. Tries until it is stored, or is being stored beside."""
         while True:
             if await self.store_once():
                 return
@@ -111,99 +97,46 @@ class Checkpoints:
     async def store_last(self) -> None:
         """Store what is left, but do not hold up the end for a database that is gone: what was not
         called safe is sent again, or read again."""
+        if self._beside is not None:
+            await cancel(self._beside)
         for _ in range(_LAST_TRIES):
-            stored = await self.store_once()
+            stored = await self.store_once(beside=False)
             if stored and not any(self._filling.values()):
                 return
             if not stored:
                 await asyncio.sleep(_RETRY_S)
         logger.error("the last checkpoint could not be stored; agents will send it again")
 
-    async def store_once(self) -> bool:
-        """Store what there is; whether that worked, or there was nothing to store.
+    async def store_once(self, beside: bool = True) -> bool:
+        """Store what there is; whether that worked, or there was nothing to store. What is heavy
+        is stored beside, or without `beside` here."""
+        if not self._light.storing:
+            self._take()
+        done = await self._light.store()
+        if self._heavy is not None and self._heavy.storing:
+            if not beside:
+                return await self._heavy.store() and done
+            if self._beside is None or self._beside.done():
+                self._beside = asyncio.create_task(self._store_beside(), name="heavy checkpoint")
+        return done
 
-        Batches and their write stay here until their end is known. A cancelled write leaves
-        them behind for the next call to go on with: a later batch must not be stored, and its
-        position committed, over the head of one that may yet fail.
-        """
-        if not self._storing:
-            self._storing = [each for each in self._filling.values() if each]
-            if not self._storing:
-                return True
-            for each in self._storing:
-                self._flush(each)
-                self.begin(each.partition, each.epoch)
-            self._groups = _lightest_first(self._storing)
-        while self._groups:
-            group = self._groups[0]
-            error = await self._try(group)
-            if isinstance(error, Fenced):
-                logger.warning("%s", error)
-                for partition in error.partitions:
-                    self.forget(partition)
-                self._fenced(error.partitions)
-            elif error is None:
-                # Some of it may have been fenced and forgotten meanwhile.
-                stored = set(map(id, group))
-                self._groups = [
-                    kept
-                    for each in self._groups
-                    if (kept := [batch for batch in each if id(batch) not in stored])
-                ]
-            elif not await self._isolate(error):
-                return False
-            await self._commit_stored()
-        self._tries = 0
-        await self._commit_stored()
-        return True
+    def _take(self) -> None:
+        """Hand what was filled to the lanes. A partition that is being stored beside goes on
+        filling."""
+        busy = {each.partition for each in self._storing()}
+        taken = [each for each in self._filling.values() if each and each.partition not in busy]
+        for each in taken:
+            self._flush(each)
+            self.begin(each.partition, each.epoch)
+        if self._heavy is None:
+            self._light.add(taken)
+            return
+        self._light.add([each for each in taken if each.weight <= HEAVY_ROWS])
+        self._heavy.add([each for each in taken if each.weight > HEAVY_ROWS])
 
-    async def _commit_stored(self) -> None:
-        """Commit the partitions of which nothing is left to store."""
-        left = {batch.partition for group in self._groups for batch in group}
-        stored = [each for each in self._storing if each.partition not in left]
-        if stored:
-            self._storing = [each for each in self._storing if each.partition in left]
-            await self._commit({each.partition: each.position for each in stored})
-
-    async def _try(self, group: list[Batch]) -> BaseException | None:
-        if self._write is None:
-            absorb = database_sync_to_async(self._sink.absorb)
-            self._write = asyncio.ensure_future(absorb(group))
-        await asyncio.wait({self._write})
-        write, self._write = self._write, None
-        return write.exception()
-
-    async def _isolate(self, error: BaseException) -> bool:
-        """After a failure: whether to go on at once, with less."""
-        self._tries += 1
-        group = self._groups[0]
-        if not isinstance(error, _OF_THE_CONTENT) or self._tries == 1:
-            logger.error("a checkpoint could not be stored", exc_info=error)
-            return False
-        parts = [part for each in group for part in batches.by_service(each)]
-        if len(parts) > 1:
-            self._groups[:1] = [[part] for part in parts]
-            return True
-        return await self._put_aside(group[0], error)
-
-    async def _put_aside(self, batch: Batch, error: BaseException) -> bool:
-        logger.error("the database refuses what is in a checkpoint; it is put aside: %s", error)
-        try:
-            await database_sync_to_async(self._sink.put_aside)(batch, repr(error))
-        except Exception:
-            logger.exception("a checkpoint could not even be put aside")
-            return False
-        self.dead_letters += 1
-        # It may have been fenced and forgotten meanwhile.
-        self._groups = [group for group in self._groups if batch not in group]
-        return True
-
-
-def _lightest_first(storing: list[Batch]) -> list[list[Batch]]:
-    light = [each for each in storing if each.weight <= _HEAVY_ROWS]
-    heavy = sorted((each for each in storing if each.weight > _HEAVY_ROWS), key=_weight)
-    return [group for group in (light, *([each] for each in heavy)) if group]
-
-
-def _weight(batch: Batch) -> int:
-    return batch.weight
+    async def _store_beside(self) -> None:
+        assert self._heavy is not None
+        while True:
+            if await self._heavy.store():
+                return
+            await asyncio.sleep(_RETRY_S)

@@ -25,13 +25,14 @@ from channels.db import database_sync_to_async
 from dashboard.bus import Bus
 from dashboard.fleet import retention
 from dashboard.fleet.checkpoint_batch import CursorKey
-from dashboard.fleet.checkpoints import Checkpoints, Sink
+from dashboard.fleet.checkpoints import Checkpoints
 from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
 from dashboard.fleet.outages import OutageRow
 from dashboard.fleet.quorum import QuorumEnd, QuorumTrip, RuleOf
 from dashboard.fleet.sequence_gaps import Gaps
 from dashboard.fleet.services import DESIRED
 from dashboard.fleet.state import FleetState
+from dashboard.fleet.storage_lane import Sink
 from dashboard.observability.metrics import counters
 
 logger = logging.getLogger("switchgear.fleet")
@@ -93,6 +94,7 @@ class FleetWorker:
         wall: Callable[[], float] = time.time,
         watched: Callable[[], frozenset[tuple[str, str]]] = frozenset,
         quorums: Quorums | None = None,
+        parallel: bool = False,
         forgotten: Callable[[], Mapping[tuple[str, str], float]] = dict,
     ) -> None:
         self._forgotten = forgotten
@@ -110,7 +112,7 @@ class FleetWorker:
         self._tick_s = tick_s
         self._checkpoint_s = checkpoint_s
         self._wall = wall
-        self.checkpoints = Checkpoints(store, self._log.commit, self._forget, state.flush)
+        self.checkpoints = Checkpoints(store, self._log.commit, self._forget, state.flush, parallel)
         self._open: frozenset[int] = frozenset()
         self._leaving: frozenset[int] = frozenset()
         self._full_from: dict[int, float] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from dashboard.bus import bus
 from dashboard.control import quorum
@@ -101,5 +101,7 @@ def make_worker() -> FleetWorker:
         checkpoint_s=settings.CHECKPOINT_S,
         watched=rollouts.watched,
         quorums=StoredQuorums(),
+        # SQLite has one writer: two lanes would wait for each other.
+        parallel=connection.vendor == "postgresql",
         forgotten=fleet.forgotten_instances,
     )
