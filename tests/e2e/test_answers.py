@@ -253,14 +253,12 @@ def test_a_long_outage_with_many_test_calls_is_one_row_of_the_timeline(
         changes.append(_change(3 + 2 * n, ago - 0.1, "half_open", "open"))
     changes += [_change(200, 1.0, "open", "half_open"), _change(201, 0.5, "half_open", "closed")]
     for at in range(0, len(changes), 60):
-        fleet.report("long", breaker("db", transitions=changes[at : at + 60]))
-    address = f"{fleet.url}/timeline?range=1h&service=long"
-    eventually(
-        lambda: "Outage" in page.goto(address).text() and page.locator("#events tr").count() == 1,
-        20,
-    )
+        state = "closed" if at + 60 >= len(changes) else "open"
+        fleet.report("long", breaker("db", state, transitions=changes[at : at + 60]))
+    page.goto(f"{fleet.url}/timeline?range=1h&service=long&kind=outage&kind=transition")
     line = page.locator("#events tr")
-    expect(line).to_contain_text("Open for")
+    expect(line).to_have_count(1, timeout=LATE_MS)
+    expect(line).to_contain_text("Open for", timeout=LATE_MS)
     expect(line).to_contain_text("59 test calls failed")
     line.get_by_role("button", name="Show transitions").click()
     expect(page.locator("#events tr.part").first).to_be_visible()
