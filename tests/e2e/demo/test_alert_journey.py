@@ -8,7 +8,6 @@ from __future__ import annotations
 import email
 import email.policy
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +30,7 @@ class Admin:
 
     def __init__(self, request: APIRequestContext, demo: Demo) -> None:
         self._request = request
+        self._url = demo.url
         self._base = f"{demo.url}/admin/alerts"
         self._channels: list[str] = []
 
@@ -47,6 +47,16 @@ class Admin:
             {"name": name, "channel": found[1], "min_severity": "critical", "zone": "UTC",
              "escalate_after_s": "0", "enabled": "on"},
         )  # fmt: skip
+
+    def resolve_what_is_open(self) -> None:
+        """A new route would be told of it: of a slow start, or of the tests before."""
+        for incident in self._request.get(f"{self._url}/incidents/open.json").json()["incidents"]:
+            page = self._request.get(f"{self._url}{incident['url']}").text()
+            token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+            assert token, page
+            url = f"{self._url}{incident['url']}/resolve"
+            form: dict[str, Any] = {"csrfmiddlewaretoken": token[1]}
+            assert self._request.post(url, form=form, headers={"Referer": url}).ok
 
     def remove(self) -> None:
         """The channels with their routes and messages."""
@@ -69,11 +79,8 @@ class Admin:
 def receivers(browser: Browser, demo: Demo) -> Iterator[tuple[Receiver, Mailbox]]:
     """A web server and a mail server of this machine, as channels of the demo's dashboard."""
     context = browser.new_context(storage_state=session(browser, demo, "admin"))
-    # A new route is told of incidents that are open already.
-    eventually(
-        lambda: context.request.get(f"{demo.url}/incidents/open.json").json()["incidents"] == [], 90
-    )
     admin, hook = Admin(context.request, demo), Receiver()
+    admin.resolve_what_is_open()
     with smtp() as (mailbox, port):
         try:
             mail = f"mailto://127.0.0.1:{port}?from=alerts@example.com&to=oncall@example.com"
@@ -109,10 +116,8 @@ def test_an_alert_calls_and_leads_from_the_message_to_the_post_mortem(
     browser: Browser, demo: Demo, receivers: tuple[Receiver, Mailbox]
 ) -> None:
     hook, mailbox = receivers
-    began = time.monotonic()
     demo.incident("start", pace=PACE)
     eventually(lambda: hook.requests and mailbox.mails, FIRST_MESSAGE_S)
-    assert time.monotonic() - began < FIRST_MESSAGE_S
     (message,), (mail,) = webhooks(hook), map(text_of, mailbox.mails)
     assert message["title"].startswith("posts failing for profile-api on ")
     assert "Since 20" in mail
