@@ -83,20 +83,24 @@ def _end(ended: Collection[Change], batch: _Batch) -> None:
     wanted: set[_Row] = {(each.rule, *each.key) for each in ended}
     lines: dict[tuple[int, int], list[Node]] = {}
     rows: list[int] = []
+    touched: set[int] = set()
     found = Firing.objects.filter(ended=None, rule__in={each.rule for each in ended})
-    for pk, id, rule, service, breaker in found.values_list(
-        "pk", "incident", "rule", "service", "breaker"
+    for pk, id, rule, service, breaker, times in found.values_list(
+        "pk", "incident", "rule", "service", "breaker", "times"
     ):
         if (rule, service, breaker) in wanted:
             rows.append(pk)
-            lines.setdefault((id, rule), []).append((service, breaker))
+            touched.add(id)
+            # One that comes and goes is told once; its row counts the times.
+            if times == 1:
+                lines.setdefault((id, rule), []).append((service, breaker))
     for chunk in _chunks(rows):
         Firing.objects.filter(pk__in=chunk).update(ended=batch.now)
-    incidents = Incident.objects.in_bulk({id for id, _ in lines})
+    for id, incident in Incident.objects.in_bulk(touched).items():
+        batch.touched.setdefault(id, incident)
     rules = Rule.objects.in_bulk({rule for _, rule in lines})
     for (id, rule), nodes in lines.items():
-        incident = batch.touched.setdefault(id, incidents[id])
-        note(incident, batch.now, "ended", f"{rules[rule].name}: {names(nodes)} ended")
+        note(batch.touched[id], batch.now, "ended", f"{rules[rule].name}: {names(nodes)} ended")
 
 
 def _end_of_deleted_rules(batch: _Batch) -> None:
@@ -169,21 +173,22 @@ class _Open:
 
 def _store(incident: Incident, group: Iterable[Change], batch: _Batch) -> None:
     """Store firings: rows of this incident that had ended go on, the others are new."""
-    before: dict[_Row, int] = {
-        (rule, service, breaker): pk
-        for pk, rule, service, breaker in incident.firings.exclude(ended=None).values_list(
-            "pk", "rule", "service", "breaker"
+    before: dict[_Row, tuple[int, int]] = {
+        (rule, service, breaker): (pk, times)
+        for pk, rule, service, breaker, times in incident.firings.exclude(ended=None).values_list(
+            "pk", "rule", "service", "breaker", "times"
         )
     }
     again, fresh = [], []
-    lines: dict[int, list[Node]] = {}
+    lines: dict[tuple[int, bool], list[Node]] = {}
     for each in group:
-        pk = before.get((each.rule, *each.key))
-        if pk is not None:
-            again.append(pk)
+        known = before.get((each.rule, *each.key))
+        if known is not None:
+            again.append(known[0])
         else:
             fresh.append(each)
-        lines.setdefault(each.rule, []).append(each.key)
+        if known is None or known[1] == 1:
+            lines.setdefault((each.rule, known is not None), []).append(each.key)
     details = (
         {each.key: _detail(each.key, batch) for each in fresh} if len(fresh) <= _DETAILED else {}
     )
@@ -200,8 +205,9 @@ def _store(incident: Incident, group: Iterable[Change], batch: _Batch) -> None:
         ),
         batch_size=_CHUNK,
     )  # fmt: skip
-    for rule, nodes in lines.items():
-        note(incident, batch.now, "fired", f"{batch.rules[rule].name}: {names(nodes)}")
+    for (rule, came_back), nodes in lines.items():
+        text = f"{batch.rules[rule].name}: {names(nodes)}" + (" again" if came_back else "")
+        note(incident, batch.now, "fired", text)
 
 
 def _detail(node: Node, batch: _Batch) -> str:

@@ -52,6 +52,7 @@ def _lines(incident: Incident, may_see_people: bool) -> Iterator[str]:
     yield "|---|---|---|---|"
     for each in firings[:MAX_LINES]:
         ended = _time(each.ended) if each.ended else "–"
+        ended += f" ({each.times} times)" if each.times > 1 else ""
         name = _text(f"{each.service}/{each.breaker}")
         rule = _text(each.rule_name + (f", {each.detail}" if each.detail else ""))
         yield f"| {name} | {rule} | {_time(each.began)} | {ended} |"

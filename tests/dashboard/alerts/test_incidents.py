@@ -79,6 +79,18 @@ class TestGrouping:
         firing = Firing.objects.get()
         assert (firing.times, firing.ended) == (2, None)
 
+    def test_what_comes_and_goes_is_told_once_and_counted(self) -> None:
+        for n in range(10):
+            fire(POSTS, at=NOW + 10 * n)
+            end(POSTS, at=NOW + 10 * n + 5)
+        incident = Incident.objects.get()
+        assert incident.firings.get().times == 10
+        told = list(incident.events.values_list("text", flat=True))
+        assert told == [
+            "Open: profile-api/posts", "Open: profile-api/posts ended",
+            "Open: profile-api/posts again",
+        ]  # fmt: skip
+
     def test_breakers_that_nothing_links_are_incidents_of_their_own(self) -> None:
         fire(POSTS)
         fire(("s1", "db"), at=NOW + 100)
