@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from dashboard.access.authority import visible_services
 from dashboard.access.models import Person
 from dashboard.policies import advice, documents, lint, queries, rollouts, schedule, services
+from dashboard.policies.canary_choice import by_share
 from dashboard.policies.forms import GROUPS, PolicyForm
 from dashboard.policies.models import BreakerPolicy, PolicyVersion, Replay, Rollout
 from dashboard.policies.whatif import runs
@@ -82,7 +83,7 @@ def _perform(
 def _roll_out(
     request: HttpRequest, person: Person, form: PolicyForm, service: str, breaker: str
 ) -> None:
-    data, selector = form.cleaned_data, _selector(request)
+    data, selector = form.cleaned_data, _selector(request, service, breaker)
     measures_s = MEASURES_S if "metrics_only" in request.POST else 0.0
     with transaction.atomic():
         made = rollouts.start(
@@ -240,7 +241,7 @@ def decide(request: HttpRequest, pk: int, decision: str) -> HttpResponse:
     return redirect(address(row.policy.service, row.policy.breaker))
 
 
-def _selector(request: HttpRequest) -> dict[str, list[str]]:
+def _selector(request: HttpRequest, service: str, breaker: str) -> dict[str, list[str]]:
     chosen = {}
     for name in _SELECTORS:
         typed = request.POST.getlist(name)
@@ -250,4 +251,8 @@ def _selector(request: HttpRequest) -> dict[str, list[str]]:
             for part in (each.split(",") if name != "instances" else [each])
             if part.strip()
         ]
+    if share := request.POST.get("share", "").strip():
+        if any(chosen.values()):
+            raise ValidationError("Share of the instances: leave it empty where you choose others.")
+        chosen["instances"] = by_share(service, breaker, share)
     return chosen

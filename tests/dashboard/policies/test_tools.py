@@ -200,6 +200,37 @@ class TestMetricsFirst:
         assert sorted(Override.objects.get().instances or []) == ["three", "two"]
         assert Rollout.objects.get().selector == {"tags": ["green"]}
 
+    @pytest.mark.parametrize(
+        ("share", "count"), [("1 %", 1), ("50 %", 2), ("0.5", 2), ("75 %", 3), ("99 %", 3)]
+    )
+    def test_a_share_of_the_instances_is_at_least_one_and_never_all(
+        self, client: Client, show: Callable[..., None], share: str, count: int
+    ) -> None:
+        for name in ("two", "three", "four"):
+            show("shop", wire.BreakerReport("posts", "closed"), instance=name)
+        posted = {"timeout": "100 ms", "action": "rollout", "share": share}
+        assert client.post(PAGE, posted).status_code == 302
+        chosen = Rollout.objects.get().selector["instances"]
+        assert len(chosen) == count
+        assert set(chosen) < {"one", "two", "three", "four"}
+
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"share": "all"}, "all is not a share from 1 % to 99 %"),
+            ({"share": "100 %"}, "100 % is not"),
+            ({"share": "٥ %"}, "is not a share"),
+            ({"share": "50 %"}, "1 connected; a canary needs another instance"),
+            ({"share": "50 %", "zones": "eu"}, "leave it empty where you choose others"),
+        ],
+    )
+    def test_a_bad_share_is_refused(
+        self, client: Client, show: Callable[..., None], fields: dict[str, str], words: str
+    ) -> None:
+        answer = client.post(PAGE, {"timeout": "100 ms", "action": "rollout", **fields})
+        assert (answer.status_code, words in answer.content.decode()) == (422, True)
+        assert not Rollout.objects.exists()
+
     def test_without_a_connected_instance_nothing_is_begun(self, client: Client) -> None:
         posted = {"timeout": "100 ms", "action": "rollout", "zones": "eu", "metrics_only": "on"}
         answer = client.post(PAGE, posted)
