@@ -24,6 +24,7 @@ from dashboard.api.browsers.consumers import FRAMES_OUT, LiveConsumer  # noqa: E
 from dashboard.api.browsers.same_origin import SameOrigin  # noqa: E402
 from dashboard.bus import bus  # noqa: E402
 from dashboard.common.asgi_types import Receive, Scope, Send  # noqa: E402
+from dashboard.common.transport_security import with_transport_security  # noqa: E402
 from dashboard.fleet.snapshot.process import fleet_snapshot  # noqa: E402
 from dashboard.observability.process_metrics import add_web_gauges  # noqa: E402
 from dashboard.observability.request_ids import RequestIds  # noqa: E402
@@ -50,7 +51,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _live(receive, send)
     elif _agent_api.takes(scope):
-        await _agent_api(scope, receive, send)
+        await _agent_api(scope, receive, with_transport_security(send))
     elif scope["type"] == "websocket":
         if scope["path"] in BROWSER_SOCKETS:
             # Frames bypass the middleware around the consumer: the session middleware checks the

@@ -14,6 +14,7 @@ from breakers.cli import (  # noqa: F401  isort: skip
     audit,
     dependents,
     drills,
+    events,
     login,
     markers,
     mcp_server,

@@ -13,6 +13,7 @@ from django.dispatch import receiver
 
 from dashboard.access.models import Person
 from dashboard.access.services import audit
+from dashboard.observability.metrics import counters
 
 
 @receiver(account.user_logged_in)
@@ -29,6 +30,7 @@ def _logged_out(user: Person | None, **_: Any) -> None:
 
 @receiver(user_login_failed)
 def _failed(credentials: dict[str, Any], **_: Any) -> None:
+    counters.logins_failed += 1
     name = str(credentials.get("username") or credentials.get("login") or "")[:150]
     audit(None, "login failed", username=ascii(name)[1:-1])
 

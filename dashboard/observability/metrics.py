@@ -36,6 +36,11 @@ class Counters:
     over_budget: Counter[tuple[str, str]] = field(default_factory=Counter)
     agents: int = 0
     browsers: int = 0
+    event_streams: int = 0
+    # Requests of the operators' API, and those that a limit refused.
+    api_requests: int = 0
+    api_limited: int = 0
+    logins_failed: int = 0
     frames_delivered: int = 0
     applied: int = 0
     apply_s: float = 0.0
@@ -59,11 +64,15 @@ _COUNTERS: Final = {
     "applied": "Messages that the fleet worker applied",
     "apply_s": "Time spent applying messages",
     "frames_emitted": "Frames that the fleet worker emitted",
+    "api_requests": "Requests of the operators' API",
+    "api_limited": "Requests of the operators' API that a rate limit refused",
+    "logins_failed": "Log-ins that failed",
     "checkpoint_failures": "Checkpoints that failed at the first attempt",
 }
 _GAUGES: Final = {
     "agents": "Agents connected by WebSocket",
     "browsers": "Browsers connected",
+    "event_streams": "Event streams of the operators' API",
 }
 _NAMES: Final = {"apply_s": "apply_seconds", "updates": "breaker_updates"}
 _gauges: dict[str, tuple[str, Callable[[], float]]] = {}

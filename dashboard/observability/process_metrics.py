@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from socketserver import ThreadingMixIn
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -60,6 +61,15 @@ def add_web_gauges() -> None:
             for view in list(service.breakers.values())
         ),
     )
+    for name, help, limit in (
+        ("api_rate_limit", "Requests a minute that one caller may send", settings.API_RATE),
+        (
+            "api_address_rate_limit",
+            "Requests a minute that one address may send without a valid token",
+            settings.API_ADDRESS_RATE,
+        ),
+    ):
+        telemetry.add_gauge(name, help, partial(float, limit))
     telemetry.add_gauge("services", "Services known", lambda: len(fleet_snapshot().services))
     telemetry.add_gauge(
         "instances",

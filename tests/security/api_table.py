@@ -60,6 +60,7 @@ OPERATIONS: Final[dict[str, Row]] = {
     "export_policies": Row(VIEWERS),
     "plan_policies": Row(VIEWERS, {"document": _POLICY}),
     "lint_policies": Row(VIEWERS),
+    "stream_events": Row(VIEWERS, query="seconds=1"),
     # Acts.
     "act": Row(
         OPERATORS,

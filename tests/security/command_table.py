@@ -50,6 +50,7 @@ COMMANDS: Final[dict[str, Row]] = {
     "silence list": Row(VIEWERS),
     "status": Row(VIEWERS),
     "watch": Row(VIEWERS, "--every 0.2", is_endless=True),
+    "events": Row(VIEWERS, is_endless=True),
     "audit list": Row(VIEWERS),
     "marker list": Row(VIEWERS),
     "approve": Row(VIEWERS),

@@ -135,7 +135,7 @@ def test_each_act_has_operations_and_commands() -> None:
 
 def test_each_operation_that_changes_something_has_a_command() -> None:
     by_page = {id for found in (*ACTS.values(), *ADMIN_ACTS.values()) for id in found.operations}
-    reads = {id for id in OPERATIONS if id.startswith(("list_", "get_", "export_"))}
+    reads = {id for id in OPERATIONS if id.startswith(("list_", "get_", "export_", "stream_"))}
     others = {
         # Reads that are sent as POST, and other programs' webhooks.
         *("me", "verify_audit", "lint_policies", "grafana_test", "grafana_annotations"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils import timezone
 from ninja.security import HttpBearer
 
-from dashboard.access.models import Person
+from dashboard.access.models import Person, PersonalToken
 from dashboard.access.personal_tokens import authenticate
 from dashboard.api.operators.problems import ApiError, unauthenticated
 
@@ -25,6 +27,7 @@ class Caller:
     person: Person
     scopes: frozenset[str]
     token_id: int | None = None
+    session: str = ""
 
     @property
     def key(self) -> str:
@@ -65,7 +68,18 @@ def caller_of(request: HttpRequest, address: str) -> Caller:
     if request.method not in _SAFE and not _has_csrf_token(request):
         stale = "The CSRF token is missing or stale: load the page again."
         raise ApiError(403, "csrf", stale, [("X-CSRFToken", "missing or stale")])
-    return Caller(person, frozenset())
+    return Caller(person, frozenset(), session=request.session.session_key or "")
+
+
+def is_valid(caller: Caller) -> bool:
+    """Whether a caller that was authenticated some time ago still would be: the token, or the
+    session that the request came from, and the account."""
+    if caller.token_id is not None:
+        rows = PersonalToken.objects.filter(pk=caller.token_id, revoked=None)
+        return rows.filter(expires__gt=timezone.now(), person__is_active=True).exists()
+    sessions = Session.objects.filter(session_key=caller.session, expire_date__gt=timezone.now())
+    is_active = Person.objects.filter(pk=caller.person.pk, is_active=True).exists()
+    return is_active and sessions.exists()
 
 
 class _CsrfCheck(CsrfViewMiddleware):

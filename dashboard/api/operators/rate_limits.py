@@ -15,6 +15,7 @@ from django.core.cache import cache
 from django.http import HttpResponse
 
 from dashboard.api.operators.problems import ApiError
+from dashboard.observability.metrics import counters
 
 logger = logging.getLogger("switchgear.api")
 WINDOW_S: Final = 60
@@ -52,8 +53,10 @@ def spend(key: str, limit: int) -> Allowance:
     except Exception:
         logger.warning("the rate limit could not be counted", exc_info=True)
         used = 1
+    counters.api_requests += 1
     allowance = Allowance(limit, max(0, limit - used), reset_s)
     if used > limit:
+        counters.api_limited += 1
         error = ApiError(
             429, "rate_limited", f"More than {limit} requests a minute; wait {reset_s} s.",
             headers={"Retry-After": str(reset_s)},
