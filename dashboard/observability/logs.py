@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 
 from dashboard.common.audit_anchor import add_anchor
+from dashboard.observability.stranger_lines import StrangerLines
 
 FORMATS: Final = ("json", "text")
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -69,6 +70,7 @@ def configuration(
     return {
         "version": 1,
         "disable_existing_loggers": False,
+        "filters": {"strangers": {"()": StrangerLines}},
         "formatters": {
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
@@ -82,7 +84,12 @@ def configuration(
         "loggers": {
             "switchgear.audit": {"handlers": list(audit), "propagate": True, "level": "INFO"},
             "uvicorn": {"handlers": [], "propagate": True, "level": level},
-            "uvicorn.error": {"handlers": [], "propagate": True, "level": "WARNING"},
+            "uvicorn.error": {
+                "handlers": [],
+                "propagate": True,
+                "level": "WARNING",
+                "filters": ["strangers"],
+            },
             **{name: {"handlers": [], "propagate": True, "level": "WARNING"} for name in _QUIETER},
         },
     }

@@ -6,7 +6,9 @@ import logging
 
 import pytest
 
+from dashboard.observability.logs import configuration
 from dashboard.observability.request_ids import loggable
+from dashboard.observability.stranger_lines import StrangerLines
 from tests.dashboard.observability.test_health import logged
 
 
@@ -35,3 +37,26 @@ def test_a_value_that_is_logged_stays_on_its_line(format: str) -> None:
     (line,) = written.getvalue().splitlines()
     assert "\x1b" not in line
     assert "forged" in line
+
+
+def test_strangers_fill_no_log() -> None:
+    now = 0.0
+    lines = StrangerLines(lambda: now)
+
+    def says(message: str) -> str | None:
+        record = logging.LogRecord("uvicorn.error", logging.WARNING, "", 0, message, (), None)
+        return record.getMessage() if lines.filter(record) else None
+
+    noise = "Invalid HTTP request received."
+    assert says(noise) == noise
+    assert [says(noise) for _ in range(200)] == [None] * 200
+    assert says("ASGI callable returned without completing handshake.") is None
+    assert says("Exception in ASGI application\n") == "Exception in ASGI application\n"
+    now = 61.0
+    assert says(noise) == f"{noise} 200 more since the last line."
+
+
+def test_the_configured_log_has_the_filter() -> None:
+    found = configuration("json", "INFO")
+    assert found["loggers"]["uvicorn.error"]["filters"] == ["strangers"]
+    assert found["filters"]["strangers"]["()"] is StrangerLines
