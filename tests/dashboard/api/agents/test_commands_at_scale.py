@@ -45,7 +45,7 @@ class Feed:
             self.feed.listen("shop", each)
         self.running = asyncio.create_task(self.feed.run())
 
-    async def told(self) -> None:
+    async def woken(self) -> None:
         """Until every connection was woken."""
         async with asyncio.timeout(20):
             for each in self.events:
@@ -59,10 +59,10 @@ class Feed:
 
 async def test_it_is_read_once_for_all_connections_and_encoded_once_for_each_format() -> None:
     feed = Feed()
-    await feed.told()
+    await feed.woken()
     before = feed.stored.reads
     feed.change()
-    await feed.told()
+    await feed.woken()
     found = [await feed.feed.encoded("shop", MSGPACK, ()) for _ in range(MANY)]
     assert feed.stored.reads == before + 1
     assert len({id(each.data) for each in found}) == 1
@@ -73,7 +73,7 @@ async def test_it_is_read_once_for_all_connections_and_encoded_once_for_each_for
 
 async def test_others_have_their_turns_meanwhile() -> None:
     feed = Feed()
-    await feed.told()
+    await feed.woken()
     turns = 0
 
     async def receipts() -> None:
@@ -85,7 +85,7 @@ async def test_others_have_their_turns_meanwhile() -> None:
 
     other = asyncio.create_task(receipts())
     feed.change()
-    await feed.told()
+    await feed.woken()
     assert turns >= 5
     other.cancel()
     feed.running.cancel()
@@ -94,9 +94,9 @@ async def test_others_have_their_turns_meanwhile() -> None:
 async def test_without_the_database_they_are_told_all_the_same() -> None:
     """Each looks for itself then, and again a few seconds later."""
     feed = Feed()
-    await feed.told()
+    await feed.woken()
     feed.stored.fails = True
     feed.change()
-    await feed.told()
+    await feed.woken()
     assert not feed.running.done()
     feed.running.cancel()
