@@ -67,7 +67,7 @@ function beginning(shown) {
   return Math.max(shown.from, Math.min(oldest - margin, shown.to - 300));
 }
 
-/** Breakers by how much happened; what belongs to none comes last. @param {Event[]} events */
+/** Breakers that had an outage first, then by how much happened. @param {Event[]} events */
 function lanesOf(events) {
   /** @type {Map<string, Lane>} */
   const found = new Map();
@@ -77,8 +77,9 @@ function lanesOf(events) {
     lane.events.push(each);
     found.set(key, lane);
   }
+  const outages = (/** @type {Lane} */ { events: some }) => some.filter((each) => each.kind === "outage").length;
   return [...found.values()].sort(
-    (a, b) => b.events.length - a.events.length || a.name.localeCompare(b.name),
+    (a, b) => outages(b) - outages(a) || b.events.length - a.events.length || a.name.localeCompare(b.name),
   );
 }
 
