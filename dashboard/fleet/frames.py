@@ -23,6 +23,7 @@ def framed(
     instances = service.instances.keys() if full else service.dirty_instances
     turned = service.over_capacity.since(at - _TURNED_AWAY_S)
     service.seq += 1
+    service.framed_at = at
     frame: Frame = {
         "type": "frame",
         "service": service.name,

@@ -114,6 +114,7 @@ class ServiceModel:
         "cursors",
         "dirty_breakers",
         "dirty_instances",
+        "framed_at",
         "gaps",
         "heard_of",
         "instances",
@@ -133,6 +134,7 @@ class ServiceModel:
         self.name = name
         self.partition = partition
         self.seq = 0
+        self.framed_at = 0.0
         self.cursors: dict[Incarnation, int] = {}
         self.gaps: dict[Incarnation, Gaps] = {}
         self.instances: dict[str, InstanceModel] = {}

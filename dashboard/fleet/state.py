@@ -24,6 +24,10 @@ from dashboard.fleet.quorum import QuorumEnd, QuorumTrip, RuleOf, dues
 from dashboard.fleet.sequence_gaps import Gaps
 
 FORGET_AFTER_S: Final = 600.0
+# A service of which so many breakers change at once has a frame each second, not each tick:
+# building and reading it would delay the frames of the others.
+_MANY_CHANGES: Final = 300
+_MANY_EACH_S: Final = 1.0
 _FRAMES_A_SECOND: Final = 50
 
 
@@ -190,13 +194,7 @@ class FleetState:
         return [
             framed(service, at, self._interval_s, self._overrides, full=False)
             for service in self.services.values()
-            if service.partition in partitions
-            and (
-                service.dirty_breakers
-                or service.dirty_instances
-                or service.removed_breakers
-                or service.removed_instances
-            )
+            if service.partition in partitions and _is_due(service, at)
         ]
 
     def full_frames(self, at: float, partitions: frozenset[int] = ALL) -> list[Frame]:
@@ -207,3 +205,15 @@ class FleetState:
             for service in self.services.values()
             if service.partition in partitions
         ]
+
+
+def _is_due(service: ServiceModel, at: float) -> bool:
+    """Whether a service has a frame now."""
+    if len(service.dirty_breakers) > _MANY_CHANGES and at - service.framed_at < _MANY_EACH_S:
+        return False
+    return bool(
+        service.dirty_breakers
+        or service.dirty_instances
+        or service.removed_breakers
+        or service.removed_instances
+    )
