@@ -22,7 +22,7 @@ from dashboard.policies.whatif import runs
 from dashboard.policies.worst_case import worst_case
 from dashboard.web import policy_applied as applied
 from dashboard.web.policy_evidence import DAY_S, evidence, read_seconds
-from dashboard.web.policy_scopes import address, check_scope, editor, may_edit
+from dashboard.web.policy_scopes import address, check_scope, editor, may_edit, seen_version
 from dashboard.web.policy_tools import (
     MEASURES_S,
     comparison,
@@ -215,7 +215,7 @@ def restore(request: HttpRequest, pk: int) -> HttpResponse:
     scope = version.policy
     person = editor(request, scope.service)
     try:
-        services.roll_back(person, version)
+        services.roll_back(person, version, seen_version(request))
     except ValidationError as error:
         head = queries.head(scope.service, scope.breaker)
         form = PolicyForm(instance=head)

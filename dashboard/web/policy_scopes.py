@@ -36,6 +36,13 @@ def editor(request: HttpRequest, service: str) -> Person:
     return request.user
 
 
+def seen_version(request: HttpRequest) -> int | None:
+    """The number of the newest version that the page showed, if the form says so: what was saved
+    since is not overwritten unseen."""
+    typed = str(request.POST.get("base", ""))
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else None
+
+
 def address(service: str, breaker: str) -> str:
     if breaker:
         return reverse("policy", args=[service, breaker])

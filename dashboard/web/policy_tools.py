@@ -24,7 +24,7 @@ from dashboard.policies import documents, lint, queries, rollouts, schedule, ser
 from dashboard.policies.knobs import KNOBS
 from dashboard.policies.models import BreakerPolicy, PolicyVersion, Rollout, ScheduledChange
 from dashboard.policies.quantities import parse, show, wanted
-from dashboard.web.policy_scopes import address, check_scope, editor, may_edit
+from dashboard.web.policy_scopes import address, check_scope, editor, may_edit, seen_version
 
 # How long a canary refuses nothing when it is asked to be measured first.
 MEASURES_S: Final = 300.0
@@ -110,7 +110,7 @@ def copy(request: HttpRequest, service: str, breaker: str) -> HttpResponse:
     if source.service not in visible_services(person):
         raise Http404
     try:
-        services.copy(person, source, service, breaker)
+        services.copy(person, source, service, breaker, seen_version(request))
     except ValidationError as error:
         return refused(request, error)
     return redirect(address(service, breaker))

@@ -66,6 +66,31 @@ def test_one_click_rolls_back(client: Client, operator: Person) -> None:
     assert queries.head("shop", "posts").fields == {"retries": 1}  # type: ignore[union-attr]
 
 
+def test_one_click_lets_everything_be_inherited_again(client: Client, operator: Person) -> None:
+    assert "Roll back to 0" not in client.get(PAGE).content.decode()
+    services.save(operator, "shop", "posts", {"retries": 1})
+    assert "Roll back to 0" in client.get(PAGE).content.decode()
+    posted = {"base": "1", "reason": "back to version 0", "action": "save"}
+    assert client.post(PAGE, posted).status_code == 302
+    assert queries.head("shop", "posts").fields == {}  # type: ignore[union-attr]
+
+
+def test_an_older_page_rolls_nothing_back_that_it_has_not_shown(
+    client: Client, operator: Person
+) -> None:
+    first = services.save(operator, "shop", "posts", {"retries": 1})
+    services.save(operator, "shop", "posts", {"retries": 2})
+    assert 'name="base" value="2"' in client.get(PAGE).content.decode()
+    services.save(operator, "shop", "posts", {"retries": 3}, "load is down")
+    answer = client.post(f"/policies/versions/{first.pk}/restore", {"base": "2"})
+    assert answer.status_code == 422
+    assert "operator changed retries (load is down)" in answer.content.decode()
+    assert queries.head("shop", "posts").fields == {"retries": 3}  # type: ignore[union-attr]
+    bank = services.save(operator, "bank", "ledger", {"retries": 9}).policy
+    answer = client.post(f"{PAGE}/copy", {"source": bank.pk, "base": "2"})
+    assert (answer.status_code, b"load is down" in answer.content) == (422, True)
+
+
 def test_it_starts_and_stops_a_rollout(client: Client) -> None:
     posted = {"timeout": "100 ms", "action": "rollout", "versions": "v124", "zones": "eu, us"}
     assert client.post(PAGE, posted).status_code == 302
