@@ -12,6 +12,7 @@ from rich.console import Console
 from breakers.cli.application import Context, main, pass_context
 from breakers.cli.client import segment
 from breakers.cli.documents import FILE, export_document, json_values, load
+from breakers.cli.tables import table
 
 
 @main.group()
@@ -61,6 +62,23 @@ def apply(context: Context, file: Path, reason: str) -> None:
 def test(context: Context, channel: str) -> None:
     """Send a test message to CHANNEL."""
     found = context.client.write("POST", f"/alerts/channels/{segment(channel)}/test")
+    context.show(found, lambda console, data: console.print("Queued."))
+
+
+@alerts.command()
+@pass_context
+def messages(context: Context) -> None:
+    """List the latest messages to channels."""
+    fields = ("id", "channel", "title", "attempts", "outcome", "error")
+    context.show(context.client.get("/alerts/messages"), table(fields, "There is no message."))
+
+
+@alerts.command()
+@click.argument("message", type=int)
+@pass_context
+def replay(context: Context, message: int) -> None:
+    """Deliver a finished MESSAGE again, under the same id."""
+    found = context.client.write("POST", f"/alerts/messages/{message}/replay")
     context.show(found, lambda console, data: console.print("Queued."))
 
 

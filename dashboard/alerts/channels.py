@@ -7,6 +7,8 @@ the address that was checked; no channel follows a redirect. Each delivery has a
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import hashlib
 import hmac
 import ipaddress
@@ -24,10 +26,12 @@ import msgspec
 from django.conf import settings
 
 from dashboard.alerts.models import Channel, OutboxMessage
+from dashboard.common.audit_anchor import anchor
 
 TIMEOUT: Final = httpx.Timeout(8.0, connect=4.0)
 DEADLINE_S: Final = 15.0
-SIGNATURE: Final = "Switchgear-Signature"
+# The beginning of a secret that is base64, as the Standard Webhooks scheme writes it.
+_BASE64: Final = "whsec_"
 _LONGEST_ANSWER: Final = 64 * 1024
 # Apprise's own limit of time leaves a thread of its one pool with each channel that hangs; here a
 # channel has a thread of its own.
@@ -72,7 +76,9 @@ def _webhook(channel: Channel, message: OutboxMessage) -> None:
             "Host": parts.netloc.rpartition("@")[2],
             "Content-Type": "application/json",
             "Idempotency-Key": message.key,
-            SIGNATURE: f"t={sent_at},v1={signature(channel.secret, sent_at, body)}",
+            "webhook-id": message.key,
+            "webhook-timestamp": sent_at,
+            "webhook-signature": signature(channel.secret, message.key, sent_at, body),
         },
         extensions={"sni_hostname": host} if parts.scheme == "https" else {},
     )
@@ -111,6 +117,8 @@ def payload(message: OutboxMessage) -> dict[str, Any]:
         "kind": message.kind,
         "title": message.title,
         "text": message.body,
+        # The signed head of the audit trail: whoever keeps it can prove what came after.
+        "audit_head": anchor.text,
         "incident": None
         if incident is None
         else {
@@ -128,9 +136,17 @@ def payload(message: OutboxMessage) -> dict[str, Any]:
     }
 
 
-def signature(secret: str, sent_at: str, body: bytes) -> str:
-    """HMAC-SHA256 over the time and the body, so that a receiver can refuse old requests."""
-    return hmac.new(secret.encode(), sent_at.encode() + b"." + body, hashlib.sha256).hexdigest()
+def signature(secret: str, id: str, sent_at: str, body: bytes) -> str:
+    """The signature of the Standard Webhooks scheme: HMAC-SHA256 over id, time and body, so that a
+    receiver can refuse old requests. A secret `whsec_…` is base64, as the scheme writes it."""
+    key = secret.encode()
+    if secret.startswith(_BASE64):
+        try:
+            key = base64.b64decode(secret.removeprefix(_BASE64), validate=True)
+        except binascii.Error:
+            raise DeliveryError("the secret after whsec_ is not base64; enter it again") from None
+    signed = hmac.new(key, f"{id}.{sent_at}.".encode() + body, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(signed).decode()
 
 
 def checked_address(host: str, port: int) -> str:

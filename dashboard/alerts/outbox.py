@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -11,9 +12,13 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from dashboard.access.authority import teams_of
+from dashboard.access.authority import demand, teams_of
+from dashboard.access.models import Person
+from dashboard.access.roles import ADMINISTER
+from dashboard.access.services import audit
 from dashboard.alerts.first_cause import note
 from dashboard.alerts.models import Channel, Incident, OutboxMessage, Route, Silence
 from dashboard.alerts.rule_kinds import SEVERITIES
@@ -182,6 +187,26 @@ def body_of(incident: Incident, kind: str) -> str:
         lines.append(f"What would help: {incident.advice}.")
     lines.append(link(incident))
     return "\n".join(lines)
+
+
+@transaction.atomic
+def replay(person: Person, pk: int, now: float | None = None) -> bool:
+    """Deliver a message again that is finished, under the same key, by which a receiver knows it.
+    Returns whether there was one.
+
+    Raises:
+        PermissionDenied: the person does not administer all services.
+    """
+    demand(person, ADMINISTER)
+    now = time.time() if now is None else now
+    rows = OutboxMessage.objects.filter(pk=pk).exclude(finished=None)
+    done = rows.update(
+        finished=None, outcome="", error="", attempts=0, claimed_until=0.0, due=now,
+        only_unacknowledged=False,
+    )  # fmt: skip
+    if done:
+        audit(person, "message replayed", message=OutboxMessage.objects.get(pk=pk).key)
+    return bool(done)
 
 
 def failing_channels() -> Iterable[Channel]:

@@ -190,5 +190,18 @@ def everywhere(snapshot: dict[str, Any], targets: Sequence[Target]) -> list[Targ
     return [*(Target(each.service, each.breaker) for each in targets), *others]
 
 
+# Acts that reach every breaker of their names in more services than this are fleet-wide.
+_FEW_SERVICES: Final = 2
+
+
+def is_fleet_wide(snapshot: dict[str, Any], targets: Sequence[Target]) -> bool:
+    """Whether an act reaches every breaker of its names, in several services. It then demands the
+    password or a second factor again."""
+    services = {each.service for each in targets}
+    if len(services) <= _FEW_SERVICES or any(each.instances is not None for each in targets):
+        return False
+    return len(everywhere(snapshot, targets)) == len(targets)
+
+
 def _count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -32,6 +32,7 @@ from dashboard.control.action_catalogue import (
     Act,
     Reach,
     everywhere,
+    is_fleet_wide,
     next_step,
     reach,
 )
@@ -197,14 +198,16 @@ def _act(
 ) -> actions.Outcome | None:
     """Perform the act. Errors of the service layer are shown at the form's field."""
     data = form.cleaned_data
-    if data["scope"] == FLEET and not did_recently_reauthenticate(request):
-        form.add_error(None, f"Confirm who you are first: {reverse('account_reauthenticate')}")
-        return None
+    shot = snapshot()
     if data["scope"] == FLEET:
-        targets = everywhere(snapshot(), targets)
+        targets = everywhere(shot, targets)
     elif data["scope"] == INSTANCES:
         names = tuple(data["instances"])
         targets = [Target(each.service, each.breaker, names) for each in targets]
+    is_wide = data["scope"] == FLEET or is_fleet_wide(shot, targets)
+    if is_wide and not did_recently_reauthenticate(request):
+        form.add_error(None, f"Confirm who you are first: {reverse('account_reauthenticate')}")
+        return None
     try:
         return approvals.perform(
             person,

@@ -20,7 +20,7 @@ from dashboard.access.people import grant_role, keep_person, keep_team
 from dashboard.access.service_tokens import create_token
 from dashboard.access.services import keep_view
 from dashboard.access.status_links import create_status_link
-from dashboard.alerts.models import Channel, Incident
+from dashboard.alerts.models import Channel, Incident, OutboxMessage
 from dashboard.alerts.silences import add_silence
 from dashboard.control import actions, approvals, drills, recordings
 from dashboard.control.models import Override
@@ -101,11 +101,18 @@ def _of_administrators(root: Person) -> dict[str, str]:
     grant_role(root, keep_person("member", []), team, "viewer")
     create_token("shop", "a token")
     create_status_link(root, "a link", timezone.now() + timedelta(days=1))
-    Channel.objects.create(name="a channel", kind="webhook", url="https://example.com", secret="x")
+    channel = Channel.objects.create(
+        name="a channel", kind="webhook", url="https://example.com", secret="x"
+    )
+    message = OutboxMessage.objects.create(
+        key="k", channel=channel, kind="test", title="t", body="b", created=1.0, due=1.0,
+        finished=2.0, outcome="given up",
+    )  # fmt: skip
     return {
         "team": "pay",
         "username": "member",
         "service_token": str(ServiceToken.objects.get().pk),
         "link": str(StatusLink.objects.get().pk),
         "channel": "a channel",
+        "message": str(message.pk),
     }

@@ -118,6 +118,8 @@ OPERATIONS: Final[dict[str, Row]] = {
     "decide_rollout": Row(EDITORS),
     # Administration.
     "test_channel": Row(ADMINS),
+    "list_messages": Row(ADMINS),
+    "replay_message": Row(ADMINS),
     "list_people": Row(ADMINS),
     "keep_person": Row(ADMINS, {"username": "member", "roles": ["viewer"]}),
     "list_service_tokens": Row(ADMINS),

@@ -99,6 +99,8 @@ COMMANDS: Final[dict[str, Row]] = {
     "policies rollout": Row(EDITORS, "shop/db --set timeout=250ms --instance one", ends=(0, 6)),
     "policies decide": Row(EDITORS, "99999 stop", ends=(5,)),
     "alerts export": Row(ADMINS),
+    "alerts messages": Row(ADMINS),
+    "alerts replay": Row(ADMINS, "99999", ends=(5,)),
     "alerts test": Row(ADMINS, "none", ends=(5,)),
     "dependents": Row(ADMINS, "shop --set web"),
     "person list": Row(ADMINS),

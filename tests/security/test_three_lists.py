@@ -140,7 +140,8 @@ def test_each_operation_that_changes_something_has_a_command() -> None:
         # Reads that are sent as POST, and other programs' webhooks.
         *("me", "verify_audit", "lint_policies", "grafana_test", "grafana_annotations"),
         *("github_marker", "gitlab_marker", "add_marker"),
-        # Teams have no page of their own.
+        # Teams and messages have no page of their own.
+        "replay_message",
         *("put_team", "delete_team", "put_team_member", "delete_team_member"),
     }
     assert set(OPERATIONS) - reads - others == by_page - {"put_team_member"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import socket
 import time
 from collections.abc import Iterator
@@ -48,8 +50,21 @@ class TestDelivery:
         ((headers, body),) = receiver.requests
         assert msgspec.json.decode(body)["title"] == "posts failing"
         assert headers["Idempotency-Key"] == sent.key
-        at, _, mac = headers[channels.SIGNATURE].partition(",v1=")
-        assert mac == signature("s3cret", at.removeprefix("t="), body)
+        assert headers["webhook-id"] == sent.key
+        signed = f"{sent.key}.{headers['webhook-timestamp']}.".encode() + body
+        mac = base64.b64encode(hmac.new(b"s3cret", signed, "sha256").digest()).decode()
+        assert headers["webhook-signature"] == f"v1,{mac}"
+
+    def test_the_signature_is_that_of_the_published_example(self) -> None:
+        """The vector of the Standard Webhooks libraries."""
+        secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        body = b'{"test": 2432232314}'
+        made = signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
+        assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+    def test_a_secret_that_is_not_base64_is_named(self) -> None:
+        with pytest.raises(DeliveryError, match="whsec_ is not base64"):
+            signature("whsec_*", "id", "1", b"")
 
     def test_a_mail_arrives(self) -> None:
         with smtp() as (mailbox, port):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
-from ninja import Router, Schema
+from ninja import Query, Router, Schema
 
 from dashboard.access.authority import demand
 from dashboard.access.roles import ADMINISTER
-from dashboard.alerts import documents, services
-from dashboard.alerts.models import Channel
+from dashboard.alerts import documents, outbox, services
+from dashboard.alerts.models import Channel, OutboxMessage
 from dashboard.api.operators.pipeline import ApiRequest
 from dashboard.api.operators.problems import ApiError, Problem, invalid_document, not_found
 
 router = Router(tags=["alerts"])
+Most = Annotated[int, Query(ge=1, le=200)]
 ERRORS = dict.fromkeys((401, 403, 409, 422, 429), Problem)
 
 
@@ -73,6 +74,45 @@ def export_alerts(request: ApiRequest) -> dict[str, Any]:
 
 class QueuedOut(Schema):
     queued: bool
+
+
+class MessageOut(Schema):
+    """A message to a channel; times are Unix times."""
+
+    id: int
+    key: str
+    channel: str
+    title: str
+    created: float
+    attempts: int
+    finished: float | None
+    outcome: str
+    error: str
+
+
+@router.get("/messages", response={200: list[MessageOut], **ERRORS}, operation_id="list_messages")
+def list_messages(request: ApiRequest, limit: Most = 50) -> list[dict[str, Any]]:
+    """The latest messages to channels, and what came of them."""
+    request.caller.demand_scope("admin")
+    demand(request.caller.person, ADMINISTER)
+    fields = ("id", "key", "title", "created", "attempts", "finished", "outcome", "error")
+    rows = OutboxMessage.objects.select_related("channel").order_by("-id")[:limit]
+    return [
+        {**{name: getattr(row, name) for name in fields}, "channel": row.channel.name}
+        for row in rows
+    ]
+
+
+@router.post(
+    "/messages/{int:message}/replay", response={200: QueuedOut, **ERRORS, 404: Problem},
+    operation_id="replay_message",
+)  # fmt: skip
+def replay_message(request: ApiRequest, message: int) -> dict[str, bool]:
+    """Deliver a finished message again, under the same id."""
+    request.caller.demand_scope("admin")
+    if not outbox.replay(request.caller.person, min(message, 2**63 - 1)):
+        raise not_found(f"No finished message has the id {message}.")
+    return {"queued": True}
 
 
 @router.post(

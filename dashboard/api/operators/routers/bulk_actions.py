@@ -6,15 +6,17 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
+from django.urls import reverse
 from ninja import Router, Schema, Status
 from pydantic import Field
 
 from dashboard.access.authority import services_with, visible_services
 from dashboard.access.roles import OPERATE
 from dashboard.api.operators.pipeline import ApiRequest
-from dashboard.api.operators.problems import Problem, not_found
+from dashboard.api.operators.problems import ApiError, Problem, not_found
 from dashboard.control import actions, approvals, holdings
-from dashboard.control.action_catalogue import DEFAULT_END_S
+from dashboard.control.action_catalogue import DEFAULT_END_S, is_fleet_wide
 from dashboard.control.models import Act, Override, PendingAct
 from dashboard.control.override_writes import Target
 from dashboard.control.preview import preview as preview_of
@@ -161,6 +163,7 @@ def act(request: ApiRequest, body: ActIn) -> Status[dict[str, Any]]:
         if each.service not in visible or breaker_view(each.service, each.breaker) is None:
             known = f"{each.service[:120]}/{each.breaker[:120]}"
             raise not_found(f"No instance has reported the breaker {known!r}.")
+    _demand_step_up(request, targets)
     id = body.id or str(uuid.uuid4())
     ends = None if body.state in ("automatic", "reset") else body.expires_in_s
     try:
@@ -172,6 +175,16 @@ def act(request: ApiRequest, body: ActIn) -> Status[dict[str, Any]]:
         waiting = {"id": id, "state": body.state, "pending": str(needed), "parts": []}
         return Status(202, waiting)
     return Status(200, _outcome(found))
+
+
+def _demand_step_up(request: ApiRequest, targets: list[Target]) -> None:
+    """A session gives its password or second factor again before a fleet-wide act, as on the page.
+    A token with the scope to operate was made for it."""
+    if request.caller.token_id is not None or not is_fleet_wide(snapshot(), targets):
+        return
+    if not did_recently_reauthenticate(request):
+        first = f"Confirm who you are first: {reverse('account_reauthenticate')}"
+        raise ApiError(403, "step_up", first)
 
 
 @router.post("/{act_id}/undo", response={200: ActOut, **ERRORS}, operation_id="undo_act")
