@@ -58,6 +58,7 @@ OPERATIONS: Final[dict[str, Row]] = {
     ),
     "list_audit": Row(VIEWERS),
     "export_policies": Row(VIEWERS),
+    "list_refusals": Row(VIEWERS, query="service=shop"),
     "plan_policies": Row(VIEWERS, {"document": _POLICY}),
     "lint_policies": Row(VIEWERS),
     "stream_events": Row(VIEWERS, query="seconds=1"),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
-from ninja import Router, Schema
+from ninja import Query, Router, Schema
 
+from dashboard.access.authority import visible_services
 from dashboard.api.operators.pipeline import ApiRequest
-from dashboard.api.operators.problems import ApiError, Problem, invalid_document
-from dashboard.policies import documents, lint
+from dashboard.api.operators.problems import ApiError, Problem, invalid_document, not_found
+from dashboard.policies import documents, lint, queries
+from dashboard.policies.models import Refusal
 from dashboard.policies.services import PolicyConflict
 
 router = Router(tags=["policies"])
-ERRORS = {401: Problem, 403: Problem, 409: Problem, 422: Problem, 429: Problem}
+ERRORS = dict.fromkeys((401, 403, 404, 409, 422, 429), Problem)
+Name = Annotated[str, Query(max_length=120)]
 
 
 class Document(Schema):
@@ -78,6 +82,16 @@ class ApplyIn(Schema):
     base: dict[str, int] | None = None
 
 
+class RefusalOut(Schema):
+    """An instance that refuses the policy in force. `revision` is that of the desired state."""
+
+    breaker: str
+    instance: str
+    revision: int
+    reason: str
+    at: datetime
+
+
 class FindingOut(Schema):
     """One finding of the linter."""
 
@@ -122,3 +136,13 @@ def lint_policies(request: ApiRequest) -> list[dict[str, Any]]:
     """The findings of the linter for every breaker that the caller sees."""
     request.caller.demand_scope("read")
     return [each.as_dict() for each in lint.fleet(request.caller.person)]
+
+
+@router.get("/refusals", response={200: list[RefusalOut], **ERRORS}, operation_id="list_refusals")
+def list_refusals(request: ApiRequest, service: Name, breaker: Name = "") -> list[Refusal]:
+    """The instances of a service that refuse the policy in force, each with its reason, 200 at
+    most. A refusal is gone once its instance applies a policy."""
+    request.caller.demand_scope("read")
+    if "\0" in service or service not in visible_services(request.caller.person):
+        raise not_found(f"There is no service {service[:120]!r}.")
+    return queries.refusals_of(service, breaker.replace("\0", ""))
