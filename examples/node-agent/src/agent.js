@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import WebSocket from "ws";
 
 import { socketAddress } from "./address.js";
+import { honoured } from "./policy.js";
 import { Watched } from "./watched.js";
 
 const SUBPROTOCOL = "switchgear.v1.json";
@@ -173,7 +174,8 @@ export class Agent {
       const isNew = !this.#sent.has(each.name);
       if (!isNew && !each.hasNews && this.#sent.get(each.name) === each.gauges) continue;
       this.#sent.set(each.name, each.gauges);
-      breakers.push(isNew ? { ...each.drain(), policy: each.declared } : each.drain());
+      const policy = isNew ? { policy: each.declared, honours: honoured } : {};
+      breakers.push({ ...each.drain(), ...policy });
     }
     const start = this.#end;
     this.#end = seconds();

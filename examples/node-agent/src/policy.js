@@ -7,6 +7,9 @@ const FIELDS = {
   failure_rate_threshold: { option: "errorThresholdPercentage", factor: 100, low: 0.001, high: 1, right: "a share from 0.001 to 1" },
 };
 
+/** The fields that take effect: the dashboard marks the others in its editor. */
+export const honoured = Object.keys(FIELDS);
+
 /** What the code declares, in the dashboard's words. @param {any} breaker */
 export function declared(breaker) {
   const { options } = breaker;
