@@ -6,6 +6,8 @@ Read-only unless started with --writes; then acts are proposals that a person ap
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
@@ -16,6 +18,7 @@ from breakers.cli.client import Client, CliError, segment
 
 try:
     from mcp.server.mcpserver import MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
 except ImportError:  # the extra is not installed
     MCPServer = None  # type: ignore[assignment,misc]
 
@@ -34,24 +37,37 @@ def build(client: Client, writes: bool) -> Any:
     """The server with its tools."""
     server = MCPServer("switchgear")
 
-    @server.tool()
+    def tool(function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register a tool; an error of the API is told to the model, which can act on it."""
+
+        @wraps(function)
+        def answer(*arguments: Any, **named: Any) -> Any:
+            try:
+                return function(*arguments, **named)
+            except CliError as error:
+                raise ToolError(str(error)) from error
+
+        server.tool()(answer)
+        return answer
+
+    @tool
     def status(service: str = "") -> list[dict[str, Any]]:
         """The state of every breaker, or of those of one service."""
         if service:
             return [client.get(f"/services/{segment(service)}")]
         return list(client.pages("/services"))
 
-    @server.tool()
+    @tool
     def overrides() -> list[dict[str, Any]]:
         """The overrides in force: by whom, until when, and how many instances confirmed."""
         return list(client.pages("/overrides"))
 
-    @server.tool()
+    @tool
     def audit(search: str = "", limit: int = 50) -> list[dict[str, Any]]:
         """The latest entries of the audit trail."""
         return list(client.pages("/audit", max(1, min(limit, 500)), q=search or None))
 
-    @server.tool()
+    @tool
     def preview(service: str, breaker: str, state: str = "forced_open") -> dict[str, Any]:
         """What an act on a breaker would do, without doing it."""
         targets = [{"service": service, "breaker": breaker}]
@@ -62,7 +78,7 @@ def build(client: Client, writes: bool) -> Any:
 
     if writes:
 
-        @server.tool()
+        @tool
         def propose(
             service: str,
             breaker: str,

@@ -30,6 +30,8 @@ from dashboard.fleet.snapshot.reads import snapshot
 
 logger = logging.getLogger("switchgear.control")
 PENDING: Final = "pending"
+# Why an act waits that a program has proposed.
+BY_PROGRAM: Final = "It was proposed by a program"
 APPROVED, REJECTED, BROKE_GLASS = "approved", "rejected", "break glass"
 # A request that nobody has decided by then is void.
 VALID_FOR: Final = timedelta(minutes=30)
@@ -64,7 +66,7 @@ def perform(
         ValidationError: by field.
         ApprovalNeeded: it was stored for approval.
     """
-    why = "It was proposed by a program" if proposed else why_approval(targets, state)
+    why = BY_PROGRAM if proposed else why_approval(targets, state)
     if not why or (break_glass and not proposed):
         if why:
             services = sorted({each.service for each in targets})
@@ -180,6 +182,9 @@ def break_glass(person: Person, id: str) -> Outcome:
         row = _decide(person, id, BROKE_GLASS)
         if row.person_id != person.pk:
             raise PermissionDenied("Approve it instead: it is another person's.")
+        if row.why == BY_PROGRAM:
+            # The program has the token of this person: it could say yes to itself.
+            raise PermissionDenied("A program proposed it: another person must approve it.")
         services = sorted({service for service, _, _ in row.targets})
         _break_glass(person, id, row.state, row.reason, services)
     return _perform(row)

@@ -86,6 +86,7 @@ def _waiting(person: Person) -> list[dict[str, Any]]:
         {
             "act": row,
             "mine": row.person_id == person.pk,
+            "may_break": row.why != approvals.BY_PROGRAM,
             "may": all(service in operable for service, _, _ in row.targets),
         }
         for row in approvals.pending()[: approvals.MAX_PENDING]

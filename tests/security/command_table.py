@@ -61,7 +61,7 @@ COMMANDS: Final[dict[str, Row]] = {
     "policies export": Row(VIEWERS),
     "policies plan": Row(VIEWERS, "{policies}"),
     "policies lint": Row(VIEWERS, ends=(0, 1)),
-    # Its tools are held by tests/breakers/cli/test_mcp_server.py; it needs a token.
+    # Its tools are held by test_mcp_server.py; it needs a token.
     "mcp": Row(ACCOUNTS),
     # Acts. Nobody confirms here: 11 says that not every instance has.
     "trip": Row(OPERATORS, f"{_ON_DB} --wait 1s", ends=(11,)),

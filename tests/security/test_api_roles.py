@@ -137,8 +137,10 @@ def scopes_of(id: str) -> set[str]:
         return {"operate"}
     if id == "apply_policies" or id.endswith(("_policy", "_rollout")):
         return {"policies"}
-    words = ("_team", "_teams", "_member", "_people", "_person", "_channel", "_messages", "_message",
-             "service_token", "service_tokens", "status_link", "status_links")  # fmt: skip
+    words = (
+        *("_team", "_teams", "_member", "_people", "_person", "_channel", "_messages", "_message"),
+        *("service_token", "service_tokens", "status_link", "status_links"),
+    )
     if id in {"apply_alerts", "put_dependents"} or id.endswith(words):
         return {"admin"}
     return {"read"}
