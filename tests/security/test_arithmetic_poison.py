@@ -9,6 +9,7 @@ import pytest
 
 from breakers.protocol import messages as wire
 from breakers.protocol.codec import JSON, MSGPACK
+from dashboard.access.service_tokens import Grant
 from dashboard.api.agents.message_intake import take
 
 
@@ -28,7 +29,7 @@ def report(*breakers: dict[str, Any], interval_s: float = 1.0) -> bytes:
 
 def refusal(data: bytes) -> wire.Refused:
     with pytest.raises(wire.WireError) as refused:
-        take(MSGPACK, data, "shop")
+        take(MSGPACK, data, Grant("shop"))
     return refused.value.refused
 
 
@@ -54,7 +55,7 @@ def test_a_sketch_beyond_the_interval_is_refused() -> None:
 
 def test_what_a_long_interval_can_bring_is_accepted() -> None:
     data = report({"name": "x", "counts": {"success": 50_000_000}}, interval_s=60.0)
-    message, _ = take(MSGPACK, data, "shop")
+    message, _ = take(MSGPACK, data, Grant("shop"))
     assert isinstance(message, wire.Report)
     assert message.breakers[0].counts.success == 50_000_000
     assert refusal(report({"name": "x", "counts": {"success": 60_000_001}}, interval_s=60.0))
