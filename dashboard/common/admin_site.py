@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
@@ -29,9 +30,10 @@ class LockingAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
-        is_saved = request.method == "POST" and (request.resolver_match is not None)
-        if is_saved and "object_id" in request.resolver_match.kwargs:  # type: ignore[union-attr]
-            # Inside the transaction of the admin's view: of two who save at once, one waits.
+        match = request.resolver_match
+        is_saved = request.method == "POST" and match is not None and "object_id" in match.kwargs
+        if is_saved and transaction.get_connection(rows.db).in_atomic_block:
+            # The admin saves in a transaction: of two people who save at once, one waits.
             return rows.select_for_update(of=("self",))
         return rows
 
