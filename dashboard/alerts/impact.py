@@ -83,10 +83,22 @@ def seen_at(infos: Mapping[str, InstanceView], each: BreakerAtInstance) -> float
     return info["seen_at"] if info else each["since_at"]
 
 
+def _would_help(impact: Impact) -> bool:
+    """Whether an action would stop calls that fail, and few that succeed. Figures are of ten
+    seconds: where most instances are open already, they are older than the trip."""
+    if impact.state in {"", "forced_open"}:
+        return False
+    lets_pass = impact.state in _LETS_PASS
+    if not lets_pass and not impact.only_on and 2 * impact.open > impact.instances:
+        return True
+    mostly_fails = impact.failing_per_s > impact.reaching_per_s / 2
+    return mostly_fails and impact.failing_per_s >= _BARELY
+
+
 def advise(impacts: Mapping[Node, Impact], first: Node) -> Advice | None:
     """The one action that would help most: on the breaker through which the most calls still fail,
-    which is the first cause unless another one has clearly more. None if all are forced open."""
-    free = {node: each for node, each in impacts.items() if each.state not in {"", "forced_open"}}
+    which is the first cause unless another one has clearly more. None if none would help."""
+    free = {node: each for node, each in impacts.items() if _would_help(each)}
     if not free:
         return None
     node = max(free, key=lambda each: (free[each].failing_per_s, each))
@@ -98,7 +110,7 @@ def advise(impacts: Mapping[Node, Impact], first: Node) -> Advice | None:
             node, "automatic", f"Release {node[1]}",
             f"the breaker may refuse the {here.failing_per_s:.0f} calls/s that fail",
         )  # fmt: skip
-    if here.reaching_per_s >= _BARELY:
+    if here.open < here.instances and here.reaching_per_s >= _BARELY:
         effect = f"stops the {here.reaching_per_s:.0f} calls/s that still reach it"
     else:
         effect = "stops the test calls, which are all that still reaches it"

@@ -30,6 +30,9 @@ _LIST: Final = 100
 _MARKERS: Final = 20
 _CARDS: Final = 3
 _CONSIDERED: Final = 20
+_HELPS: Final = 200
+_HELP_KEPT_S: Final = 2.0
+_helps: dict[int, tuple[float, dict[str, str] | None]] = {}
 
 
 @require_GET
@@ -117,16 +120,32 @@ def _instances(service: str, breaker: str) -> dict[str, InstanceFacts]:
 
 
 def _help(found: Incident) -> dict[str, str] | None:
-    """The action that would help most at this moment, with its effect."""
+    """The action that would help most at this moment, with its effect. Each browser asks for it
+    every few seconds: it is kept for two."""
     if found.ended is not None:
         return None
+    known = _helps.get(found.pk)
+    if known is not None and time.monotonic() - known[0] < _HELP_KEPT_S:
+        return known[1]
+    if len(_helps) > _HELPS:
+        _helps.clear()
+    help = _fresh_help(found)
+    _helps[found.pk] = (time.monotonic(), help)
+    return help
+
+
+def _fresh_help(found: Incident) -> dict[str, str] | None:
     first = (found.service, found.breaker)
-    nodes = [first, *found.firings.values_list("service", "breaker").distinct()[:_CONSIDERED]]
-    impacts = {
-        node: impact_of(view, ())
-        for node in dict.fromkeys(nodes)
-        if (view := breaker_view(*node)) is not None
-    }
+    rows = found.firings.order_by("began").values_list("service", "breaker")[:_LIST]
+    nodes = list(dict.fromkeys([first, *rows]))[:_CONSIDERED]
+    impacts = {}
+    for service in {node[0] for node in nodes}:
+        for shot in snapshot(service)["services"]:
+            infos = {each["id"]: each for each in shot["instances"]}
+            for view in shot["breakers"]:
+                if (service, view["name"]) in nodes:
+                    instances = instances_of(view["instances"], infos).values()
+                    impacts[service, view["name"]] = impact_of(view, instances)
     advice = advise(impacts, first)
     if advice is None:
         return None

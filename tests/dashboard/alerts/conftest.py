@@ -8,6 +8,7 @@ from breakers import Registry
 from dashboard.alerts import channels, delivery
 from dashboard.alerts.models import Rule
 from dashboard.alerts.rule_kinds import DEFAULT_RULES, KINDS, params_of
+from dashboard.web import incidents
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +37,4 @@ def channels_with_closed_breakers(monkeypatch: pytest.MonkeyPatch) -> None:
     and threads that wait, would stay."""
     monkeypatch.setattr(delivery, "_registry", Registry(max_breakers=2000))
     monkeypatch.setattr(channels, "_hanging", {})
+    monkeypatch.setattr(incidents, "_helps", {})

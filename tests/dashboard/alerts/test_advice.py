@@ -17,7 +17,7 @@ CALM = Impact(instances=4, state="closed")
 
 
 def failing(per_s: float, state: str = "open", **more: object) -> Impact:
-    return Impact(4, 4, state=state, reaching_per_s=per_s, failing_per_s=per_s, **more)  # type: ignore[arg-type]
+    return Impact(3, 4, state=state, reaching_per_s=per_s, failing_per_s=per_s, **more)  # type: ignore[arg-type]
 
 
 def test_the_first_cause_is_forced_open() -> None:
@@ -35,7 +35,7 @@ def test_another_breaker_with_clearly_more_failing_calls_comes_before_it() -> No
 
 
 def test_a_breaker_that_refuses_everything_already_is_kept_from_its_test_calls() -> None:
-    found = advise({POSTS: failing(0)}, POSTS)
+    found = advise({POSTS: Impact(4, 4, state="open", reaching_per_s=20)}, POSTS)
     assert str(found) == (
         "Force posts open: stops the test calls, which are all that still reaches it; "
         "callers get an error at once"
@@ -46,6 +46,21 @@ def test_a_breaker_forced_closed_that_fails_is_released() -> None:
     found = advise({POSTS: failing(9, "forced_closed"), WEB: CALM}, POSTS)
     assert found is not None
     assert (found.act, found.label) == ("automatic", "Release posts")
+
+
+@pytest.mark.parametrize(
+    "impact",
+    [
+        Impact(0, 4, state="closed", reaching_per_s=25),
+        Impact(0, 4, state="closed"),
+        # Open on one version alone: the calls of the others succeed.
+        Impact(1, 4, state="open", only_on="v124", reaching_per_s=30, failing_per_s=4),
+        Impact(3, 4, state="open", only_on="v124", reaching_per_s=9),
+        Impact(0, 4, state="forced_closed", reaching_per_s=30, failing_per_s=1),
+    ],
+)
+def test_good_calls_are_not_stopped(impact: Impact) -> None:
+    assert advise({POSTS: impact}, POSTS) is None
 
 
 def test_nothing_is_advised_where_all_is_forced_open_or_unknown() -> None:
@@ -61,7 +76,7 @@ def test_a_message_and_the_card_say_the_same(operator: Person, client: Client) -
     shown["breakers"][0] |= {"rate": 50.0, "ran": 80, "failed": 80, "refused": 420}
     fleet.snapshot.merge(shown)  # type: ignore[arg-type]
     fleet.rounds(runner, 5)
-    advice = "Force posts open: stops the 8 calls/s that still reach it; callers get an error"
+    advice = "Force posts open: stops the test calls, which are all that still reaches it; callers"
     assert Incident.objects.get().advice.startswith(advice)
     assert f"What would help: {advice}" in OutboxMessage.objects.get().body
     process.replace(fleet.snapshot)
