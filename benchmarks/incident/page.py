@@ -40,7 +40,7 @@ that nobody waits for any more is worked on all the same. Users are asked for wi
 Switchgear keeps the last copy of each user, and answers with it, counted as degraded, where the
 database does not answer in time.
 
-![Answers within one second, degraded ones included, and the 99th percentile of latency](images/incident.png)
+![Answers within one second, and the 99th percentile of latency](images/incident.png)
 
 The upper half counts degraded answers too, and so does `goodput_kept`: the surge asks for a third
 more than the database can do, so that fresh answers for all are out of reach.
