@@ -38,4 +38,5 @@ def facts_of(
         policy_unapplied_since=policy_unapplied_since,
         would_be_open=override is not None and any(each["would_be_open"] for each in rows),
         rows=shown,
+        is_idle=view.get("idle_half_open", False),
     )

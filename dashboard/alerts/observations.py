@@ -59,6 +59,7 @@ class BreakerFacts:
         would_be_open: bool = False,
         trips: Mapping[str, list[float]] | None = None,
         rows: Sequence[Row] | None = None,
+        is_idle: bool = False,
         policy_unapplied_since: float | None = None,
     ) -> None:
         self._instances = instances
@@ -73,6 +74,9 @@ class BreakerFacts:
                 for id, e in self.instances.items()
             ]
         self._sum_up(rows)
+        if is_idle:
+            # Half-open where nobody calls: it waits for a test call and harms nobody.
+            self.half_open = None
         self.flags = (
             (OPEN if self.opened else 0)
             | (SPLIT if self.opened and self.closed is not None else 0)

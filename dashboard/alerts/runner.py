@@ -189,7 +189,9 @@ class Runner:
                 key = (name, view["name"])
                 before = seen.get(key)
                 rows = view["instances"]
-                if before is not None and before[0] is rows and view["override"] is None:
+                same = before is not None and before[0] is rows and view["override"] is None
+                # A half-open one becomes idle, or is called again, without a change of its rows.
+                if same and view["state"] != "half_open":
                     continue
                 facts = facts_of(view, service, self._policies.since.get(key))
                 if before is None:
