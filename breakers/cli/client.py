@@ -20,10 +20,14 @@ _RETRIED: Final = frozenset({502, 503, 504})
 
 
 class CliError(Exception):
-    """An error to show, with its exit code. `fields` names what is wrong by field."""
+    """An error to show, with its exit code. `fields` names what is wrong by field, and `problem` is
+    the stable code of the API."""
 
-    def __init__(self, message: str, code: int, fields: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, message: str, code: int, fields: dict[str, str] | None = None, problem: str = ""
+    ) -> None:
         super().__init__(message)
+        self.problem = problem
         self.code = code
         self.fields = fields or {}
 
@@ -76,6 +80,10 @@ class Client:
         """Perform a write once, however often it is sent."""
         named = {"Idempotency-Key": str(uuid.uuid4()), **(headers or {})}
         return self._request(method, path, json=body, headers=named)
+
+    def get_by_post(self, path: str, body: Any) -> Any:
+        """Ask for what must not stand in an address. It is sent anew each time, under no key."""
+        return self._request("POST", path, json=body)
 
     def stream(self, path: str, last_id: str = "") -> Iterator[str]:
         """The lines of an event stream."""
@@ -131,6 +139,6 @@ def _error(response: httpx.Response) -> CliError:
     try:
         problem = response.json()
         fields = {each["field"]: each["detail"] for each in problem.get("errors", [])}
-        return CliError(problem["detail"], code, fields)
+        return CliError(problem["detail"], code, fields, str(problem.get("code", "")))
     except (ValueError, KeyError, TypeError, AttributeError):
         return CliError(f"{response.status_code} {response.reason_phrase}", code)

@@ -20,7 +20,7 @@ from dashboard.access.models import Person
 _OPEN_NAMES: Final = frozenset(
     {
         *("login", "logout", "first_admin", "icon", "manifest", "worker", "offline", "styleguide"),
-        *("sessions", "revoke_session", "revoke_sessions", "tokens", "revoke_token"),
+        *("sessions", "revoke_session", "revoke_sessions", "tokens", "revoke_token", "device"),
         *("healthz", "readyz", "status", "status-now"),
     }
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.security.roles import ACCOUNTS, ADMINS, EDITORS, OPERATORS, VIEWERS
+from tests.security.roles import ACCOUNTS, ADMINS, EDITORS, EVERYBODY, OPERATORS, VIEWERS
 
 _SHOP_DB: Final = [{"service": "shop", "breaker": "db"}]
 _POLICY: Final = {"fleet": {}, "services": {"shop": {"all": {"timeout": "250 ms"}}}}
@@ -26,6 +26,9 @@ class Row:
 
 
 OPERATIONS: Final[dict[str, Row]] = {
+    # Before the log-in of a command line.
+    "begin_device_login": Row(EVERYBODY, {"name": "t", "scopes": ["read"]}),
+    "finish_device_login": Row(EVERYBODY, {"device_code": "none"}, answer=400),
     # One's own account.
     "me": Row(ACCOUNTS),
     "list_tokens": Row(ACCOUNTS),

@@ -65,6 +65,7 @@ PAGES: Final[dict[str, Row]] = {
     "sessions": _OWN,
     "revoke_session": _OWN,
     "revoke_sessions": _OWN,
+    "device": _OWN,
     "tokens": _OWN,
     "revoke_token": _OWN,
     "account_reauthenticate": _OWN,

@@ -88,7 +88,7 @@ ADMIN_ACTS: Final[dict[str, Ways]] = {
 PERSONAL: Final = {
     *(name for name in PAGES if name.startswith(("account_", "mfa_", "socialaccount_"))),
     *("openid_connect_login", "openid_connect_callback", "usersessions_list"),
-    *("github-hook", "login", "logout", "first_admin", "icon", "healthz", "readyz"),
+    *("device", "github-hook", "login", "logout", "first_admin", "icon", "healthz", "readyz"),
 }
 # Likewise; and the secrets of channels, which are in no document.
 PERSONAL_MODELS: Final = {
@@ -142,6 +142,8 @@ def test_each_operation_that_changes_something_has_a_command() -> None:
         *("github_marker", "gitlab_marker", "add_marker"),
         # Teams and messages have no page of their own.
         "replay_message",
+        # The log-in of the command line itself.
+        *("begin_device_login", "finish_device_login"),
         *("put_team", "delete_team", "put_team_member", "delete_team_member"),
     }
     assert set(OPERATIONS) - reads - others == by_page - {"put_team_member"}

@@ -22,6 +22,7 @@ logger = logging.getLogger("switchgear.api")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY: Final = 1_000_000
 # Names of operations.
+_WITHOUT_CALLER: Final = frozenset({"begin_device_login", "finish_device_login"})
 _OWN_ACCOUNT: Final = frozenset(
     {
         *("me", "list_tokens", "create_token", "revoke_token"),
@@ -60,6 +61,10 @@ def _answer(
     view: Callable[..., HttpResponse], request: HttpRequest, /, *arguments: Any, **named: Any
 ) -> HttpResponseBase:
     address = client_address(request)
+    match = request.resolver_match
+    if match is not None and match.url_name in _WITHOUT_CALLER:
+        spend(f"address:{address}", settings.API_ADDRESS_RATE)
+        return _finished(view(request, *arguments, **named))
     try:
         caller = caller_of(request, address)
     except ApiError:
