@@ -8,7 +8,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.failure_modes.report import page, table
 from tests.failure_modes.world import VERSIONS, Result
 
 Results = dict[tuple[str, str], Result]
+Measured = dict[tuple[str, str], Future[Result]]
 _RESULTS = pytest.StashKey[Results]()
 DOCS = Path(__file__).parents[2] / "docs" / "failure-modes.md"
 SHORT = "short selection of the failure modes"
@@ -64,8 +67,8 @@ def redis_port() -> Iterator[int]:
 @pytest.fixture(scope="session")
 def results(
     request: pytest.FixtureRequest, redis_port: int, tmp_path_factory: pytest.TempPathFactory
-) -> Results:
-    """Every selected mode against every version."""
+) -> Iterator[Measured]:
+    """Every selected mode against every version, measured meanwhile; a test waits for its own."""
     wanted = {
         item.callspec.params["mode"].name  # type: ignore[attr-defined]
         for item in request.session.items
@@ -73,9 +76,20 @@ def results(
     }
     modes = tuple(mode for mode in MODES if mode.name in wanted)
     directory: Path = tmp_path_factory.mktemp("modes")
-    found = asyncio.run(measure_all(modes, redis_port, directory))
-    request.config.stash[_RESULTS] = found
-    return found
+    found = request.config.stash[_RESULTS] = {}
+    measured: Measured = {(mode.name, version): Future() for mode in modes for version in VERSIONS}
+
+    def keep(result: Result) -> None:
+        key = (result.mode.name, result.version)
+        found[key] = result
+        measured[key].set_result(result)
+
+    thread = Thread(
+        target=lambda: asyncio.run(measure_all(modes, redis_port, directory, keep)), daemon=True
+    )
+    thread.start()
+    yield measured
+    thread.join(60)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

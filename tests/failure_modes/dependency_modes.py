@@ -90,9 +90,24 @@ DEPENDENCY_MODES: Final[tuple[Mode, ...]] = (
         "Mostly the whole profile; posts missing at times.",
         "retries, retry_budget, failure_rate_threshold",
         (
-            Phase({"posts": Fault("status", 500, every=100)}, Promise(GOOD, share=0.98)),
-            Phase({"posts": Fault("status", 500, every=10)}, Promise(USABLE, load=1.4)),
-            Phase({"posts": Fault("status", 500, every=2)}, Promise(USABLE, load=1.4)),
+            Phase(
+                {"posts": Fault("status", 500, every=100)},
+                Promise(GOOD, share=0.98),
+                requests=100,
+                every_s=0.04,
+            ),
+            Phase(
+                {"posts": Fault("status", 500, every=10)},
+                Promise(USABLE, load=1.4),
+                requests=50,
+            ),
+            # Long enough for the budget of retries to rule, and not its first tokens.
+            Phase(
+                {"posts": Fault("status", 500, every=2)},
+                Promise(USABLE, load=1.4),
+                requests=120,
+                every_s=0.04,
+            ),
             recovered("posts"),
         ),
     ),
@@ -101,8 +116,8 @@ DEPENDENCY_MODES: Final[tuple[Mode, ...]] = (
         NO_POSTS,
         "retries, fallback",
         (
-            Phase({"posts": Fault("retry after", 5)}, Promise(load=1.0)),
-            Phase({"posts": Fault("status", 429)}, Promise(load=1.0)),
+            Phase({"posts": Fault("retry after", 5)}, Promise(load=1.0), requests=40),
+            Phase({"posts": Fault("status", 429)}, Promise(load=1.0), requests=40),
             recovered("posts"),
         ),
     ),

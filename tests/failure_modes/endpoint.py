@@ -29,6 +29,7 @@ from tests.failure_modes.config import Config
 WORKERS = 6
 _shared = mmap.mmap(-1, 8)  # seconds that the wall clock is stepped by, in all processes
 _time = time.time
+_first_process = os.getpid()
 
 
 def step_clock(seconds: float) -> None:
@@ -76,8 +77,10 @@ def _ask(name: str, port: int) -> str:
     return socket.inet_ntoa(answer[-4:])
 
 
-def rss_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def about() -> dict[str, float]:
+    """What `/other` answers: the first process of this endpoint, and the memory of this one."""
+    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"process": _first_process, "rss": rss_mb}
 
 
 def serve_sync(listening: socket.socket, config: Config) -> None:
@@ -105,7 +108,7 @@ def serve_sync(listening: socket.socket, config: Config) -> None:
                 step_clock(float(query))
                 self.reply(200, {})
             else:
-                self.reply(200, {"rss": rss_mb()})
+                self.reply(200, about())
 
         def reply(self, status: int, content: Any) -> None:
             body = json.dumps(content).encode()
@@ -144,9 +147,12 @@ def serve_ours(listening: socket.socket, config: Config) -> None:
     import uvicorn
 
     from breakers import agent
+    from tests.failure_modes.ours import OurProfiles
     from tests.failure_modes.ours_app import make_app
 
+    service = OurProfiles(config)
     if config.warms_before_fork:
+        asyncio.run(service.get_user_profile(999))
         os.fork()  # both processes serve the socket; their group ends together
         end_with_parent()
     if config.dashboard:
@@ -158,7 +164,7 @@ def serve_ours(listening: socket.socket, config: Config) -> None:
             timeout_s=1.0,
             reconnect_max_s=0.5,
         )
-    app = make_app(config, step_clock, rss_mb)
+    app = make_app(service, step_clock, about)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=3)
     )

@@ -43,11 +43,12 @@ class Dependency:
         self._turn = count(1)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._stuck: list[socket.socket] = []
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, ssl=self.tls, backlog=256
+            self._accepted, "127.0.0.1", self.port, ssl=self.tls, backlog=256
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -61,7 +62,9 @@ class Dependency:
         for each in self._stuck:
             each.close()
         self._stuck.clear()
-        await asyncio.sleep(0)
+        for task in list(self._serving):
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def behave(self, fault: Fault) -> None:
         """Behave like this from now on."""
@@ -96,6 +99,11 @@ class Dependency:
             waiting.setblocking(False)
             waiting.connect_ex(("127.0.0.1", self.port))
             self._stuck.append(waiting)
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)

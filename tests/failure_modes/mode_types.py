@@ -7,7 +7,7 @@ steady rate whether or not earlier ones were answered, and states a promise abou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tests.failure_modes.answers import COMPLETE, DEGRADED, REFUSED
@@ -34,7 +34,11 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """`users`: "known" (asked for before, so that copies exist), "new", or "same" (all one)."""
+    """`users`: "known" (asked for before, so that copies exist), "new", or "same" (all one).
+
+    A phase without a promise sets the stage. `ours_alone` marks a check on Switchgear besides the
+    mode's promise: that its protection goes on meanwhile, where the others have none to lose.
+    """
 
     faults: Mapping[str, Fault] = field(default_factory=dict)
     promise: Promise | None = Promise()
@@ -45,6 +49,7 @@ class Phase:
     settle_s: float = 0.0
     deadline_ms: int | None = None
     abandon_s: float | None = None
+    ours_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,14 @@ class Mode:
 
 
 def posts(fault: Fault, **promise: object) -> tuple[Phase, ...]:
-    return (Phase({"posts": fault}, Promise(**promise)), recovered("posts"))  # type: ignore[arg-type]
+    """Forty requests: enough for the breakers of six processes to open, where versions have six."""
+    failing = Phase({"posts": fault}, Promise(**promise), requests=40)  # type: ignore[arg-type]
+    return (failing, recovered("posts"))
+
+
+def still_protected() -> tuple[Phase, ...]:
+    """Checks on Switchgear alone: posts fails, and nobody but the breaker notices."""
+    return tuple(replace(each, ours_alone=True) for each in posts(Fault("status", 500), load=1.0))
 
 
 def recovered(*kinds: str, settle_s: float = 1.2) -> Phase:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import cycle
 from typing import Any
 
 import redis
@@ -19,12 +20,11 @@ class NaiveProfiles:
         self.cache = redis.Redis(port=config.redis)
         self.http = requests.Session()
         self.http.verify = config.ca or True
-        self.turn = 0
+        self.http.trust_env = False  # else REQUESTS_CA_BUNDLE would win over `verify`
+        self.turns = {kind: cycle(bases) for kind, bases in config.peers.items()}
 
     def get(self, kind: str, user_id: int) -> Any:
-        bases = self.config.peers[kind]
-        self.turn += 1
-        answer = self.http.get(f"{bases[self.turn % len(bases)]}/{user_id}")
+        answer = self.http.get(f"{next(self.turns[kind])}/{user_id}")
         answer.raise_for_status()
         return answer.json()
 

@@ -39,7 +39,7 @@ POLICY: Final[dict[str, Any]] = {
     "minimum_calls": 10,
 }
 LARGEST_BODY: Final = 64 * 1024
-ATTEMPT_S: Final = 0.25
+ATTEMPT_S: Final = 0.35
 
 
 class WrongAnswer(ValueError):
@@ -105,13 +105,8 @@ class OurProfiles:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.caller = ResilientCaller(cache=TwoLayers(config))
-        context = ssl.create_default_context(cafile=config.ca) if config.ca else False
-        self.clients = {
-            kind: httpx.AsyncClient(
-                trust_env=False, verify=context, limits=httpx.Limits(max_connections=40)
-            )
-            for kind in config.peers
-        }
+        self.context = ssl.create_default_context(cafile=config.ca) if config.ca else False
+        self.open_clients()
         self.turns = {kind: itertools.cycle(bases) for kind, bases in config.peers.items()}
         self.versions: OrderedDict[int, int] = OrderedDict()
         ttl = config.ttl_ms / 1000
@@ -119,7 +114,7 @@ class OurProfiles:
             timeout=ATTEMPT_S,
             retries=2,
             retry_delay=0.02,
-            deadline=0.7,
+            deadline=0.85,
             cache_ttl=ttl,
             stale_ttl=60.0,
         )
@@ -127,13 +122,22 @@ class OurProfiles:
             kind: replace(
                 base,
                 circuit_breaker=CircuitBreaker(name=kind, **POLICY),
-                bulkhead=Bulkhead(30, max_wait=0.1),
+                bulkhead=Bulkhead(size, max_wait=0.1),
             )
-            for kind in ("users", "posts", "social")
+            for kind, size in (("users", 30), ("posts", 10), ("social", 10))
         }
         self.store = CallOptions(
             timeout=0.15, retries=1, circuit_breaker=CircuitBreaker(name="store", **POLICY)
         )
+
+    def open_clients(self) -> None:
+        """Open the connection pools; each process and each event loop needs its own."""
+        self.clients = {
+            kind: httpx.AsyncClient(
+                trust_env=False, verify=self.context, limits=httpx.Limits(max_connections=40)
+            )
+            for kind in self.config.peers
+        }
 
     async def get_user_profile(
         self, user_id: int, deadline_s: float | None = None

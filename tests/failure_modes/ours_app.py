@@ -8,32 +8,32 @@ from collections.abc import Callable
 from typing import Any
 
 from breakers import BreakerError
-from tests.failure_modes.config import Config
 from tests.failure_modes.ours import OurProfiles
 
 
 def make_app(
-    config: Config, step_clock: Callable[[float], None], rss_mb: Callable[[], float]
+    service: OurProfiles,
+    step_clock: Callable[[float], None],
+    about: Callable[[], dict[str, float]],
 ) -> Any:
-    """An ASGI application; the service is made in the loop that serves it."""
-    made: list[OurProfiles] = []
+    """An ASGI application; clients are opened in the process and the loop that serves it."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await receive()
-            made.append(OurProfiles(config))
+            service.open_clients()
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
             return
         path = scope["path"]
         if path.startswith("/profile/"):
-            await _profile(made[0], scope, receive, send)
+            await _profile(service, scope, receive, send)
         elif path == "/clock":
             step_clock(float(scope["query_string"]))
             await _reply(send, 200, {})
         else:
-            await _reply(send, 200, {"rss": rss_mb()})
+            await _reply(send, 200, about())
 
     return app
 

@@ -16,8 +16,8 @@ from tests.failure_modes.mode_types import (
     Mode,
     Phase,
     Promise,
-    posts,
     recovered,
+    still_protected,
     users,
 )
 
@@ -65,7 +65,8 @@ OWN_MODES: Final[tuple[Mode, ...]] = (
         (
             Phase(
                 {"users": Fault("slow", 0.15)},
-                Promise(GOOD, within_s=0.8, others_s=0.6, load=0.1),
+                # Six calls of 30: one for each process of the versions that need processes.
+                Promise(GOOD, within_s=0.8, others_s=0.6, load=0.21),
                 requests=30,
                 every_s=0.002,
                 users="same",
@@ -76,11 +77,11 @@ OWN_MODES: Final[tuple[Mode, ...]] = (
     ),
     Mode(
         "the wall clock steps, both ways",
-        NO_POSTS,
+        "The whole profile as soon as posts is well.",
         "none: decisions read the monotonic clock",
         (
-            Phase({"posts": Fault("status", 500)}, Promise(load=1.0), requests=30),
-            Phase({"posts": Fault("status", 500)}, Promise(load=0.5), act="clock +3600"),
+            Phase({"posts": Fault("status", 500)}, None, requests=30),
+            Phase(promise=Promise(load=0.5), act="clock +3600", ours_alone=True),
             Phase(
                 {"posts": HEALTHY},
                 Promise(GOOD, share=0.8),
@@ -183,8 +184,8 @@ OWN_MODES: Final[tuple[Mode, ...]] = (
     Mode(
         "a fork with open connections",
         NOTHING_MISSING,
-        "renewal after fork",
-        (Phase(promise=Promise(GOOD), requests=40, every_s=0.01), recovered()),
+        "renewal after fork; clients opened by each process",
+        (Phase(promise=Promise(GOOD), requests=40, every_s=0.015), recovered()),
         setup=frozenset({"fork"}),
     ),
     Mode(
@@ -209,7 +210,7 @@ OWN_MODES: Final[tuple[Mode, ...]] = (
         NO_POSTS,
         "half_open_lease, timeout",
         (
-            Phase({"posts": Fault("status", 500)}, Promise()),
+            Phase({"posts": Fault("status", 500)}, None),
             Phase({"posts": Fault("hang")}, Promise(load=0.6), settle_s=1.0),
             recovered("posts", settle_s=1.5),
         ),
@@ -223,9 +224,9 @@ OWN_MODES: Final[tuple[Mode, ...]] = (
     Mode(
         "thundering herd at recovery",
         NO_POSTS,
-        "half_open_max_calls, open_jitter",
+        "bulkhead_size, half_open_max_calls, open_jitter",
         (
-            Phase({"posts": Fault("refuse")}, Promise()),
+            Phase({"posts": Fault("refuse")}, None),
             Phase({"posts": Fault("overload", 4)}, Promise(peak=12), settle_s=1.0, requests=40),
             recovered("posts"),
         ),
@@ -235,8 +236,8 @@ OWN_MODES: Final[tuple[Mode, ...]] = (
         "The whole profile soon after the dependency is well.",
         "success_threshold, half_open_lease",
         (
-            Phase({"posts": Fault("status", 500)}, Promise()),
-            Phase({"posts": Fault("status", 500, every=2)}, Promise(), settle_s=1.0),
+            Phase({"posts": Fault("status", 500)}, None),
+            Phase({"posts": Fault("status", 500, every=2)}, None, settle_s=1.0),
             Phase(
                 {"posts": HEALTHY}, Promise(GOOD, share=0.7), requests=12, every_s=0.1, settle_s=1.0
             ),
@@ -255,26 +256,27 @@ OWN_MODES: Final[tuple[Mode, ...]] = (
     ),
     Mode(
         "the dashboard is down",
-        NO_POSTS,
+        NOTHING_MISSING,
         "none: it is not on the path of a call",
-        (Phase(promise=Promise(GOOD)), *posts(Fault("status", 500), load=1.0)),
+        (Phase(promise=Promise(GOOD)), *still_protected()),
         setup=frozenset({"dashboard down"}),
+        short=True,
     ),
     Mode(
         "the dashboard accepts and says nothing",
-        NO_POSTS,
+        NOTHING_MISSING,
         "none",
-        (Phase(promise=Promise(GOOD)), *posts(Fault("status", 500), load=1.0)),
+        (Phase(promise=Promise(GOOD)), *still_protected()),
         setup=frozenset({"dashboard silent"}),
     ),
     Mode(
         "the dashboard restarts, and sends an invalid policy",
-        NO_POSTS,
+        NOTHING_MISSING,
         "none: a bad policy is refused as a whole",
         (
             Phase(promise=Promise(GOOD), act="invalid policy"),
             Phase(promise=Promise(GOOD), act="restart dashboard"),
-            *posts(Fault("status", 500), load=1.0),
+            *still_protected(),
         ),
         setup=frozenset({"dashboard"}),
     ),
@@ -283,7 +285,7 @@ OWN_MODES: Final[tuple[Mode, ...]] = (
         NO_POSTS,
         "the operator's override",
         (
-            Phase({"posts": Fault("status", 500)}, Promise()),
+            Phase({"posts": Fault("status", 500)}, None),
             Phase({"posts": Fault("hang")}, None, requests=3, settle_s=1.0),
             Phase({"posts": HEALTHY}, None, act="force", requests=2),
             Phase({}, Promise(frozenset({DEGRADED}), load=0.0), settle_s=1.0),
