@@ -72,7 +72,7 @@ def begin(name: str, scopes: Sequence[str], address: str) -> tuple[str, str]:
 
 def find(code: str) -> DeviceRequest | None:
     """The request that waits under a code, as a person types it."""
-    found = cache.get(_code_key(_plain(code)))
+    found = cache.get(_code_key(_normalised(code)))
     asked = DeviceRequest(**found) if found else None
     return asked if asked and asked.state == WAITING else None
 
@@ -83,7 +83,7 @@ def decide(person: Person, code: str, *, allow: bool) -> bool:
     if asked is None:
         return False
     state = ALLOWED if allow else DENIED
-    _keep(_plain(code), replace(asked, state=state, person=person.pk))
+    _keep(_normalised(code), replace(asked, state=state, person=person.pk))
     audit(person, f"device {state}", name=asked.name, scopes=asked.scopes, from_=asked.address)
     return True
 
@@ -117,7 +117,7 @@ def _keep(code: str, asked: DeviceRequest) -> None:
     cache.set(_code_key(code), asdict(asked), VALID_FOR_S)
 
 
-def _plain(code: str) -> str:
+def _normalised(code: str) -> str:
     return "".join(each for each in code.upper() if each in _LETTERS)[: _CODE + 1]
 
 
