@@ -63,13 +63,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
     breaker]], "doing": "looking"}}` says what the window has open, and is answered with who else
     has it open, again at each change."""
 
+    # The latest of who else is at the breakers that the window has open, until it is sent.
+    _people: str | None = None
+
     async def connect(self) -> None:
         self._wanted: frozenset[str] | None = frozenset()
         self._is_summary = False
         self._backlog: deque[str] = deque()
         self._snapshot_due = False
-        # The latest of who else is at the breakers that the window has open.
-        self._people: str | None = None
         self._presence = presence.enter()
         self._is_accepted = False
         self._writer: asyncio.Task[None] | None = None
