@@ -2,6 +2,7 @@
 
 const EVERY_MS = 3000;
 const PARTS = "[data-part]";
+const serializer = new XMLSerializer();
 
 /** @param {string} address @returns {Promise<Document | null>} */
 async function fetched(address) {
@@ -23,7 +24,8 @@ function content(part) {
   const copy = /** @type {Element} */ (part.cloneNode(true));
   for (const each of copy.querySelectorAll("[name=csrfmiddlewaretoken]")) each.remove();
   for (const each of copy.querySelectorAll("[autofocus]")) each.removeAttribute("autofocus");
-  return copy.innerHTML.replaceAll(/\s+/g, " ");
+  const texts = [...copy.childNodes].map((each) => serializer.serializeToString(each));
+  return texts.join("").replaceAll(/\s+/g, " ");
 }
 
 /** @param {Document} page @returns {boolean} whether anything was replaced */

@@ -63,17 +63,19 @@ class LiveConsumer(AsyncWebsocketConsumer):
     breaker]], "doing": "looking"}}` says what the window has open, and is answered with who else
     has it open, again at each change."""
 
-    # The latest of who else is at the breakers that the window has open, until it is sent.
-    _people: str | None = None
-
-    async def connect(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self._wanted: frozenset[str] | None = frozenset()
         self._is_summary = False
         self._backlog: deque[str] = deque()
         self._snapshot_due = False
-        self._presence = presence.enter()
+        # The latest of who else is at the breakers that the window has open, until it is sent.
+        self._people: str | None = None
         self._is_accepted = False
         self._writer: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        self._presence = presence.enter()
         await self.accept()
         if not self.scope["user"].is_authenticated:
             await self.close(LOGIN_NEEDED, "log in first")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Any
 
 import pytest
@@ -19,9 +18,7 @@ class Browser(LiveConsumer):
 
     def __init__(self, error: Exception | None, after: asyncio.Event) -> None:
         super().__init__()
-        self._wanted, self._is_summary = None, False
-        self._backlog = deque()
-        self._snapshot_due, self._writer = True, None
+        self._wanted, self._snapshot_due = None, True
         self._error, self._after = error, after
         self.closed: list[tuple[Any, ...]] = []
 
