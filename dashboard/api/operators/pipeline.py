@@ -63,7 +63,8 @@ def _answer(
     address = client_address(request)
     match = request.resolver_match
     if match is not None and match.url_name in _WITHOUT_CALLER:
-        spend(f"address:{address}", settings.API_ADDRESS_RATE)
+        # Apart from wrong tokens: whoever guesses these stops nobody else at the address.
+        spend(f"device:{address}", settings.API_ADDRESS_RATE)
         return _finished(view(request, *arguments, **named))
     try:
         caller = caller_of(request, address)
