@@ -77,7 +77,8 @@ def _headline(
     if beside:
         parts.append("also " + names(beside, "/", beyond))
     if figures.lost_per_s >= 0.1:
-        parts.append(f"{figures.lost_per_s:.0f} calls/s lost")
+        lost = round(figures.lost_per_s) or 1
+        parts.append(f"{lost} {'call' if lost == 1 else 'calls'}/s lost")
     if figures.has_fallback:
         parts.append(f"{first.node[1]} has a fallback")
     return "; ".join(parts)

@@ -95,14 +95,21 @@ def _would_help(impact: Impact) -> bool:
     return mostly_fails and impact.failing_per_s >= _BARELY
 
 
+def _still_failing(impact: Impact) -> float:
+    """Calls a second that still get through and fail: none where all instances are open, whatever
+    the last ten seconds had."""
+    return impact.failing_per_s if impact.open < impact.instances else 0.0
+
+
 def advise(impacts: Mapping[Node, Impact], first: Node) -> Advice | None:
     """The one action that would help most: on the breaker through which the most calls still fail,
     which is the first cause unless another one has clearly more. None if none would help."""
     free = {node: each for node, each in impacts.items() if _would_help(each)}
     if not free:
         return None
-    node = max(free, key=lambda each: (free[each].failing_per_s, each))
-    if first in free and free[node].failing_per_s < _CLEARLY * free[first].failing_per_s + _BARELY:
+    node = max(free, key=lambda each: (_still_failing(free[each]), each))
+    most = _still_failing(free[node])
+    if first in free and most < _CLEARLY * _still_failing(free[first]) + _BARELY:
         node = first
     here = free[node]
     if here.state in _LETS_PASS:

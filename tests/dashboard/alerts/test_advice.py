@@ -34,6 +34,13 @@ def test_another_breaker_with_clearly_more_failing_calls_comes_before_it() -> No
     assert found.node == USERS
 
 
+def test_a_breaker_that_has_just_opened_everywhere_does_not_come_before_it() -> None:
+    just_opened = Impact(4, 4, state="open", reaching_per_s=30, failing_per_s=30)
+    found = advise({POSTS: Impact(4, 4, state="open"), USERS: just_opened}, POSTS)
+    assert found is not None
+    assert found.node == POSTS
+
+
 def test_a_breaker_that_refuses_everything_already_is_kept_from_its_test_calls() -> None:
     found = advise({POSTS: Impact(4, 4, state="open", reaching_per_s=20)}, POSTS)
     assert str(found) == (

@@ -19,6 +19,7 @@ from tests.dashboard.alerts.receivers import Mailbox, Receiver, smtp
 from tests.e2e.dashboard_server import session
 from tests.e2e.demo.conftest import Demo
 from tests.e2e.demo.test_phone import PHONE, THUMB
+from tests.e2e.test_axe import violations
 from tests.examples.running import eventually
 
 PACE = 6.0
@@ -140,6 +141,7 @@ def test_an_alert_calls_and_leads_from_the_message_to_the_post_mortem(
     expect(page.locator("#cause")).to_contain_text("tripped first")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
+    assert violations(page) == []
     acknowledge = page.get_by_role("button", name="Acknowledge")
     box = acknowledge.bounding_box()
     assert box
