@@ -1,9 +1,8 @@
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -12,6 +11,7 @@ from django.utils import timezone
 
 from dashboard.access import service_tokens, services, status_links
 from dashboard.access.models import AuditEntry, Person, ServiceToken, StatusLink
+from dashboard.common.admin_widgets import NamedDateTime
 
 admin.site.site_header = "Switchgear"
 admin.site.site_title = "Switchgear"
@@ -26,6 +26,8 @@ class ServiceTokenForm(forms.ModelForm):
     class Meta:
         model = ServiceToken
         fields = ("service", "name", "instances", "expires")
+        field_classes: ClassVar = {"expires": forms.SplitDateTimeField}
+        widgets: ClassVar = {"expires": NamedDateTime}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -92,7 +94,7 @@ class StatusLinkForm(forms.ModelForm):
         help_text="One name a line; empty for every service, those to come too.",
     )
     expires = forms.SplitDateTimeField(
-        widget=AdminSplitDateTime,
+        widget=NamedDateTime,
         initial=lambda: timezone.now() + timedelta(days=90),
         help_text=f"At most {status_links.LONGEST.days} days from now (UTC).",
     )
