@@ -85,7 +85,13 @@ class Site:
         body = {
             "type": "report",
             "service": service,
-            "instance": {"id": instance, "host": "here", "version": version, "zone": "eu-1a"},
+            "instance": {
+                "id": instance,
+                # A later process of the same host would be the successor of a silent one.
+                "host": f"host-of-{instance}",
+                "version": version,
+                "zone": "eu-1a",
+            },
             "boot": "b",
             "seq": seq,
             "interval_s": INTERVAL_S,

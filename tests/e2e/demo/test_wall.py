@@ -28,11 +28,11 @@ def test_each_breaker_tells_its_state_by_shape_word_and_share(operator: Visit) -
     expect(row.locator(".state b")).to_have_text(re.compile("Closed|Half-open|Open"))
     icon = row.locator(".state use").get_attribute("href")
     assert icon == f"#i-{row.get_attribute('data-state')}"
-    # A demo that just started on a busy machine may have tripped one: "1 open, 3 closed".
+    # On a busy machine one may have tripped, or calls be lost: "1 open, 3 closed".
     expect(row.locator(".share-words")).to_have_text(re.compile(r"4|\d \S+, .*\d \S+"))
     expect(row.locator("path.calls")).to_have_attribute("d", re.compile("^M0 28L"))
     expect(page.locator("#summary")).to_have_text(
-        re.compile(r"^(All 4 breakers closed|\d+ \w+).* calls/s")
+        re.compile(r"^(All 4 breakers closed|\d+ \w+|[\d.]+).* calls/s")
     )
 
 
