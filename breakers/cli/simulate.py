@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from typing import Any
 
@@ -11,12 +10,10 @@ from rich.console import Console
 
 from breakers.circuit.policy import Policy
 from breakers.cli.application import Context, main, pass_context
-from breakers.cli.simulation import commands, fleet, reference, tipping
+from breakers.cli.simulation import commands, fleet, shop, tipping
 
 # Calls a second of each instance, and the time in which the last breakers close.
 _RATE, _TAIL_S = 0.5, 25.0
-_REAL = 40
-_REAL_OUTAGE = fleet.Outage(began_s=1.0, seconds=5.0, tail_s=2.0, rate=5.0)
 
 
 @main.command()
@@ -32,8 +29,6 @@ _REAL_OUTAGE = fleet.Outage(began_s=1.0, seconds=5.0, tail_s=2.0, rate=5.0)
     type=click.FloatRange(0, 1),
     help="Share of the instances that are reconnecting when the override is sent.",
 )
-@click.option("--check/--no-check", default=True, show_default=True,
-              help="Hold the model to a real run over sockets (about 8 s).")  # fmt: skip
 @pass_context
 def simulate(
     context: Context,
@@ -43,7 +38,6 @@ def simulate(
     open_for: float,
     jitter: float,
     offline: float,
-    check: bool,
 ) -> None:
     """Simulate a fleet on a virtual clock: an outage, a command, and where load tips over."""
     policy = {"timeout_duration": open_for, "open_jitter": jitter}
@@ -67,7 +61,7 @@ def simulate(
         "acknowledged_by_all_s": round(acknowledged.all_s, 3),
         "tipping_point": round(tipping.tipping_point(True, seed), 2),
         "tipping_point_without_breakers": round(tipping.tipping_point(False, seed), 2),
-        "error": _error(policy, seed) if check else None,
+        **_against_the_shop(seed),
     }
     context.show(data, _render)
 
@@ -81,14 +75,22 @@ def _fleet(
     return seen, commands.force(instances, clock, offline, seed)
 
 
-def _error(policy: dict[str, Any], seed: int) -> float:
-    """How far the model is from a real run, in attempts that reach the dependency."""
-    real_policy = {**policy, "timeout_duration": 1.0}
-    real = asyncio.run(reference.attempts_over_sockets(_REAL, _REAL_OUTAGE, real_policy, seed))
-    clock = fleet.VirtualClock()
-    instances = fleet.make_instances(_REAL, clock, random.Random(seed), real_policy)
-    modelled = fleet.run(instances, clock, _REAL_OUTAGE, seed).outage_attempts
-    return round(abs(modelled - real) / max(1, real), 3)
+def _against_the_shop(seed: int) -> dict[str, Any]:
+    """What the model says of the outages of a measured run of the shop, and how far it is off."""
+    recording = shop.Recording.read()
+    found = shop.compare(recording, seed)
+    return {
+        "shop_date": recording.date,
+        "shop": {
+            name: {
+                "measured": round(pair.shop, 2),
+                "simulated": round(pair.model, 2),
+                "error": round(pair.error, 3),
+            }
+            for name, pair in found.items()
+        },
+        "error": round(found["attempts"].error, 3),
+    }
 
 
 def _render(console: Console, data: dict[str, Any]) -> None:
@@ -105,5 +107,14 @@ def _render(console: Console, data: dict[str, Any]) -> None:
     console.print(f"{data['instances']:,} instances, seed {data['seed']}, {data['calls']:,} calls")
     for name, text in rows:
         console.print(f"{name:<28}{text.format(**data)}")
-    if data["error"] is not None:
-        console.print(f"{'Error against a real run':<28}{data['error']:.1%}")
+    console.print(
+        f"{'Error against the shop':<28}{data['error']:.1%} of the attempts in its run of "
+        f"{data['shop_date']}"
+    )
+    for name, pair in data["shop"].items():
+        label = f"  {name.removesuffix('_s')}"
+        unit = " s" if name.endswith("_s") else ""
+        console.print(
+            f"{label:<28}{pair['simulated']:g}{unit} for {pair['measured']:g}{unit}, "
+            f"error {pair['error']:.1%}"
+        )

@@ -48,4 +48,5 @@ def _serialised(shot: Snapshot) -> dict[str, Any]:
         "since_s": round(shot.since_s, 3),
         "cause": shot.cause,
         "counts": shot.counts,
+        "entered": shot.entered,
     }

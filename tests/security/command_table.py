@@ -32,7 +32,7 @@ class Row:
 _ON_DB: Final = "shop/db --yes --reason r"
 COMMANDS: Final[dict[str, Row]] = {
     # Without a dashboard.
-    "simulate": Row(EVERYBODY, "--instances 2 --outage 1 --no-check"),
+    "simulate": Row(EVERYBODY, "--instances 2 --outage 1"),
     # One's own account.
     "login": Row(ACCOUNTS, "{url} --token {token}"),
     "token list": Row(ACCOUNTS),

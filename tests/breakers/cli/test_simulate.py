@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 from click.testing import CliRunner
 
 from breakers.cli import main
-from breakers.cli.simulation import commands, fleet
+from breakers.cli.simulation import commands, fleet, shop
 
 
-def simulated(*args: str) -> dict[str, float]:
-    result = CliRunner().invoke(main, ["--json", "simulate", "--no-check", *args])
+def simulated(*args: str) -> dict[str, Any]:
+    result = CliRunner().invoke(main, ["--json", "simulate", *args])
     assert result.exit_code == 0, result.output
-    found: dict[str, float] = json.loads(result.output)
+    found: dict[str, Any] = json.loads(result.output)
     return found
 
 
-def play(n: int, **policy: object) -> fleet.Seen:
+def play(n: int, **policy: object) -> fleet.Observed:
     clock = fleet.VirtualClock()
     instances = fleet.make_instances(n, clock, random.Random(1), policy)
     return fleet.run(instances, clock, fleet.Outage(rate=2.0), seed=1)
@@ -58,7 +59,25 @@ def test_an_override_reaches_everyone_and_those_offline_last() -> None:
     assert force(0.0).all_s < force(0.2).all_s <= commands.RECONNECT_MAX_S + 2.0
 
 
+def test_it_prints_its_error_against_the_measured_run_of_the_shop() -> None:
+    result = CliRunner().invoke(main, ["simulate", "--instances", "2", "--outage", "1"])
+    assert result.exit_code == 0, result.output
+    kept = shop.Recording.read()
+    found = shop.compare(kept, seed=1)
+    assert f"{found['attempts'].error:.1%} of the attempts" in result.output
+    assert kept.date in result.output
+    for name, pair in found.items():
+        assert name.removesuffix("_s") in result.output
+        assert f"for {pair.shop:g}" in result.output
+        assert f"error {pair.error:.1%}" in result.output
+
+
+def test_the_error_is_the_same_with_the_same_seed_and_another_with_another() -> None:
+    one, same, other = (simulated("--instances", "2", "--outage", "1", "--seed", s) for s in "112")
+    assert one["shop"] == same["shop"] != other["shop"]
+
+
 def test_bad_options_are_refused() -> None:
-    result = CliRunner().invoke(main, ["simulate", "--jitter", "5", "--no-check"])
+    result = CliRunner().invoke(main, ["simulate", "--jitter", "5"])
     assert result.exit_code != 0
     assert "open_jitter" in result.output
