@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from breakers import registry
 from breakers.cli.simulation import shop
 from examples.shop.behaviour import NORMAL
 from examples.shop.profile_api import ProfileService
@@ -21,7 +22,10 @@ ROOT = Path(shop.__file__).parents[3]
 def test_the_recording_is_of_the_shop_as_it_is() -> None:
     """Whoever changes the shop's policy, latencies or retries measures again."""
     kept = shop.Recording.read()
-    posts = ProfileService({"users-db": [], "posts": [], "social": []}, None)._posts  # type: ignore[arg-type]
+    service = ProfileService({}, None)  # type: ignore[arg-type]
+    for options in (service._users, service._posts, service._social):
+        registry.remove(options.circuit_breaker.name)
+    posts = service._posts
     assert kept.policy == POLICY
     assert (kept.latency.median, kept.latency.p99) == (NORMAL["posts"].median, NORMAL["posts"].p99)
     assert (kept.attempts, kept.retry_delay_s) == (posts.retries, posts.retry_delay)
