@@ -144,10 +144,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune history": {"task": "dashboard.history.tasks.prune", "schedule": 600.0},
     "sweep the fleet": {"task": "dashboard.fleet.tasks.sweep_fleet", "schedule": 3600.0},
     "run what-ifs": {"task": "dashboard.policies.tasks.run_replays", "schedule": 1.0},
-    "apply scheduled policies": {
-        "task": "dashboard.policies.tasks.apply_schedule",
-        "schedule": 1.0,
-    },
+    "apply policies": {"task": "dashboard.policies.tasks.apply_schedule", "schedule": 1.0},
     "judge rollouts": {"task": "dashboard.policies.tasks.judge_rollouts", "schedule": 2.0},
     "sweep policies": {"task": "dashboard.policies.tasks.sweep_declared", "schedule": 3600.0},
     "sweep acknowledgements": {"task": "dashboard.control.tasks.sweep_acks", "schedule": 3600.0},
@@ -157,6 +154,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "deliver alerts": {"task": "dashboard.alerts.tasks.deliver_messages", "schedule": 1.0},
     "sweep alerts": {"task": "dashboard.alerts.tasks.sweep_messages", "schedule": 3600.0},
+    "stamp the audit trail": {"task": "dashboard.access.tasks.stamp_audit_head", "schedule": 60.0},
     "sweep sessions": {"task": "dashboard.access.tasks.sweep_sessions", "schedule": 3600.0},
 }
 # A harmless override of each service once a day, to see who would obey.
@@ -342,6 +340,10 @@ LOGGING = logs.configuration(
     env.text("AUDIT_FILE"),
     env.text("AUDIT_SYSLOG"),
 )
+# Who time-stamps the head of the audit chain (RFC 3161), its certificates, and how often.
+TSA_URL = env.address("TSA_URL", "", ("http", "https"))
+TSA_CA = env.certificates("TSA_CA")
+TSA_EVERY_S = env.number("TSA_EVERY", 3600.0, 60.0, 604_800.0, "seconds")
 METRICS = env.choice("METRICS", "protected", ("protected", "open"))
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 METRICS_HOST = env.text("METRICS_HOST", "127.0.0.1")

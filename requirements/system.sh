@@ -3,7 +3,7 @@
 # root on Debian, else names it.
 set -u
 wanted=("$@")
-[ ${#wanted[@]} -eq 0 ] && wanted=(redis-server chromium postgres haproxy prometheus tmux)
+[ ${#wanted[@]} -eq 0 ] && wanted=(redis-server chromium postgres haproxy prometheus tmux openssl)
 packages=()
 for each in "${wanted[@]}"; do
   command -v "$each" >/dev/null && continue

@@ -39,7 +39,8 @@ def list_entries(context: Context, /, limit: int, **filters: str | None) -> None
 @click.option("--log", "logs", multiple=True, type=click.Path(exists=True, path_type=Path))
 @pass_context
 def verify(context: Context, anchors: tuple[str, ...], logs: tuple[Path, ...]) -> None:
-    """Verify the chain, and that it contains the heads of --anchor and of the files --log."""
+    """Verify the chain and its time stamps, and that it contains the heads of --anchor and of the
+    files --log."""
     kept = set(anchors)
     for file in logs:
         kept |= set(_ANCHOR.findall(file.read_text(errors="replace")))
@@ -63,3 +64,9 @@ def _render_verified(console: Console, found: dict[str, Any]) -> None:
     for each in found["findings"]:
         console.print(Text(f"row {each['number']}: {each['problem']}", style="red"))
     console.print(Text(f"{found['rows']} rows; head {found['head']}"))
+    # A server of an older version tells of none.
+    stamps = found.get("time_stamps")
+    if stamps and stamps["count"]:
+        checked = "" if stamps["signatures"] else "; signatures not verified: the server has no CA"
+        last = f"the last of row {stamps['number']} at {stamps['at'][:19]}"
+        console.print(Text(f"{stamps['count']} time stamps, {last}{checked}"))

@@ -19,9 +19,7 @@ def _after_migrate(sender: AppConfig, **kwargs: object) -> None:
     if sender.name == "dashboard.access":
         from dashboard.access import audit_triggers  # noqa: PLC0415 - likewise
 
-        connection = connections[str(kwargs.get("using", "default"))]
-        if "access_auditentry" in connection.introspection.table_names():
-            audit_triggers.create(connection)
+        audit_triggers.create(connections[str(kwargs.get("using", "default"))])
     if sender.name == "dashboard.policies":
         from dashboard.access.roles import keep_roles  # noqa: PLC0415 - models load after apps
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.db import transaction
 
+from dashboard.access import time_stamps
 from dashboard.access.models import AuditEntry, AuditHead
 from dashboard.common.audit_anchor import anchor
 from dashboard.common.request_origin import origin
@@ -144,9 +146,9 @@ class Finding:
 
 
 def verify(anchors: Iterator[str] | list[str] = ()) -> tuple[int, list[Finding]]:  # type: ignore[assignment]
-    """Check the whole chain and the signed head, and that it contains the given anchors (heads as
-    `number:hash:signature` that were kept elsewhere). Returns the number of rows and the findings,
-    at most 100."""
+    """Check the whole chain, the signed head and the stored time stamps, and that the chain
+    contains the given anchors (heads as `number:hash:signature` that were kept elsewhere). Returns
+    the number of rows and the findings, at most about 100."""
     expected: dict[int, str] = {}
     findings: list[Finding] = []
     for text in anchors:
@@ -174,6 +176,7 @@ def verify(anchors: Iterator[str] | list[str] = ()) -> tuple[int, list[Finding]]
     head = AuditHead.objects.filter(pk=1).first()
     if rows or head is not None:
         findings += _check_head(head, last, previous)
+    findings += [Finding(*each) for each in islice(time_stamps.problems(), 100)]
     return rows, findings
 
 

@@ -1,4 +1,4 @@
-"""SQL that makes the audit trail append-only, for both databases.
+"""SQL that makes the audit trail and its time stamps append-only, for both databases.
 
 The triggers are created after every migrate, because SQLite drops them whenever a migration
 rebuilds the table.
@@ -6,39 +6,60 @@ rebuilds the table.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 _REFUSAL: Final = "the audit trail is append-only"
-_SQLITE: Final = [
-    f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON access_auditentry "
-    f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
-    for verb in ("UPDATE", "DELETE")
-]
-_POSTGRESQL: Final = [
-    f"""CREATE OR REPLACE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$""",
-    "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON access_auditentry "
-    "FOR EACH ROW EXECUTE FUNCTION audit_is_append_only()",
-    "CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON access_auditentry "
-    "FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()",
-]
+# Each table, and how the names of its triggers begin: SQLite has one namespace for all tables.
+_TABLES: Final = {"access_auditentry": "audit", "access_audittimestamp": "audit_stamp"}
+_FUNCTION: Final = f"""CREATE OR REPLACE FUNCTION audit_is_append_only() RETURNS trigger
+    LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$"""
 
 
 def create(connection: Any) -> None:
-    """Create the triggers, replacing those that exist."""
+    """Create the triggers of the tables that exist, replacing those that exist."""
     drop(connection)
-    for statement in _POSTGRESQL if connection.vendor == "postgresql" else _SQLITE:
-        _execute(connection, statement)
+    is_postgresql = connection.vendor == "postgresql"
+    if is_postgresql:
+        _execute(connection, _FUNCTION)
+    for table, prefix in _existing(connection):
+        for statement in (_postgresql if is_postgresql else _sqlite)(table, prefix):
+            _execute(connection, statement)
 
 
 def drop(connection: Any) -> None:
     """Drop the triggers."""
-    if connection.vendor == "postgresql":
-        for name in ("audit_no_change", "audit_no_truncate"):
-            _execute(connection, f"DROP TRIGGER IF EXISTS {name} ON access_auditentry")
-    else:
-        for name in ("audit_no_update", "audit_no_delete"):
-            _execute(connection, f"DROP TRIGGER IF EXISTS {name}")
+    for table, prefix in _existing(connection):
+        if connection.vendor == "postgresql":
+            for name in ("change", "truncate"):
+                _execute(connection, f"DROP TRIGGER IF EXISTS {prefix}_no_{name} ON {table}")
+        else:
+            for name in ("update", "delete"):
+                _execute(connection, f"DROP TRIGGER IF EXISTS {prefix}_no_{name}")
+
+
+def _existing(connection: Any) -> list[tuple[str, str]]:
+    found = connection.introspection.table_names()
+    return [each for each in _TABLES.items() if each[0] in found]
+
+
+def _sqlite(table: str, prefix: str) -> Iterator[str]:
+    for verb in ("UPDATE", "DELETE"):
+        yield (
+            f"CREATE TRIGGER {prefix}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
+        )
+
+
+def _postgresql(table: str, prefix: str) -> Iterator[str]:
+    yield (
+        f"CREATE TRIGGER {prefix}_no_change BEFORE UPDATE OR DELETE ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION audit_is_append_only()"
+    )
+    yield (
+        f"CREATE TRIGGER {prefix}_no_truncate BEFORE TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()"
+    )
 
 
 def _execute(connection: Any, statement: str) -> None:

@@ -1,5 +1,7 @@
 """People, service tokens and the audit trail."""
 
+from typing import ClassVar
+
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils import timezone
@@ -169,6 +171,27 @@ class AuditHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number}:{self.hash}"
+
+
+class AuditTimeStamp(models.Model):
+    """A time stamp (RFC 3161) of a head of the audit chain (see `time_stamps.py`). Append-only, as
+    the trail is."""
+
+    number = models.PositiveBigIntegerField(editable=False)
+    hash = models.CharField(max_length=64, editable=False)
+    # The authority's whole answer in DER, as `openssl ts -verify -in` reads it.
+    answer = models.BinaryField(editable=False)
+    # When it was made: by the authority's clock, and by ours.
+    at = models.DateTimeField(editable=False)
+    stored = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["number", "hash"], name="one_time_stamp_of_a_head")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash} at {self.at.isoformat()}"
 
 
 class SavedView(models.Model):

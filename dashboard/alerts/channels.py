@@ -6,44 +6,30 @@ the address that was checked; no channel follows a redirect. Each delivery has a
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import apprise
-import httpx
 import msgspec
 from django.conf import settings
 
 from dashboard.alerts.models import Channel, OutboxMessage
 from dashboard.common.audit_anchor import anchor
+from dashboard.common.guarded_http import DeliveryError, checked_address, post
 
-TIMEOUT: Final = httpx.Timeout(8.0, connect=4.0)
 DEADLINE_S: Final = 15.0
 # The beginning of a secret that is base64, as the Standard Webhooks scheme writes it.
 _BASE64: Final = "whsec_"
-_LONGEST_ANSWER: Final = 64 * 1024
 # Apprise's own limit of time leaves a thread of its one pool with each channel that hangs; here a
 # channel has a thread of its own.
 _ASSET: Final = apprise.AppriseAsset(http_redirects=False, service_timeout=0)
-
-
-class DeliveryError(Exception):
-    """A message was not delivered; the text says why."""
-
-
-class UnsafeAddressError(DeliveryError):
-    """An address inside the network."""
 
 
 def deliver(message: OutboxMessage) -> None:
@@ -61,52 +47,17 @@ def deliver(message: OutboxMessage) -> None:
 
 
 def _webhook(channel: Channel, message: OutboxMessage) -> None:
-    parts = urlsplit(channel.url)
-    host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    address = checked_address(host, port)
-    shown = f"[{address}]" if ":" in address else address
     body = msgspec.json.encode(payload(message))
     sent_at = str(int(time.time()))
-    request = httpx.Request(
-        "POST",
-        parts._replace(netloc=f"{shown}:{port}").geturl(),
-        content=body,
-        headers={
-            "Host": parts.netloc.rpartition("@")[2],
-            "Content-Type": "application/json",
-            "Idempotency-Key": message.key,
-            "webhook-id": message.key,
-            "webhook-timestamp": sent_at,
-            "webhook-signature": signature(channel.secret, message.key, sent_at, body),
-        },
-        extensions={"sni_hostname": host} if parts.scheme == "https" else {},
-    )
-    try:
-        asyncio.run(_post(request, host))
-    except httpx.HTTPError as error:
-        raise DeliveryError(f"{host}: {error or type(error).__name__}") from error
-    except TimeoutError:
-        raise DeliveryError(f"{host} did not answer within {DEADLINE_S:g} s") from None
-
-
-async def _post(request: httpx.Request, host: str) -> None:
-    """Send a request. The deadline holds for all of it, however slowly an answer drips."""
-    async with (
-        asyncio.timeout(DEADLINE_S),
-        httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client,
-    ):
-        response = await client.send(request, stream=True)
-        try:
-            received = 0
-            async for piece in response.aiter_raw():
-                received += len(piece)
-                if received > _LONGEST_ANSWER:
-                    raise DeliveryError(f"{host} sends an answer without end")
-        finally:
-            await response.aclose()
-        if not response.is_success:
-            raise DeliveryError(f"{host} answered {response.status_code}")
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": message.key,
+        "webhook-id": message.key,
+        "webhook-timestamp": sent_at,
+        "webhook-signature": signature(channel.secret, message.key, sent_at, body),
+    }
+    private = settings.ALERTS_ALLOW_PRIVATE
+    post(channel.url, body, headers, private=private, deadline_s=DEADLINE_S)
 
 
 def payload(message: OutboxMessage) -> dict[str, Any]:
@@ -149,27 +100,6 @@ def signature(secret: str, id: str, sent_at: str, body: bytes) -> str:
     return "v1," + base64.b64encode(signed).decode()
 
 
-def checked_address(host: str, port: int) -> str:
-    """An address of a host that may be connected to.
-
-    Raises:
-        DeliveryError: the host has no address, or one inside the network.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise DeliveryError(f"{host} has no address: {error}") from error
-    addresses = [str(each[4][0]) for each in found]
-    if not settings.ALERTS_ALLOW_PRIVATE:
-        for each in addresses:
-            if not ipaddress.ip_address(each.partition("%")[0]).is_global:
-                raise UnsafeAddressError(
-                    f"{host} is {each}, an address inside the network; "
-                    "set SWITCHGEAR_ALERTS_ALLOW_PRIVATE=1 to allow it"
-                )
-    return addresses[0]
-
-
 def _apprise(channel: Channel, message: OutboxMessage) -> None:
     plugin = apprise.Apprise.instantiate(channel.url, asset=_ASSET, suppress_exceptions=True)
     if plugin is None:
@@ -177,7 +107,7 @@ def _apprise(channel: Channel, message: OutboxMessage) -> None:
     # Whatever the URL says: a redirect may lead inside the network.
     plugin.redirects = False
     if host := getattr(plugin, "smtp_host", None) or getattr(plugin, "host", None):
-        checked_address(host, getattr(plugin, "port", None) or 443)
+        checked_address(host, getattr(plugin, "port", None) or 443, settings.ALERTS_ALLOW_PRIVATE)
     _within_deadline(channel, lambda: _notify(plugin, channel.name, message))
 
 

@@ -19,8 +19,9 @@ from django.db import close_old_connections, connection, transaction
 from django.db.models import F, QuerySet
 
 from breakers import BreakerError, CircuitBreaker, CircuitBreakerOpen, Registry
-from dashboard.alerts.channels import DeliveryError, deliver
+from dashboard.alerts.channels import deliver
 from dashboard.alerts.models import Channel, OutboxMessage
+from dashboard.common.guarded_http import DeliveryError
 
 logger = logging.getLogger("switchgear.alerts")
 

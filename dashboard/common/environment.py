@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 import environ
+from cryptography import x509
 from django.core.exceptions import ImproperlyConfigured
 
 PREFIX: Final = "SWITCHGEAR_"
@@ -95,9 +96,11 @@ class Variables:
         return names
 
     def address(self, name: str, default: str, schemes: Sequence[str]) -> str:
-        """A URL with one of the given schemes. The error shows only the scheme, because
-        the rest may be secret."""
+        """A URL with one of the given schemes; empty if the default is. The error shows only the
+        scheme, because the rest may be secret."""
         value = self.text(name, default).strip()
+        if not value and not default:
+            return ""
         scheme = value.partition("://")[0]
         if "://" not in value or scheme not in schemes:
             shown = f"{scheme}://…" if "://" in value else value
@@ -111,6 +114,14 @@ class Variables:
         if not parsed.get("NAME"):
             _refuse(name, value.partition("://")[0] + "://…", "an address with a database's name")
         return parsed
+
+    def certificates(self, name: str) -> list[x509.Certificate]:
+        """Certificates in PEM, none by default."""
+        value = self.text(name).strip()
+        try:
+            return x509.load_pem_x509_certificates(value.encode()) if value else []
+        except ValueError:
+            _refuse(name, value, "certificates in PEM (-----BEGIN CERTIFICATE-----)")
 
     def unknown(self) -> list[str]:
         """A message for each variable with the prefix that is not a setting."""

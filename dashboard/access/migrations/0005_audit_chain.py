@@ -13,7 +13,7 @@ def chain_existing_rows(apps, schema_editor):
     for row in entry.objects.order_by("at", "id").iterator():
         number += 1
         row.number, row.previous = number, previous
-        row.detail = audit_chain._plain(row.detail)
+        row.detail = audit_chain._jsonable(row.detail)
         row.hash = previous = audit_chain.hash_of(row)
         row.save()
     if number:

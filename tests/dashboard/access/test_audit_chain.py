@@ -8,10 +8,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
@@ -142,6 +144,14 @@ def test_a_rewritten_trail_differs_from_an_anchor(trail: list[AuditEntry]) -> No
     assert problems() == []
     assert problems([anchor]) == ["differs from an anchor"]
     assert "is not signed" in problems(["5:" + "0" * 64 + ":" + "A" * 86])[0]
+
+
+def test_the_migration_chains_rows_that_were_written_before(trail: list[AuditEntry]) -> None:
+    execute("UPDATE access_auditentry SET hash = '', previous = ''")
+    AuditHead.objects.all().delete()
+    migration = import_module("dashboard.access.migrations.0005_audit_chain")
+    migration.chain_existing_rows(apps, None)
+    assert audit_chain.verify() == (5, [])
 
 
 def test_each_row_is_written_to_the_log(

@@ -1,5 +1,5 @@
-"""On PostgreSQL too the audit trail is append-only, and its chain detects tampering: the tests
-beside this one, once more, there."""
+"""On PostgreSQL too the audit trail is append-only, and its chain and its time stamps detect
+tampering: the tests beside this one, once more, there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from tests.servers import postgres_server
 
 HERE = Path(__file__).parent
+TESTS = [HERE / "test_audit_chain.py", HERE / "test_time_stamps.py"]
 ROOT = HERE.parents[2]
 VARIABLE = "SWITCHGEAR_DATABASE_URL"
 
@@ -21,7 +22,7 @@ VARIABLE = "SWITCHGEAR_DATABASE_URL"
 def test_tampering_is_detected_on_postgres(tmp_path: Path) -> None:
     with postgres_server(tmp_path) as url:
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", HERE / "test_audit_chain.py"],
+            [sys.executable, "-m", "pytest", "-q", *TESTS],
             cwd=ROOT,
             env={**os.environ, VARIABLE: url},
             capture_output=True,

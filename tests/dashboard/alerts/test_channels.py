@@ -13,9 +13,11 @@ import httpx
 import msgspec
 import pytest
 
-from dashboard.alerts import channels, delivery
-from dashboard.alerts.channels import DeliveryError, UnsafeAddressError, deliver, signature
+from dashboard.alerts import delivery
+from dashboard.alerts.channels import deliver, signature
 from dashboard.alerts.models import Channel, OutboxMessage
+from dashboard.common import guarded_http
+from dashboard.common.guarded_http import DeliveryError, UnsafeAddressError
 from tests.dashboard.alerts.receivers import Receiver, smtp
 
 pytestmark = pytest.mark.django_db
@@ -84,7 +86,7 @@ class TestDelivery:
         assert len(receiver.requests) == 1
 
     def test_a_receiver_that_hangs_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(channels, "TIMEOUT", httpx.Timeout(0.2))
+        monkeypatch.setattr(guarded_http, "TIMEOUT", httpx.Timeout(0.2))
         with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(DeliveryError):
             deliver(message(f"http://127.0.0.1:{silent.getsockname()[1]}/"))
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from dashboard.alerts import channels, delivery
-from dashboard.alerts.channels import DeliveryError, UnsafeAddressError, deliver
+from dashboard.alerts.channels import deliver
 from dashboard.alerts.models import Channel, OutboxMessage
+from dashboard.common.guarded_http import DeliveryError, UnsafeAddressError
 from tests.dashboard.alerts.receivers import Receiver
 from tests.dashboard.dashboard_process import PythonShell
 from tests.examples.running import eventually

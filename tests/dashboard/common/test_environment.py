@@ -102,3 +102,16 @@ def test_production_settings_are_clean() -> None:
 def test_many_processes_on_sqlite_are_warned_of() -> None:
     checked = check("--deploy", **{**PRODUCTION, "SWITCHGEAR_DATABASE_URL": "sqlite:///db.sqlite3"})
     assert "switchgear.W002" in checked.stderr
+
+
+def test_certificates_are_read_from_pem() -> None:
+    assert variables().certificates("TSA_CA") == []
+    for value in ("none", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"):
+        with pytest.raises(ImproperlyConfigured, match=r"(?s)SWITCHGEAR_TSA_CA is .* must be cert"):
+            variables(TSA_CA=value).certificates("TSA_CA")
+
+
+def test_an_address_may_be_empty_if_its_default_is() -> None:
+    assert variables().address("TSA_URL", "", ("http", "https")) == ""
+    with pytest.raises(ImproperlyConfigured, match="must be an address that begins with http://"):
+        variables(TSA_URL="tsa.example").address("TSA_URL", "", ("http", "https"))

@@ -5,14 +5,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from dashboard.access import audit_chain
+from dashboard.access import audit_chain, time_stamps
 
 _ANCHOR = re.compile(r"\d+:[0-9a-f]{64}:[A-Za-z0-9_-]{86}")
 
 
 class Command(BaseCommand):
     help = (
-        "Verify the audit trail: finds changed, removed, inserted, reordered and cut-off rows. "
+        "Verify the audit trail and its time stamps: finds changed, removed, inserted, reordered "
+        "and cut-off rows. "
         "Exits with 1 if there are any."
     )
 
@@ -37,4 +38,5 @@ class Command(BaseCommand):
         if findings:
             raise CommandError(f"{len(findings)} problems in {rows} rows")
         self.stdout.write(f"{rows} rows verified; head {audit_chain.head() or 'none'}")
+        self.stdout.write(str(time_stamps.summary()))
         self.stdout.write(f"public key {audit_chain.public_key()}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from ninja import Query, Router, Schema
 
-from dashboard.access import audit_chain
+from dashboard.access import audit_chain, time_stamps
 from dashboard.access.authority import demand
 from dashboard.access.queries import audit_row, search_audit
 from dashboard.access.roles import ADMINISTER
@@ -47,6 +47,15 @@ class ChainFinding(Schema):
     problem: str
 
 
+class TimeStamps(Schema):
+    """How many heads are time-stamped, the last one, and whether signatures are verified."""
+
+    count: int
+    number: int
+    at: datetime | None
+    signatures: bool
+
+
 class Verified(Schema):
     """`head` is `number:hash:signature`; keep it elsewhere and give it as an anchor later."""
 
@@ -54,6 +63,7 @@ class Verified(Schema):
     findings: list[ChainFinding]
     head: str
     public_key: str
+    time_stamps: TimeStamps
 
 
 class VerifyIn(Schema):
@@ -76,7 +86,7 @@ def list_audit(
 
 @router.post("/verify", response={200: Verified, **ERRORS}, operation_id="verify_audit")
 def verify(request: ApiRequest, body: VerifyIn) -> dict[str, Any]:
-    """Verify the whole chain, and that it contains the given heads."""
+    """Verify the whole chain and its time stamps, and that it contains the given heads."""
     request.caller.demand_scope("read")
     demand(request.caller.person, ADMINISTER)
     rows, findings = audit_chain.verify(body.anchors)
@@ -85,4 +95,5 @@ def verify(request: ApiRequest, body: VerifyIn) -> dict[str, Any]:
         "findings": [vars(each) for each in findings],
         "head": audit_chain.head(),
         "public_key": audit_chain.public_key(),
+        "time_stamps": vars(time_stamps.summary()),
     }
