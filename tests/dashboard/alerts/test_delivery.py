@@ -261,8 +261,9 @@ def test_the_beat_does_not_wait_for_a_channel_that_hangs(
     monkeypatch.setattr(channels, "DEADLINE_S", 2.0)
     now = time.time()
     queue(channel("slow", f"http://127.0.0.1:{dripping.port}/"), at=now)
-    assert delivery.start()
+    # Both before the thread starts: two writers of SQLite in memory do not wait for each other.
     queue(channel("good", receiver.url), at=now)
+    assert delivery.start()
     assert not delivery.start()
     eventually(lambda: len(receiver.requests) == 1, 5)
     thread = delivery._thread
