@@ -220,7 +220,9 @@ def test_calls_are_recorded_and_replayed_from_the_page(
 
     eventually(recorded, LONG_S)
     page.get_by_role("link", name="Edit and evidence").click()
-    page.locator("select[name=source]").select_option("recorded calls, exact")
+    page.locator("select[name=source]", has_text="recorded calls").select_option(
+        "recorded calls, exact"
+    )
     timeout_field(page).fill("30 ms")
     page.get_by_role("button", name="Replay").click()
     expect(page.locator("#what-if-result")).to_contain_text("The replay is exact")
