@@ -287,8 +287,9 @@ if (plotly) {
   });
 }
 run?.addEventListener("click", () => void replay());
+const keep = /** @type {HTMLButtonElement | null} */ (document.getElementById("save-incident"));
 document.getElementById("cancel-what-if")?.addEventListener("click", () => void post(url, false));
-document.getElementById("save-incident")?.addEventListener("click", async () => {
+keep?.addEventListener("click", async () => {
   const { answer, body } = await post(root.dataset.whatIf ?? "", true);
   if (!answer.ok) refused(body.errors);
   else if (status) status.textContent = body.saved ? `Saved as ${body.saved}.` : "Name the incident first.";
@@ -323,3 +324,5 @@ if (document.querySelector(UNSETTLED)) {
     if (!document.querySelector(UNSETTLED)) clearInterval(timer);
   }, REFRESH_MS);
 }
+// They were disabled, so that a click before this script ran was not lost without a word.
+for (const button of [run, keep]) if (button) button.disabled = false;
