@@ -6,7 +6,6 @@ fault belongs to a variant of its class until the fault ends.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import random
 import time
@@ -14,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from breakers.circuit.records import Fault
+from breakers.common import async_library
 from breakers.deadline import current_deadline
 from breakers.errors import CallTimeout, InjectedFault
 
@@ -70,7 +70,7 @@ def injected(
         if fault is None or not hits(fault, breaker):
             return await func(*args, **kwargs)
         wait, late = _wait(fault)
-        await asyncio.sleep(wait)
+        await async_library.sleep(wait)
         if late is not None:
             raise late
         if fault.kind == ERROR:

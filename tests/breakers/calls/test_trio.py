@@ -26,6 +26,8 @@ from breakers import (
     resilient,
     timeout,
 )
+from breakers.circuit import faults
+from breakers.circuit.records import Fault
 
 LONG = 30.0
 Run = Callable[[Callable[[], Awaitable[Any]]], Any]
@@ -55,6 +57,19 @@ def test_a_call_is_retried_after_a_pause(run: Run) -> None:
         return await ResilientCaller().acall(flaky, options)
 
     assert (run(main), made) == ("up", 3)
+
+
+def test_an_injected_latency_comes_before_the_call(run: Run) -> None:
+    async def answer() -> str:
+        await anyio.lowlevel.checkpoint()
+        return "up"
+
+    async def main() -> str:
+        breaker = CircuitBreaker(registry=None)
+        faults.inject(breaker, Fault("f1", faults.LATENCY, 1.0, 0.001, breaker._now() + LONG))
+        return await ResilientCaller().acall(answer, CallOptions(LONG, circuit_breaker=breaker))
+
+    assert run(main) == "up"
 
 
 def test_a_late_call_is_cancelled(run: Run) -> None:
