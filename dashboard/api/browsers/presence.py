@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -25,14 +25,19 @@ TOPIC: Final = "presence"
 LOOKING: Final[Literal["looking"]] = "looking"
 _TELL_EVERY_S: Final = 5.0
 _FORGET_AFTER_S: Final = 15.0
-# Changes within this time travel together.
+# Changes within this time are told together, to browsers and to other processes: one window that
+# changes all the time costs everybody five messages a second at most.
 _TOGETHER_S: Final = 0.2
 # Bounds: breakers of one socket, sockets that a process tells of, people that a page is told of.
 MAX_TARGETS: Final = 20
 _MAX_TOLD: Final = 1000
 _MAX_SHOWN: Final = 20
+# Of these a window leaves out its own person, who does at most eight things at a breaker.
+_MAX_AT_A_BREAKER: Final = _MAX_SHOWN + 8
 
 Key = tuple[str, str]
+# Whether they only look, so that who is about to act comes first; the person; and what they do.
+_Entry = tuple[bool, str, str]
 
 
 class OpenWindow(msgspec.Struct, frozen=True):
@@ -61,6 +66,9 @@ class Presence:
         self._here: dict[int, tuple[OpenWindow, Callable[[str], None]]] = {}
         self._elsewhere: dict[str, tuple[float, list[OpenWindow]]] = {}
         self._last = 0
+        self._due_sockets: set[int] = set()
+        self._due_keys: set[Key] = set()
+        self._telling: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -70,14 +78,14 @@ class Presence:
         return self._last
 
     def set(self, socket: int, present: OpenWindow, tell: Callable[[str], None]) -> None:
-        """What a socket's window has open now. `tell` is called with a message for the browser, now
-        and whenever somebody else comes to one of its breakers or leaves."""
+        """What a socket's window has open now. `tell` is called with a message for the browser,
+        soon and whenever somebody else comes to one of its breakers or leaves."""
         before = self._here.get(socket)
         self._here[socket] = (present, tell)
         self._start()
-        tell(self.message(present))
         if before is None or before[0] != present:
-            self._moved((*present.targets, *(before[0].targets if before else ())), socket)
+            self._due_sockets.add(socket)
+            self._moved((*present.targets, *(before[0].targets if before else ())))
 
     def leave(self, socket: int) -> None:
         """A socket has closed."""
@@ -85,36 +93,43 @@ class Presence:
         if before is not None:
             self._moved(before[0].targets)
 
-    def message(self, asks: OpenWindow) -> str:
-        """The other people at the breakers of a window."""
-        wanted = set(asks.targets)
-        found: set[tuple[str, str, str, str]] = set()
-        for each in self._everybody():
-            if each.person != asks.person:
-                found |= {(each.person, each.doing, *key) for key in each.targets if key in wanted}
-        # Who is about to act comes first.
-        shown = sorted(found, key=lambda each: (each[1] == LOOKING, each))[:_MAX_SHOWN]
-        people = [
-            {"person": person, "doing": doing, "service": service, "breaker": breaker}
-            for person, doing, service, breaker in shown
-        ]
-        return msgspec.json.encode({"type": "presence", "people": people}).decode()
-
     def _everybody(self) -> Iterable[OpenWindow]:
         for present, _ in self._here.values():
             yield present
         for _, told in self._elsewhere.values():
             yield from told
 
-    def _moved(self, keys: Iterable[Key], by: int = 0) -> None:
-        self._notify(keys, by)
+    def _moved(self, keys: Iterable[Key]) -> None:
+        self._notify(keys)
         self._changed.set()
 
-    def _notify(self, keys: Iterable[Key], but: int = 0) -> None:
-        touched = set(keys)
-        for socket, (present, tell) in tuple(self._here.items()):
-            if socket != but and touched.intersection(present.targets):
-                tell(self.message(present))
+    def _notify(self, keys: Iterable[Key]) -> None:
+        """Have the windows at these breakers told."""
+        self._due_keys.update(keys)
+        if self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(_TOGETHER_S, self._tell_windows)
+
+    def _tell_windows(self) -> None:
+        self._telling = None
+        sockets, self._due_sockets = self._due_sockets, set()
+        keys, self._due_keys = self._due_keys, set()
+        due = [
+            each
+            for socket, each in self._here.items()
+            if socket in sockets or not keys.isdisjoint(each[0].targets)
+        ]
+        at = self._at(frozenset(key for present, _ in due for key in present.targets))
+        for present, tell in due:
+            tell(_message(present, at))
+
+    def _at(self, keys: frozenset[Key]) -> dict[Key, list[_Entry]]:
+        """Who is at each of these breakers, the first few."""
+        found: dict[Key, set[_Entry]] = {key: set() for key in keys}
+        for each in self._everybody():
+            for key in keys.intersection(each.targets):
+                found[key].add((each.doing == LOOKING, each.person, each.doing))
+        return {key: sorted(entries)[:_MAX_AT_A_BREAKER] for key, entries in found.items()}
 
     # -- Other processes -------------------------------------------------------------------------
 
@@ -167,6 +182,18 @@ class Presence:
             if at < until:
                 del self._elsewhere[process]
                 self._notify(key for each in present for key in each.targets)
+
+
+def _message(asks: OpenWindow, at: Mapping[Key, Sequence[_Entry]]) -> str:
+    """The other people at the breakers of a window."""
+    found = [
+        (*entry, *key) for key in set(asks.targets) for entry in at[key] if entry[1] != asks.person
+    ]
+    people = [
+        {"person": person, "doing": doing, "service": service, "breaker": breaker}
+        for _, person, doing, service, breaker in sorted(found)[:_MAX_SHOWN]
+    ]
+    return msgspec.json.encode({"type": "presence", "people": people}).decode()
 
 
 presence: Final = Presence()
