@@ -5,7 +5,7 @@ Plain functions over the model; each marks what the next frame must tell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -139,12 +139,13 @@ def set_stale(service: ServiceModel, id: str, instance: InstanceModel, is_stale:
         seen.breaker.changed.add(id)
 
 
-def fall_silent(service: ServiceModel, ids: list[str]) -> None:
+def fall_silent(service: ServiceModel, ids: Collection[str]) -> None:
     """These instances have fallen silent. One whose successor has come is forgotten: a supervisor
     has replaced a process that ended without a goodbye, and the service is not ill."""
+    silent = set(ids)
     successors: dict[str, list[InstanceModel]] = {}
     for id, each in service.instances.items():
-        if each.info.host and not (each.stale or each.has_replaced or id in ids):
+        if each.info.host and not (each.stale or each.has_replaced or id in silent):
             successors.setdefault(each.info.host, []).append(each)
     for found in successors.values():
         found.sort(key=lambda each: each.first_at)
