@@ -6,6 +6,7 @@ import re
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any, Final
 
 import click
@@ -64,63 +65,43 @@ FOR = click.option("--for", "duration", type=Duration(), default="30m", show_def
                    help="Until the override ends.")  # fmt: skip
 
 
+def _forces(command: Callable[..., None]) -> Callable[..., None]:
+    """What every command that forces a state takes."""
+    command = pass_context(command)
+    for option in (WAIT, BREAK_GLASS, YES, INSTANCES, REASON, FOR, TARGETS):
+        command = option(command)
+    return command
+
+
 @main.command()
-@TARGETS
-@FOR
-@REASON
-@INSTANCES
-@YES
-@BREAK_GLASS
-@WAIT
-@pass_context
+@_forces
 def trip(context: Context, /, targets: Any, duration: float, **options: Any) -> None:
     """Force breakers open: every call is refused at once."""
     _act(context, targets, "forced_open", duration, **options)
 
 
 @main.command()
-@TARGETS
-@FOR
-@REASON
-@INSTANCES
-@YES
-@BREAK_GLASS
-@WAIT
-@pass_context
+@_forces
 def close(context: Context, /, targets: Any, duration: float, **options: Any) -> None:
     """Force breakers closed: every call passes, whatever fails."""
     _act(context, targets, "forced_closed", duration, **options)
 
 
 @main.command("metrics-only")
-@TARGETS
-@FOR
-@REASON
-@INSTANCES
-@YES
-@BREAK_GLASS
-@WAIT
-@pass_context
+@_forces
 def metrics_only(context: Context, /, targets: Any, duration: float, **options: Any) -> None:
     """Let every call pass; the breaker only says when it would have opened."""
     _act(context, targets, "metrics_only", duration, **options)
 
 
 @main.command()
-@TARGETS
 @click.option(
     "--share",
     type=click.FloatRange(0, 100, min_open=True),
     required=True,
     help="Per cent of the calls that pass; in steps: 5, 10, 25, 50, 100.",
 )
-@FOR
-@REASON
-@INSTANCES
-@YES
-@BREAK_GLASS
-@WAIT
-@pass_context
+@_forces
 def partial(
     context: Context, /, targets: Any, share: float, duration: float, **options: Any
 ) -> None:
