@@ -1,8 +1,8 @@
 """Middleware: denies by default what a person may not see.
 
 Without any role only the pages of one's own account are shown. A page or a resource of a service
-that the person does not see does not exist for them, and what spans the whole fleet is shown to
-people with a role on all services.
+that the person does not see does not exist for them. Pages of many services show those that the
+person sees; what cannot be told apart by service is shown to people with a role on all services.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _FILTERED_NAMES: Final = frozenset(
         *("in_force", "release_mine", "change_override", "approvals", "decide", "audit"),
         *("incidents", "incident", "incident-act", "incident-markdown", "incident-picture"),
         *("open-incidents", "silences", "silence-end"),
+        *("drills", "run-drill", "drill-run", "stop-drill"),
+        *("glossary", "wall", "tv", "map", "fleet", "moment", "moments"),
+        *("policies_overview", "replay", "restore_policy", "decide_rollout", "cancel_scheduled"),
         *("audit_export", "acts", "undo", "keep_view", "forget_view", "metrics"),
     }
 )

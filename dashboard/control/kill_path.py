@@ -8,7 +8,7 @@ is drilled once a day where SWITCHGEAR_DAILY_DRILL is set, and whenever an opera
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from dashboard.access.authority import demand
@@ -24,7 +25,7 @@ from dashboard.access.roles import OPERATE
 from dashboard.access.services import audit
 from dashboard.control.models import Override
 from dashboard.fleet.services import bump_revision
-from dashboard.fleet.snapshot.reads import snapshot
+from dashboard.fleet.snapshot.reads import service_names, snapshot
 
 # Whose overrides they are. No person can have this name: names of people have no spaces.
 BY: Final = "kill path drill"
@@ -102,11 +103,11 @@ def drill_due() -> int:
     recent = Override.objects.filter(by=BY, created__gt=since)
     drilled = set(recent.values_list("service", flat=True))
     done = 0
-    for each in snapshot()["services"]:
-        if each["name"] in drilled:
+    for name in service_names():
+        if name in drilled:
             continue
         try:
-            drill(each["name"])
+            drill(name)
         except ValidationError:
             continue  # it is tried again in an hour
         done += 1
@@ -115,9 +116,18 @@ def drill_due() -> int:
 
 def last(service: str) -> KillPath | None:
     """How the last drill of a service went; None if there was none."""
-    row = Override.objects.filter(service=service, by=BY).first()
-    if row is None:
-        return None
+    return lasts([service]).get(service)
+
+
+def lasts(services: Sequence[str]) -> dict[str, KillPath]:
+    """How the last drill of each service went that had one."""
+    drills = Override.objects.filter(by=BY, service__in=services).order_by()
+    newest = dict(drills.values_list("service").annotate(newest=Max("created")))
+    rows = drills.filter(created__in=newest.values()).prefetch_related("acks")
+    return {row.service: _outcome(row) for row in rows if row.created == newest[row.service]}
+
+
+def _outcome(row: Override) -> KillPath:
     obeyed, refused = {}, {}
     for ack in row.acks.all():
         if ack.status == "applied":

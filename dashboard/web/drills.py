@@ -15,7 +15,7 @@ from dashboard.access.models import Person
 from dashboard.access.roles import OPERATE
 from dashboard.control import drill_reports, drills, kill_path
 from dashboard.control.models import Drill, DrillRun
-from dashboard.fleet.snapshot.reads import snapshot
+from dashboard.fleet.snapshot.reads import service_names
 
 _RUNS: Final = 20
 _LENGTHS: Final = {30: "30 s", 60: "1 min", 300: "5 min", 900: "15 min", 3600: "1 hour"}
@@ -116,7 +116,8 @@ def drill_kill_path(request: HttpRequest, service: str) -> HttpResponse:
 
 def _context(person: Person, form: DrillForm, wrong: list[str] | None = None) -> dict[str, Any]:
     visible, operable = visible_services(person), services_with(person, OPERATE)
-    names = sorted(each["name"] for each in snapshot()["services"] if each["name"] in visible)
+    names = [each for each in service_names() if each in visible]
+    paths = kill_path.lasts(names)
     return {
         "form": form,
         "wrong": wrong or [],
@@ -125,7 +126,7 @@ def _context(person: Person, form: DrillForm, wrong: list[str] | None = None) ->
         ],
         "under_way": [row for row in drills.standing() if row.service in visible],
         "runs": [row for row in DrillRun.objects.all()[:_RUNS] if row.service in visible],
-        "paths": [(name, kill_path.last(name), name in operable) for name in names],
+        "paths": [(name, paths.get(name), name in operable) for name in names],
         "kinds": drills.KINDS,
         "operates": bool(operable),
     }

@@ -19,5 +19,5 @@ STATES: Final = (
 @require_GET
 def dependencies(request: HttpRequest) -> HttpResponse:
     """Which service depends on which other, live."""
-    context = {"snapshot": without_sparklines(), "states": STATES}
+    context = {"snapshot": without_sparklines(request.user), "states": STATES}
     return render(request, "pages/map.html", context)

@@ -12,4 +12,4 @@ from dashboard.web.first_view import without_sparklines
 @require_GET
 def tv(request: HttpRequest) -> HttpResponse:
     """The breakers in the worst state first, as many as fit."""
-    return render(request, "pages/tv.html", {"snapshot": without_sparklines()})
+    return render(request, "pages/tv.html", {"snapshot": without_sparklines(request.user)})

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from dashboard.access import services as access
 from dashboard.access.models import Person
 from dashboard.fleet.models import Service
-from dashboard.fleet.snapshot.reads import summary_snapshot
+from dashboard.web.first_view import first_view
 
 WORST_FIRST = (
     "open",
@@ -33,9 +33,9 @@ _LARGE = 500
 
 @require_GET
 def wall(request: HttpRequest) -> HttpResponse:
-    """Every breaker of every service, live."""
+    """Every breaker of every service that the person sees, live."""
     assert isinstance(request.user, Person)
-    shot = summary_snapshot()
+    shot = first_view(request.user)
     is_large = sum(len(service["breakers"]) for service in shot["services"]) > _LARGE
     if is_large:
         for service in shot["services"]:

@@ -10,6 +10,7 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
+from dashboard.access.authority import visible_services
 from dashboard.api.browsers.query_parameters import Invalid, number, span
 from dashboard.fleet.snapshot.process import fleet_snapshot
 from dashboard.history import queries
@@ -41,7 +42,8 @@ def validated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 @require_GET
 def fleet(request: HttpRequest) -> HttpResponse:
     """The snapshot that a browser's socket begins with."""
-    return json_answer(fleet_snapshot().snapshot())
+    visible, found = visible_services(request.user), fleet_snapshot()
+    return json_answer(found.snapshot(None if visible.is_all else visible.among(found.services)))
 
 
 @require_GET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dashboard.fleet.frame_types import BreakerView
@@ -17,13 +18,22 @@ def snapshot(service: str | None = None) -> dict[str, Any]:
     return fleet_snapshot().running().snapshot(None if service is None else [service])
 
 
-def summary_snapshot() -> dict[str, Any]:
-    """Everything known now, without the state at each instance.
+def service_names() -> list[str]:
+    """The names of the services that are known now.
 
     Raises:
         SnapshotNotRunning: this process does not follow the fleet.
     """
-    return fleet_snapshot().running().snapshot(summary=True)
+    return sorted(fleet_snapshot().running().services)
+
+
+def summary_snapshot(services: Iterable[str] | None = None) -> dict[str, Any]:
+    """Everything known now of some services, or of all, without the state at each instance.
+
+    Raises:
+        SnapshotNotRunning: this process does not follow the fleet.
+    """
+    return fleet_snapshot().running().snapshot(services, summary=True)
 
 
 def breaker_view(service: str, breaker: str) -> BreakerView | None:

@@ -13,13 +13,21 @@ from dashboard.history.models import Outage
 
 
 def outages(
-    since: float, until: float = math.inf, *, service: str = "", breaker: str = "", limit: int = 500
+    since: float,
+    until: float = math.inf,
+    *,
+    service: str = "",
+    breaker: str = "",
+    services: Collection[str] | None = None,
+    limit: int = 500,
 ) -> list[Outage]:
     """The outages that overlap a range of Unix times, newest first: of all breakers, or of those
-    that are named."""
+    that are named. `services` narrows them to these."""
     rows = _named(service, breaker).filter(Q(ended__isnull=True) | Q(ended__gte=since))
     if math.isfinite(until):
         rows = rows.filter(began__lt=until)
+    if services is not None:
+        rows = rows.filter(service__in=services)
     return list(rows[:limit])
 
 

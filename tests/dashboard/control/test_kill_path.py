@@ -39,6 +39,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
         }
 
     monkeypatch.setattr(kill_path, "snapshot", snapshot)
+    monkeypatch.setattr(kill_path, "service_names", lambda: sorted(found))
     return found
 
 
