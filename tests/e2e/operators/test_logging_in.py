@@ -123,6 +123,20 @@ def test_a_passkey_is_enrolled_and_logs_in_without_a_password(visitor: Page, com
     expect_the_wall(visitor, company, BY_PASSKEY)
 
 
+def test_a_passkey_is_asked_for_once_its_script_has_run(visitor: Page, company: Site) -> None:
+    visitor.route("**/webauthn.js", lambda route: route.abort())
+    visitor.route("**/passkeys.js", lambda route: route.abort())
+    visitor.goto(f"{company.url}/login")
+    # A click would send a form without a passkey.
+    expect(visitor.get_by_role("button", name="Use a passkey")).to_be_disabled()
+
+
+def test_a_passkey_that_fails_says_why(visitor: Page, company: Site) -> None:
+    visitor.route("**/account/2fa/webauthn/login/", lambda route: route.fulfill(status=503))
+    visitor.get_by_role("button", name="Use a passkey").click()
+    expect(visitor.locator("#passkey-error")).to_contain_text("No passkey was used. Unable")
+
+
 def test_single_sign_on_logs_in_with_the_role_of_its_group(visitor: Page, company: Site) -> None:
     visitor.get_by_role("button", name="Continue with the company").click()
     visitor.locator("input[name=sub]").first.fill("olga")
