@@ -94,7 +94,7 @@ def test_roles_without_pages_tell_of_themselves(shape: RunningDemo, name: str) -
 def test_a_killed_web_process_is_missed_by_nobody_and_comes_back(shape: RunningDemo) -> None:
     pid, port = next(iter(shape.webs().items()))
     os.kill(pid, signal.SIGKILL)
-    # Until the process is gone the kernel takes connections for it, and this balancer speaks TCP: it
+    # Until the process is gone the kernel takes connections for it, and a balancer that speaks TCP
     # repeats no request. Whoever was connected to it connects anew.
     eventually(lambda: not _runs(pid), 10)
     eventually(lambda: http.get(f"{shape.url}/healthz").status_code == 200, 5)
