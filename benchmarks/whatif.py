@@ -9,8 +9,8 @@ policy that was in force.
 The other is simulated, so that the truth of a candidate is known: an incident of half an hour at
 four instances, call by call: a dependency that fails for ten minutes, recovers partly, and fails
 again. The candidate's own breakers see every call and their states and refusals are kept. The same
-calls are then replayed from ten-second rollups, as history keeps them under the policy that was in
-force, and from the recording of each call.
+calls are then replayed from ten-second rollups and the times at which breakers opened, as history
+keeps them under the policy that was in force, and from the recording of each call.
 
 The error is the share of seconds in which the replayed state differs from the truth, or the share
 of refused calls that differ, whichever is larger; the last line has the larger of both incidents.
@@ -35,6 +35,7 @@ from breakers.circuit.policy import Policy
 from breakers.errors import CircuitBreakerOpen
 from breakers.testing import FakeClock
 from dashboard.policies.whatif.history import Outcome, replay
+from dashboard.policies.whatif.openings import place_outages
 from dashboard.policies.whatif.recordings import RecordedCall, replay_calls
 from dashboard.policies.whatif.slots import Slot
 
@@ -53,7 +54,9 @@ def main() -> None:
     in_force = Policy(failure_threshold=5, timeout_duration=30.0)
     candidate = Policy(failure_threshold=10, timeout_duration=60.0)
     truth = run(calls, candidate)
-    from_history = replay(run(calls, in_force).slots, candidate, INSTANCES)
+    lived = run(calls, in_force)
+    slots = place_outages(lived.slots, lived.changes, in_force, INSTANCES)
+    from_history = replay(slots, candidate, INSTANCES)
     from_calls = replay_calls(
         [RecordedCall(each.at, each.instance, each.outcome, each.seconds) for each in calls],
         candidate,
@@ -113,10 +116,12 @@ def failing(at: float) -> float:
 
 @dataclass
 class Truth:
-    """What a policy really did: open seconds of each instance, refusals, and the rollups."""
+    """What a policy really did: refusals, the state of each instance once a second, the times of
+    its changes, and the rollups."""
 
     rejected: int
     states: dict[str, list[str]]
+    changes: dict[str, list[tuple[float, str]]]
     slots: list[Slot]
 
 
@@ -131,6 +136,13 @@ def run(calls: list[Call], policy: Policy) -> Truth:
         for n in range(INSTANCES)
     }
     states: dict[str, list[str]] = {name: [] for name in breakers}
+    changes = {name: [(0.0, "closed")] for name in breakers}
+    for name, each in breakers.items():
+        each.add_listener(
+            lambda record, kept=changes[name]: kept.append(  # type: ignore[misc]
+                (clock.monotonic() - start, record.after.value)
+            )
+        )
     counts: dict[int, Counter[str]] = {}
     sketches: dict[int, Counter[int]] = {}
     rejected, second = 0, 0
@@ -173,7 +185,7 @@ def run(calls: list[Call], policy: Policy) -> Truth:
         )
         for bucket in sorted(counts)
     ]
-    return Truth(rejected, states, slots)
+    return Truth(rejected, states, changes, slots)
 
 
 def error(truth: Truth, found: Outcome) -> float:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from breakers.circuit.policy import Policy
 from dashboard.policies.whatif.history import Outcome, replay
+from dashboard.policies.whatif.openings import place_outages
 from dashboard.policies.whatif.recordings import RecordedCall, RecordedOutcome, replay_calls
 from dashboard.policies.whatif.slots import Slot
 
@@ -52,8 +53,15 @@ class ShopIncident:
         )
 
     def replay_history(self) -> Outcome:
-        """The rollups, under the policy that was in force."""
-        return replay(self.slots, self.policy, len(self.states))
+        """The rollups and the times at which the breakers opened, under the policy that was in
+        force."""
+        strips = {
+            name: [(begins, state) for begins, _, state in pieces]
+            for name, pieces in self.states.items()
+        }
+        instances = len(self.states)
+        slots = place_outages(self.slots, strips, self.policy, instances)
+        return replay(slots, self.policy, instances)
 
     def error(self, found: Outcome) -> float:
         """The larger error in percent: seconds in a wrong state, or refused calls that differ; of a

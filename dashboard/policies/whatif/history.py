@@ -4,7 +4,8 @@ A rollup says how many calls of all instances succeeded, failed, timed out or we
 seconds, and how long they took; not in which order. The replay assumes:
 
 - Calls are spread evenly over the instances and over the ten seconds; where an outage begins or
-  ends in them, they come at the rates before and after.
+  ends in them, they come at the rates before and after. Where most instances opened, the outage
+  began as many failures before as the policy in force needed.
 - A test call takes as long as the calls of the same ten seconds that ended as it does.
 - A call that was refused would have ended as the test calls of the same ten seconds did, or of the
   nearest in time; where there were fewer than four, those within twenty seconds count too. Where

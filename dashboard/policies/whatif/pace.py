@@ -1,7 +1,8 @@
 """When the calls of a slot are made, and which of them fail.
 
 A rollup has no order. Where an outage begins or ends in a slot, the calls before the change come at
-the rate of the slot before, and those after it at the rate of the slot after.
+the rate of the slot before, and those after it at the rate of the slot after. Where it is known
+when an outage began (see `openings`), the change is there.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Pace:
         """For one instance's `n` calls in a slot, of which `bad` fail."""
         first = n - bad if around.begins else bad if around.ends else n
         change_s = slot.seconds
-        if 0 < first < n and around.rate_before and around.rate_after:
+        if around.begins and 0 < first < n and slot.outage_s:
+            change_s = min(slot.outage_s, 0.999 * slot.seconds)
+        elif 0 < first < n and around.rate_before and around.rate_after:
             early, late = first / around.rate_before, (n - first) / around.rate_after
             change_s *= early / (early + late)
         else:

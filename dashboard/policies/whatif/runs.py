@@ -24,6 +24,7 @@ from dashboard.policies.fleet_rules import quorum_rule
 from dashboard.policies.models import Incident, Replay
 from dashboard.policies.services import check
 from dashboard.policies.whatif.history import ASSUMPTIONS, Cancelled, Outcome, replay
+from dashboard.policies.whatif.openings import Strips, place_outages
 from dashboard.policies.whatif.results import exact, policy_of, sentence
 from dashboard.policies.whatif.slots import Slot
 
@@ -152,12 +153,13 @@ def what_if(
 
     `actual` has what happened: calls, refusals, failures and the states of the instances.
     """
-    slots = slots_of(service, breaker, begins, ends)
     in_force = queries.effective(service, breaker)
     candidate = queries.effective(service, breaker, fields)
+    strips = history.strips(service, breaker, begins, ends)
+    slots = slots_of(service, breaker, begins, ends)
+    slots = place_outages(slots, pieces_of(strips), policy_of(in_force), instances)
     before = _replayed(slots, in_force, instances, progress)
     after = _replayed(slots, candidate, instances, lambda share: progress(1 + share))
-    strips = history.strips(service, breaker, begins, ends)
     return {
         "actual": {
             "calls": sum(each.ran + each.rejected for each in slots),
@@ -204,6 +206,14 @@ def slots_of(service: str, breaker: str, begins: float, ends: float) -> list[Slo
     return found
 
 
+def pieces_of(strips: Mapping[str, list[dict[str, Any]]]) -> Strips:
+    """The states of each instance as `place_outages` takes them."""
+    return {
+        name: [(piece["from"], piece["state"]) for piece in pieces]
+        for name, pieces in strips.items()
+    }
+
+
 def save_incident(
     person: Person, name: str, service: str, breaker: str, begins: float, ends: float
 ) -> Incident:
@@ -224,6 +234,9 @@ def save_incident(
     slots = slots_of(service, breaker, begins, ends)
     if not slots:
         raise ValidationError({"range": "There is no traffic in this range."})
+    in_force, instances = queries.effective(service, breaker), _instances(service, breaker)
+    strips = pieces_of(history.strips(service, breaker, begins, ends))
+    slots = place_outages(slots, strips, policy_of(in_force), instances)
     if len(slots) > MAX_INCIDENT_SLOTS:
         raise ValidationError(
             {"range": f"{len(slots)} rollups; an incident has at most {MAX_INCIDENT_SLOTS}."}
@@ -235,8 +248,8 @@ def save_incident(
             breaker=breaker,
             begins=begins,
             ends=ends,
-            traffic={"instances": _instances(service, breaker), "slots": [_row(s) for s in slots]},
-            policy=queries.effective(service, breaker),
+            traffic={"instances": instances, "slots": [_row(s) for s in slots]},
+            policy=in_force,
             by=person.get_username(),
         )
         audit(person, "incident saved", service=service, breaker=breaker, name=name)
@@ -274,13 +287,15 @@ def judge_incidents(
 
 def _row(slot: Slot) -> list[Any]:
     counts = [slot.success, slot.failure, slot.timeout, slot.ignored, slot.rejected]
-    return [slot.at, slot.seconds, *counts, {str(k): n for k, n in slot.buckets.items()}]
+    buckets = {str(k): n for k, n in slot.buckets.items()}
+    return [slot.at, slot.seconds, *counts, buckets, slot.outage_s]
 
 
 def _slot(row: list[Any]) -> Slot:
-    at, seconds, success, failure, timeout, ignored, rejected, buckets = row
+    # Incidents that were saved before outages were placed have one value less.
+    at, seconds, success, failure, timeout, ignored, rejected, buckets, *outage_s = row
     sketch = {int(k): n for k, n in buckets.items()}
-    return Slot(at, seconds, success, failure, timeout, ignored, rejected, sketch)
+    return Slot(at, seconds, success, failure, timeout, ignored, rejected, sketch, *outage_s)
 
 
 def _check_range(begins: float, ends: float) -> None:

@@ -15,7 +15,8 @@ _NEAR: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One rollup: what ended from `at` on, within `seconds`."""
+    """One rollup: what ended from `at` on, within `seconds`. `outage_s` is when in it an outage
+    begins, in seconds from `at`, where that is known."""
 
     at: float
     seconds: float = 10.0
@@ -25,6 +26,7 @@ class Slot:
     ignored: int = 0
     rejected: int = 0
     buckets: Mapping[int, int] = field(default_factory=dict)
+    outage_s: float | None = None
 
     @property
     def failed(self) -> int:

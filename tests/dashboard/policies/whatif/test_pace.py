@@ -27,6 +27,12 @@ def test_an_outage_that_begins_comes_at_the_rate_after_it() -> None:
     assert failing(100, 50, BEGINS, random.Random(1)) == list(range(50, 100))
 
 
+def test_an_outage_whose_beginning_is_known_begins_there() -> None:
+    pace = Pace.of(Slot(100.0, success=50, failure=50, outage_s=3.0), 100, 50, BEGINS)
+    assert pace.at(49) < 103.0 < pace.at(50)
+    assert pace.at(99) < 110.0
+
+
 def test_one_that_ends_comes_first() -> None:
     pace = Pace.of(SLOT, 100, 50, ENDS)
     assert pace.at(49) < 102.0 < pace.at(50)

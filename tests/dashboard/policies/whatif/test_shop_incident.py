@@ -35,4 +35,4 @@ def test_each_recorded_call_is_replayed_as_it_went(shop: ShopIncident) -> None:
 
 
 def test_the_error_of_a_replay_of_its_history_is_known(shop: ShopIncident) -> None:
-    assert shop.error(shop.replay_history()) <= 25.0
+    assert shop.error(shop.replay_history()) <= 5.0
