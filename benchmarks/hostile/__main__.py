@@ -51,10 +51,11 @@ def main() -> None:
             f"p99 {percentile(phase.other, 0.99) * 1e3:.0f} ms"
         )
     ratio = percentile(found.attack.honest, 0.99) / percentile(found.quiet.honest, 0.99)
+    print(f"memory grown: web {found.web_mb:.0f} MB, fleet {found.fleet_mb:.0f} MB")
     print(
         f"hostile honest_p99_ratio={ratio:.2f} lost={found.lost} "
         f"others_receipt_p99_ms={percentile(found.attack.other, 0.99) * 1e3:.0f} "
-        f"rss_growth_mb={found.grown_mb:.0f}"
+        f"rss_growth_mb={max(0.0, found.web_mb + found.fleet_mb):.0f}"
     )
 
 
@@ -73,7 +74,8 @@ class Found:
     quiet: Phase
     attack: Phase
     lost: int
-    grown_mb: float
+    web_mb: float
+    fleet_mb: float
 
 
 class Timed(SocketAgent):
@@ -128,12 +130,12 @@ async def _measure(shape: ProductionStack, instances: int, strangers: int, secon
     other = [Timed(OTHER, f"p{n:02}", tokens[OTHER], shape.url) for n in range(10)]
     for each in (*honest, *other):
         await each.connect(shape.url)
-    pids = [*shape.web, *shape.fleet]
+    roles = (list(shape.web), list(shape.fleet))
     await _report([*honest, *other], 10)
     _taken(honest), _taken(other)
     await _report([*honest, *other], seconds)
     quiet = Phase(_taken(honest), _taken(other))
-    before = rss_mb(pids)
+    before = [rss_mb(pids) for pids in roles]
     attack = subprocess.Popen(  # noqa: ASYNC220 - starting it takes a moment
         [sys.executable, "-m", "benchmarks.hostile.traffic", shape.url, "--strangers",
         str(strangers),
@@ -143,7 +145,7 @@ async def _measure(shape: ProductionStack, instances: int, strangers: int, secon
     await _report([*honest, *other], seconds)
     attacked = Phase(_taken(honest), _taken(other))
     await asyncio.to_thread(attack.wait)
-    grown = rss_mb(pids) - before
+    web_mb, fleet_mb = (rss_mb(pids) - mb for pids, mb in zip(roles, before, strict=True))
     until = time.perf_counter() + _SETTLE_S
     everybody = [*honest, *other]
     while time.perf_counter() < until and any(each.safe < each.sent for each in everybody):
@@ -153,7 +155,7 @@ async def _measure(shape: ProductionStack, instances: int, strangers: int, secon
     cut_off = sum(each.cut_off for each in everybody)
     if cut_off:
         print(f"honest agents were cut off {cut_off} times")
-    return Found(quiet, attacked, expected - shape.query(_COUNTED), max(0.0, grown))
+    return Found(quiet, attacked, expected - shape.query(_COUNTED), web_mb, fleet_mb)
 
 
 async def _report(agents: list[Timed], seconds: float) -> None:

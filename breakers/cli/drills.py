@@ -157,4 +157,7 @@ def _render_path(console: Console, data: dict[str, Any]) -> None:
     for instance, why in data["refused"].items():
         console.print(Text(f"  {instance} would not obey: {why}", style="red"))
     for instance in data["silent"]:
-        console.print(Text(f"  {instance} did not answer", style="red"))
+        if data["waits"]:
+            console.print(Text(f"  {instance} has not answered yet"))
+        else:
+            console.print(Text(f"  {instance} did not answer", style="red"))

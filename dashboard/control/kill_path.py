@@ -53,6 +53,11 @@ class KillPath:
         return round(max(self.obeyed.values()), 3) if self.obeyed else None
 
     @property
+    def waits(self) -> bool:
+        """Whether instances that have not answered may still do so."""
+        return bool(self.silent) and timezone.now() < self.override.expires
+
+    @property
     def would_not(self) -> list[str]:
         """The instances that would not obey: they refused, or did not answer."""
         return sorted([*self.refused, *self.silent])

@@ -2,6 +2,7 @@ import { openActs } from "./act.js";
 import { Charts } from "./charts.js";
 import { condition, lost } from "./condition.js";
 import { make, parts, setAttr, setText, showState } from "./dom.js";
+import { freshPage } from "./fresh-page.js";
 import { conditionWord, latency, rate, span, word } from "./format.js";
 import { moment, timeElement, utc } from "./times.js";
 import { listenToActs } from "./keys.js";
@@ -165,11 +166,9 @@ async function refreshTransitions() {
 
 /** What the server wrote at first, written anew: overrides, audit, policy. */
 async function refreshTables() {
-  const answer = await fetch(location.pathname).catch(() => null);
-  if (!answer?.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = await freshPage(location.pathname);
   for (const id of ["overrides", "audit", "policy", "outages"]) {
-    const rows = fresh.querySelector(`#${id} tbody`);
+    const rows = fresh?.querySelector(`#${id} tbody`);
     if (rows) document.querySelector(`#${id} tbody`)?.replaceWith(rows);
   }
 }

@@ -1,19 +1,10 @@
 /** The page of an open incident follows it: what has changed on the server replaces what is shown. */
 
+import { freshPage } from "./fresh-page.js";
+
 const EVERY_MS = 3000;
 const PARTS = "[data-part]";
 const serializer = new XMLSerializer();
-
-/** @param {string} address @returns {Promise<Document | null>} */
-async function fetched(address) {
-  try {
-    const answer = await fetch(address);
-    return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
-  } catch {
-    // The connection indicator shows that the dashboard cannot be reached.
-    return null;
-  }
-}
 
 /** Whether somebody types or chooses here, or has the focus on what would be replaced.
  * @param {Element} part */
@@ -48,7 +39,7 @@ const source = picture?.src ?? "";
 let looks = 0;
 
 async function look() {
-  const fresh = document.hidden ? null : await fetched(page?.dataset.follow ?? "");
+  const fresh = document.hidden ? null : await freshPage(page?.dataset.follow ?? "");
   if (fresh && follow(fresh) && picture) picture.src = `${source}?${++looks}`;
   setTimeout(look, EVERY_MS);
 }

@@ -1,5 +1,6 @@
 /** The policy editor: the timeout on the histogram, what-ifs, and the evidence about a canary. */
 
+import { freshPage } from "./fresh-page.js";
 import { colour } from "./colours.js";
 import { byId, make, svg } from "./dom.js";
 import { label, listMarkers } from "./markers.js";
@@ -307,7 +308,8 @@ function replaceIf(selector, page, isNews) {
 
 /** Bring what changes by itself up to date: the rollout, and what instances have applied. */
 async function refresh() {
-  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  const page = await freshPage(location.href);
+  if (!page) return; // the next look is soon
   replaceIf("#applied", page, (fresh, shown) => fresh.outerHTML !== shown.outerHTML);
   // While it runs only its words change, so that its buttons stay under the pointer.
   replaceIf(".rollout", page, (fresh, shown) => fresh.dataset.state !== shown.dataset.state);
@@ -320,7 +322,7 @@ async function refresh() {
 
 if (document.querySelector(UNSETTLED)) {
   const timer = setInterval(async () => {
-    await refresh().catch(() => undefined); // the next look is soon
+    await refresh();
     if (!document.querySelector(UNSETTLED)) clearInterval(timer);
   }, REFRESH_MS);
 }

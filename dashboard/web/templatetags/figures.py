@@ -3,9 +3,10 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from django import template
+from django.utils.html import format_html
 
 from dashboard.common.display_names import (
     STATE_WORDS,
@@ -28,6 +29,28 @@ register = template.Library()
 register.filter("state_word", state_word)
 register.filter("field_words", field_words)
 register.filter("field_value", field_value)
+
+
+# A name of so many characters may have to be shortened, which keeps so many at its end; as in
+# static/js/names.js.
+_LONG: Final = 14
+_TAIL: Final = 8
+
+
+@register.filter
+def short_name(name: object) -> str:
+    """A name that others chose, for a table: where it is too wide its middle gives way, since names
+    often differ at their ends. The whole is shown on hover and is what assistive tools read."""
+    text = str(name)
+    if len(text) <= _LONG:
+        return format_html("<bdi>{}</bdi>", text)
+    return format_html(
+        '<bdi class="name-text shortens" title="{}"><span class="head">{}</span>'
+        '<span class="tail">{}</span></bdi>',
+        text,
+        text[:-_TAIL],
+        text[-_TAIL:],
+    )
 
 
 @register.filter

@@ -73,6 +73,20 @@ def test_it_tells_seconds_to_obey_and_names_who_would_not(fleet: Any) -> None:
     assert found.would_not == ["web-2", "web-3"]
 
 
+def test_who_is_silent_may_answer_until_the_drill_ends(fleet: Any) -> None:
+    made = kill_path.drill("shop")
+    for instance in LIVE[:2]:
+        answer(made, instance)
+    waiting = kill_path.last("shop")
+    assert waiting is not None
+    assert waiting.waits
+    Override.objects.filter(pk=made.pk).update(expires=timezone.now())
+    over = kill_path.last("shop")
+    assert over is not None
+    assert not over.waits
+    assert over.silent == ["web-3"]
+
+
 def test_breakers_that_are_open_forced_or_silent_are_left_alone(fleet: Any) -> None:
     stale = [{"id": "web-1", "stale": True}]
     fleet["shop"] = [

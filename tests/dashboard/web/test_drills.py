@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from breakers.protocol import messages as wire
 from dashboard.access.models import Person
@@ -56,9 +57,12 @@ def test_the_kill_path_is_drilled_from_the_page(client: Client) -> None:
         assert "never" in client.get("/drills").content.decode()
         assert client.post("/drills/kill-path/shop").status_code == 302
         assert Override.objects.get().instances == ["one"]
-        page = client.get("/drills").content.decode()
-    assert "0 of 1" in page
-    assert "<b>one</b>: no answer" in page
+        waiting = client.get("/drills").content.decode()
+        Override.objects.update(expires=timezone.now())
+        over = client.get("/drills").content.decode()
+    assert "0 of 1" in waiting
+    assert "waiting for one" in waiting
+    assert "<b>one</b>: no answer" in over
 
 
 def test_a_viewer_sees_drills_and_runs_none(client: Client, viewer: Person) -> None:

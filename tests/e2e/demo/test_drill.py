@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.e2e.demo.conftest import Demo, Visit
@@ -37,6 +39,22 @@ def test_errors_are_injected_reported_and_stopped(operator: Visit, demo: Demo) -
         lambda: not any("social" in each.get("degraded", ()) for each in demo.profiles()), 60
     )
     eventually(lambda: _reloaded(page, "social of profile-api"), 40)
+    assert operator.complaints == []
+
+
+def test_the_kill_path_is_drilled_and_names_how_soon_each_obeys(
+    operator: Visit, demo: Demo
+) -> None:
+    page = operator.page
+    page.goto(f"{demo.url}/drills")
+    page.get_by_role("button", name="Drill the kill path of profile-api").click()
+    row = page.locator("#kill-path tbody tr", has_text="profile-api")
+    # The page follows the answers by itself.
+    expect(row).to_contain_text("4 of 4")
+    expect(row.locator("td").nth(4)).to_have_text(re.compile(r"^[0-9.]+ s$"))
+    expect(row.locator("td").nth(5)).to_have_text("–")
+    # It is harmless: the shop's callers notice nothing, and the breaker is on its own again.
+    assert all(each["degraded"] == [] for each in demo.profiles())
     assert operator.complaints == []
 
 

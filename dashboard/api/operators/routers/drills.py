@@ -95,7 +95,7 @@ class ReportOut(Schema):
 
 class KillPathOut(Schema):
     """The last drill of the kill path of a service: seconds to obey by instance, and who would
-    not."""
+    not. While `waits` is true, those that are silent may still answer."""
 
     service: str
     breaker: str
@@ -103,6 +103,7 @@ class KillPathOut(Schema):
     obeyed: dict[str, float]
     refused: dict[str, str]
     silent: list[str]
+    waits: bool
     half_s: float | None
     all_s: float | None
 
@@ -177,6 +178,7 @@ def get_kill_path(request: ApiRequest, service: str) -> dict[str, Any]:
         "obeyed": found.obeyed,
         "refused": found.refused,
         "silent": found.silent,
+        "waits": found.waits,
         "half_s": found.half_s,
         "all_s": found.all_s,
     }
