@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page
 
+from breakers.protocol.messages import MAX_BREAKERS
 from tests.dashboard.child_process import Dashboard, embedded_dashboard
-from tests.examples.running import http
+from tests.examples.running import eventually, http
 
 HOSTILE = '</script><img src=x onerror="window.pwned=1">'
 METRICS_TOKEN = "scraped by a test"
@@ -57,6 +60,8 @@ class Site:
     sessions: dict[str, Any] = field(default_factory=dict)
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
     turn: threading.Lock = field(default_factory=threading.Lock)
+    shown: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    reader: str = ""
 
     @property
     def url(self) -> str:
@@ -65,17 +70,39 @@ class Site:
     def report(
         self, service: str, *breakers: dict[str, Any], instance: str = "one", revision: int = 0
     ) -> None:
-        """Send a report of an agent that has applied a revision of the desired state."""
+        """Send a report of an agent that has applied a revision of the desired state, and wait
+        until the pages know its breakers: a receipt says that it is kept, not that it is shown."""
         if service not in self.tokens:
             self.tokens[service] = self.dashboard.token(service)
         with self.turn:
             self._send(service, instance, breakers, revision)
+        new = {str(each["name"]) for each in breakers} - self.shown[service]
+        # The others are over capacity.
+        if new and len(self.shown[service] | new) <= MAX_BREAKERS:
+            eventually(lambda: new <= self._known(service), 10)
+            self.shown[service] |= new
+
+    def _known(self, service: str) -> set[str]:
+        if not self.reader:
+            self.reader = self.personal_token("viewer")
+        answer = http.get(
+            f"{self.url}/api/v1/services/{quote(service, safe='')}",
+            headers={"Authorization": f"Bearer {self.reader}"},
+        )
+        return {each["name"] for each in answer.raise_for_status().json()["breakers"]}
 
     def keep_alive(self) -> None:
         """Send an empty report of every instance, so that none becomes stale."""
         for service, instance in tuple(self.seqs):
             with self.turn:
-                self._send(service, instance, ())
+                # It may have been silenced meanwhile.
+                if (service, instance) in self.seqs:
+                    self._send(service, instance, ())
+
+    def silence(self, service: str, instance: str) -> None:
+        """Let an instance be heard of no more: it is stale after three intervals."""
+        with self.turn:
+            del self.seqs[service, instance]
 
     def _send(
         self, service: str, instance: str, breakers: Sequence[dict[str, Any]], revision: int = 0

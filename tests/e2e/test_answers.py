@@ -21,10 +21,9 @@ ONE = {"buckets": {"-36": 1}, "sum_s": 0.1}
 def fleet(site: Site) -> Site:
     """A service of one instance that fell silent, and one with a word for each wrong answer."""
     site.report("asleep", breaker("posts"))
-    # Nothing keeps it alive: it is stale after three intervals.
-    del site.seqs["asleep", "one"]
+    site.silence("asleep", "one")
     site.report("half", breaker("mail"), instance="gone")
-    del site.seqs["half", "gone"]
+    site.silence("half", "gone")
     return site
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.demo.conftest import Demo, Visit
@@ -42,6 +43,7 @@ def test_errors_are_injected_reported_and_stopped(operator: Visit, demo: Demo) -
     assert operator.complaints == []
 
 
+@pytest.mark.usefixtures("hands_off")
 def test_the_kill_path_is_drilled_and_names_how_soon_each_obeys(
     operator: Visit, demo: Demo
 ) -> None:
@@ -53,8 +55,6 @@ def test_the_kill_path_is_drilled_and_names_how_soon_each_obeys(
     expect(row).to_contain_text("4 of 4")
     expect(row.locator("td").nth(4)).to_have_text(re.compile(r"^[0-9.]+ s$"))
     expect(row.locator("td").nth(5)).to_have_text("–")
-    # It is harmless: the shop's callers notice nothing, and the breaker is on its own again.
-    assert all(each["degraded"] == [] for each in demo.profiles())
     assert operator.complaints == []
 
 
