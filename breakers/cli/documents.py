@@ -17,6 +17,8 @@ from breakers.cli.client import CliError
 
 FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _MAX_BYTES: Final = 1_000_000
+# A document has five levels.
+_MAX_DEPTH: Final = 20
 
 
 def export_document(context: Context, path: str, file: Path | None) -> None:
@@ -39,7 +41,8 @@ def load(file: Path) -> Any:
     """The content of a YAML file, its comments included.
 
     Raises:
-        CliError: it cannot be read, is too large, has aliases, or is no mapping.
+        CliError: it cannot be read, is too large, has aliases, is nested too deep, or is no
+            mapping.
     """
     try:
         text = file.read_text()
@@ -47,11 +50,8 @@ def load(file: Path) -> Any:
         raise CliError(f"{file} cannot be read: {error}", exit_codes.USAGE) from None
     if len(text) > _MAX_BYTES:
         raise CliError(f"{file} has more than {_MAX_BYTES} characters", exit_codes.INVALID)
-    yaml = _yaml()
     try:
-        # A few aliases of aliases stand for more than fits into memory.
-        if any(type(token).__name__ == "AliasToken" for token in yaml.scan(text)):
-            raise CliError(f"{file} has aliases, which are not taken", exit_codes.INVALID)
+        _check_tokens(file, text)
         content = _yaml().load(text)
     except (YAMLError, ValueError, RecursionError) as error:
         raise CliError(f"{file} is not YAML: {error}", exit_codes.INVALID) from None
@@ -60,6 +60,23 @@ def load(file: Path) -> Any:
     if not isinstance(content, dict):
         raise CliError(f"{file} must be a mapping of fleet and services", exit_codes.INVALID)
     return content
+
+
+def _check_tokens(file: Path, text: str) -> None:
+    """Refuse what takes more memory or time than its size: a few aliases of aliases stand for more
+    than fits into memory, and each level of nesting costs a scan of all that are open."""
+    depth = 0
+    for token in _yaml().scan(text):
+        kind = type(token).__name__
+        if kind == "AliasToken":
+            raise CliError(f"{file} has aliases, which are not taken", exit_codes.INVALID)
+        if kind.endswith("StartToken") and kind not in ("StreamStartToken", "DocumentStartToken"):
+            depth += 1
+        elif kind.endswith("EndToken") and kind not in ("StreamEndToken", "DocumentEndToken"):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            wrong = f"{file} is nested more than {_MAX_DEPTH} levels deep"
+            raise CliError(wrong, exit_codes.INVALID)
 
 
 def dump(content: Any) -> str:
