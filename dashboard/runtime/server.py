@@ -12,6 +12,7 @@ from django.conf import settings
 
 from breakers.protocol import messages as wire
 from dashboard.common.connections import connections
+from dashboard.runtime.http_protocol import BoundedHttpProtocol
 
 logger = logging.getLogger("switchgear")
 
@@ -49,6 +50,7 @@ def serve(host: str, port: int) -> None:
         "dashboard.asgi:application",
         host=host,
         port=port,
+        http=BoundedHttpProtocol,
         ws="websockets-sansio",
         # One byte more than the wire allows, so that the agents' API can report the error.
         ws_max_size=wire.MAX_MESSAGE_BYTES + 1,
