@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+
+import msgspec
 
 from dashboard.fleet.frame_types import BreakerView, Frame, OverrideInfo
 from dashboard.fleet.model import ServiceModel
@@ -12,10 +14,26 @@ from dashboard.fleet.view_builders import breaker_view, instance_view
 _TURNED_AWAY_S: Final = 60.0
 
 Overrides = Mapping[tuple[str, str], OverrideInfo]
+Pack = Callable[[BreakerView], BreakerView]
+
+
+def unpacked(view: BreakerView) -> BreakerView:
+    """A view in a frame as it is."""
+    return view
+
+
+def as_text(view: BreakerView) -> BreakerView:
+    """A view in a frame as its JSON, which takes a tenth of the memory."""
+    return cast(BreakerView, msgspec.Raw(msgspec.json.encode(view)))
 
 
 def framed(
-    service: ServiceModel, at: float, interval_s: float, overrides: Overrides, full: bool
+    service: ServiceModel,
+    at: float,
+    interval_s: float,
+    overrides: Overrides,
+    full: bool,
+    pack: Pack = unpacked,
 ) -> Frame:
     """The service's next frame. What it tells is not dirty any more."""
     known = service.known_breakers()
@@ -31,7 +49,7 @@ def framed(
         "at": at,
         "full": full,
         "interval_s": interval_s,
-        "breakers": [_view(service, name, at, overrides, full) for name in sorted(breakers)],
+        "breakers": [pack(_view(service, name, at, overrides, full)) for name in sorted(breakers)],
         "instances": [
             instance_view(service.instances[id])
             for id in sorted(instances)

@@ -6,7 +6,7 @@ because views are for people; nothing here decides for a service).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -16,7 +16,7 @@ from dashboard.fleet.aggregation_queue import AggregationQueue
 from dashboard.fleet.applying_reports import ReportApplier, apply_ack
 from dashboard.fleet.checkpoint_batch import Batch, CursorKey
 from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
-from dashboard.fleet.frames import framed
+from dashboard.fleet.frames import Pack, framed, unpacked
 from dashboard.fleet.membership import fall_silent, forget, forget_asked
 from dashboard.fleet.model import ServiceModel
 from dashboard.fleet.outages import OutageRow
@@ -197,14 +197,16 @@ class FleetState:
             if service.partition in partitions and _is_due(service, at)
         ]
 
-    def full_frames(self, at: float, partitions: frozenset[int] = ALL) -> list[Frame]:
-        """One frame for each service of these partitions with everything known of it."""
+    def full_frames(
+        self, at: float, partitions: frozenset[int] = ALL, pack: Pack = unpacked
+    ) -> Iterator[Frame]:
+        """One frame for each service of these partitions with everything known of it, one at a
+        time: the views of a large service take ten times as much memory as the model of it. `pack`
+        makes of each view what the frame holds."""
         self._waiting.add_up()
-        return [
-            framed(service, at, self._interval_s, self._overrides, full=True)
-            for service in self.services.values()
-            if service.partition in partitions
-        ]
+        for service in self.services.values():
+            if service.partition in partitions:
+                yield framed(service, at, self._interval_s, self._overrides, full=True, pack=pack)
 
 
 def _is_due(service: ServiceModel, at: float) -> bool:

@@ -27,6 +27,7 @@ from dashboard.fleet import retention
 from dashboard.fleet.checkpoint_batch import CursorKey
 from dashboard.fleet.checkpoints import Checkpoints
 from dashboard.fleet.frame_types import Frame, LastTransition, OverrideInfo
+from dashboard.fleet.frames import as_text
 from dashboard.fleet.outages import OutageRow
 from dashboard.fleet.quorum import QuorumEnd, QuorumTrip, RuleOf
 from dashboard.fleet.sequence_gaps import Gaps
@@ -248,7 +249,7 @@ class FleetWorker:
         asked = wanted.__aiter__()
         try:
             while True:
-                self._emit(self.state.full_frames(self._wall(), self._fully_known()))
+                self._emit(self.state.full_frames(self._wall(), self._fully_known(), as_text))
                 try:
                     async with asyncio.timeout(_FULL_EVERY_S):
                         await anext(asked)

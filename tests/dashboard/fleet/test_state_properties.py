@@ -89,4 +89,4 @@ def test_whatever_the_gate_takes_the_fleet_can_show(
     fleet = Fleet()
     fleet.fold(taken)
     fleet.state.advance(NOW + 1)
-    msgspec.json.encode(fleet.state.full_frames(NOW + 1))
+    msgspec.json.encode(list(fleet.state.full_frames(NOW + 1)))

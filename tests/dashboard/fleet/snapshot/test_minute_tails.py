@@ -55,7 +55,7 @@ def test_a_full_frame_tells_all_of_it_again() -> None:
     fleet = FleetState()
     fleet.fold(report(1, 40), NOW, Batch())
     fleet.frames(NOW)
-    assert len(fleet.full_frames(NOW + 1)[0]["breakers"][0]["spark"]) == 60
+    assert len(next(fleet.full_frames(NOW + 1))["breakers"][0]["spark"]) == 60
 
 
 @given(
@@ -82,7 +82,7 @@ def test_what_is_laid_over_is_what_the_fleet_knows(
     (frame,) = fleet.frames(at)
     fleet_snapshot.merge(travelled(frame))
     known = fleet_snapshot.services["shop"].breakers["posts"]
-    (truth,) = fleet.full_frames(at)[0]["breakers"]
+    (truth,) = next(fleet.full_frames(at))["breakers"]
     assert known["spark"] == truth["spark"]
     assert known["spark_err"] == truth["spark_err"]
 
