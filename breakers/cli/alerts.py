@@ -1,4 +1,4 @@
-"""`switchgear alerts`: rules, routes and silences as a file."""
+"""`switchgear alerts`: rules, routes and silences as a file; and the channels of messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from breakers.cli.application import Context, main, pass_context
 from breakers.cli.client import segment
 from breakers.cli.documents import FILE, export_document, json_values, load
-from breakers.cli.tables import table
+from breakers.cli.tables import line, table
 
 
 @main.group()
@@ -63,6 +63,51 @@ def test(context: Context, channel: str) -> None:
     """Send a test message to CHANNEL."""
     found = context.client.write("POST", f"/alerts/channels/{segment(channel)}/test")
     context.show(found, lambda console, data: console.print("Queued."))
+
+
+@alerts.command()
+@pass_context
+def channels(context: Context) -> None:
+    """List the channels, without their addresses and secrets."""
+    fields = ("name", "kind", "enabled", "last_error")
+    context.show(context.client.get("/alerts/channels"), table(fields, "There is no channel."))
+
+
+@alerts.command("set-channel")
+@click.argument("channel")
+@click.option(
+    "--kind", type=click.Choice(["apprise", "webhook"]), default="apprise", show_default=True,
+    help="An Apprise address, or a signed webhook.",
+)  # fmt: skip
+@click.option(
+    "--url", envvar="SWITCHGEAR_CHANNEL_URL", default="",
+    help="Its address; left out, it stays. In SWITCHGEAR_CHANNEL_URL no other user of the machine "
+    "sees it.",
+)  # fmt: skip
+@click.option(
+    "--secret", envvar="SWITCHGEAR_CHANNEL_SECRET", default="",
+    help="What signs a webhook; left out, it stays. Likewise in SWITCHGEAR_CHANNEL_SECRET.",
+)  # fmt: skip
+@click.option("--off", is_flag=True, help="Send nothing there.")
+@pass_context
+def set_channel(
+    context: Context, channel: str, kind: str, url: str, secret: str, off: bool
+) -> None:
+    """Add CHANNEL, or change it."""
+    body = {"kind": kind, "url": url, "secret": secret, "enabled": not off}
+    path = f"/alerts/channels/{segment(channel)}"
+    made = context.client.write("PUT", path, body, {"If-Match": "*"})
+    context.show(made, line("{name}: {kind}"))
+
+
+@alerts.command("delete-channel")
+@click.argument("channel")
+@pass_context
+def delete_channel(context: Context, channel: str) -> None:
+    """Delete CHANNEL with its routes."""
+    path = f"/alerts/channels/{segment(channel)}"
+    context.client.write("DELETE", path, headers={"If-Match": "*"})
+    context.show({"deleted": channel}, line("Deleted {deleted}."))
 
 
 @alerts.command()

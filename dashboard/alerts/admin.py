@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from django.http import HttpRequest
 
 from dashboard.access.models import Person
 from dashboard.access.services import audit
+from dashboard.alerts import channel_settings
 from dashboard.alerts.models import Channel, Route, Silence
 from dashboard.alerts.routes import wrong_fields
 from dashboard.alerts.silences import LONGEST_SILENCE_S
@@ -45,15 +47,10 @@ class ChannelForm(forms.ModelForm):
         """The new secret, or the known one."""
         return str(self.cleaned_data["secret"] or self._known[1])
 
-    def clean(self) -> dict[str, Any] | None:
-        """A webhook is an http address with a secret to sign with."""
-        cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("kind") == "webhook":
-            if not str(cleaned.get("url", "")).startswith(("http://", "https://")):
-                self.add_error("url", "A webhook has an http or https address.")
-            if not cleaned.get("secret"):
-                self.add_error("secret", "A webhook needs a secret to sign its messages with.")
-        return cleaned
+    def _post_clean(self) -> None:
+        """The checks of a channel, at its fields."""
+        super()._post_clean()  # type: ignore[misc]
+        _add_errors(self, channel_settings.wrong_fields(self.instance))
 
 
 class RouteForm(forms.ModelForm):
@@ -69,9 +66,13 @@ class RouteForm(forms.ModelForm):
     def _post_clean(self) -> None:
         """The checks of a route, at its fields."""
         super()._post_clean()  # type: ignore[misc]
-        for name, message in wrong_fields(self.instance).items():
-            if name not in self.errors:
-                self.add_error(name, message)
+        _add_errors(self, wrong_fields(self.instance))
+
+
+def _add_errors(form: forms.ModelForm, wrong: Mapping[str, str]) -> None:
+    for name, message in wrong.items():
+        if name not in form.errors:
+            form.add_error(name, message)
 
 
 class SilenceForm(forms.ModelForm):

@@ -122,6 +122,13 @@ OPERATIONS: Final[dict[str, Row]] = {
     "decide_rollout": Row(EDITORS),
     # Administration.
     "test_channel": Row(ADMINS),
+    "list_channels": Row(ADMINS),
+    "keep_channel": Row(
+        ADMINS,
+        {"kind": "webhook", "url": "https://example.com", "secret": "x"},
+        headers=_PEOPLE,
+    ),
+    "delete_channel": Row(ADMINS, headers=_PEOPLE),
     "list_messages": Row(ADMINS),
     "replay_message": Row(ADMINS),
     "list_people": Row(ADMINS),

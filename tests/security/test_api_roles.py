@@ -140,7 +140,17 @@ def scopes_of(id: str) -> set[str]:
     if id == "apply_policies" or id.endswith(("_policy", "_rollout")):
         return {"policies"}
     words = (
-        *("_team", "_teams", "_member", "_people", "_person", "_channel", "_messages", "_message"),
+        *(
+            "_team",
+            "_teams",
+            "_member",
+            "_people",
+            "_person",
+            "_channel",
+            "_channels",
+            "_messages",
+            "_message",
+        ),
         *("service_token", "service_tokens", "status_link", "status_links"),
     )
     if id in {"apply_alerts", "put_dependents"} or id.endswith(words):

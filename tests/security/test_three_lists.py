@@ -82,6 +82,9 @@ ADMIN_ACTS: Final[dict[str, Ways]] = {
     ),
     "policies_breakerpolicy": ways("apply_policies", "policies apply"),
     "alerts_route": _RULES,
+    "alerts_channel": ways(
+        "keep_channel delete_channel", "alerts set-channel, alerts delete-channel"
+    ),
     "alerts_silence": ways("add_silence end_silence", "silence add, silence end"),
 }
 # How one proves who one is, which a program cannot do for a person, and what only a browser needs.
@@ -90,9 +93,9 @@ PERSONAL: Final = {
     *("openid_connect_login", "openid_connect_callback", "usersessions_list"),
     *("device", "github-hook", "login", "logout", "first_admin", "icon", "healthz", "readyz"),
 }
-# Likewise; and the secrets of channels, which are in no document.
+# Likewise.
 PERSONAL_MODELS: Final = {
-    *("account_emailaddress", "mfa_authenticator", "usersessions_usersession", "alerts_channel"),
+    *("account_emailaddress", "mfa_authenticator", "usersessions_usersession"),
     *("socialaccount_socialapp", "socialaccount_socialtoken", "socialaccount_socialaccount"),
 }
 # They take no form: a GET or a POST shows the same.

@@ -8,6 +8,7 @@ from dashboard.api.operators.routers import (
     alerts,
     audit,
     bulk_actions,
+    channels,
     device,
     drills,
     events,
@@ -32,6 +33,7 @@ from dashboard.api.operators.routers import (
 ROUTERS: Final[dict[str, Router]] = {
     "/policies/": policy_acts.router,
     "/acts": bulk_actions.router,
+    "/alerts/channels": channels.router,
     "/alerts": alerts.router,
     "/approvals": bulk_actions.approvals_router,
     "/audit": audit.router,

@@ -9,10 +9,11 @@ from ninja import Query, Router, Schema
 
 from dashboard.access.authority import demand
 from dashboard.access.roles import ADMINISTER
-from dashboard.alerts import documents, outbox, services
-from dashboard.alerts.models import Channel, OutboxMessage
+from dashboard.alerts import documents, outbox
+from dashboard.alerts.models import OutboxMessage
 from dashboard.api.operators.pipeline import ApiRequest
 from dashboard.api.operators.problems import ApiError, Problem, invalid_document, not_found
+from dashboard.api.operators.routers.channels import QueuedOut
 
 router = Router(tags=["alerts"])
 Most = Annotated[int, Query(ge=1, le=200)]
@@ -72,10 +73,6 @@ def export_alerts(request: ApiRequest) -> dict[str, Any]:
     return documents.export(request.caller.person)
 
 
-class QueuedOut(Schema):
-    queued: bool
-
-
 class MessageOut(Schema):
     """A message to a channel; times are Unix times."""
 
@@ -113,20 +110,6 @@ def replay_message(request: ApiRequest, message: int) -> dict[str, bool]:
     if not outbox.replay(request.caller.person, min(message, 2**63 - 1)):
         raise not_found(f"No finished message has the id {message}.")
     return {"queued": True}
-
-
-@router.post(
-    "/channels/{name:channel}/test", response={200: QueuedOut, **ERRORS, 404: Problem},
-    operation_id="test_channel",
-)  # fmt: skip
-def test_channel(request: ApiRequest, channel: str) -> dict[str, bool]:
-    """Queue a test message to a channel."""
-    request.caller.demand_scope("admin")
-    demand(request.caller.person, ADMINISTER)
-    found = Channel.objects.filter(name=channel).first() if "\0" not in channel else None
-    if found is None:
-        raise not_found(f"There is no channel {channel[:80]!r}.")
-    return {"queued": services.test_channel(request.caller.person, found)}
 
 
 @router.post("/plan", response={200: AlertsPlan, **ERRORS}, operation_id="plan_alerts")
