@@ -8,6 +8,7 @@ number of failures to open, so the failures began by so many calls before.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -34,7 +35,8 @@ def place_outages(
     needed = failures_to_open(policy)
     placed: list[Slot] = []
     for index, slot in enumerate(slots):
-        here = [at for at in openings if slot.at <= at < slot.at + slot.seconds]
+        first, after = (bisect_left(openings, slot.at + each) for each in (0.0, slot.seconds))
+        here = openings[first:after]
         refused_before = index and slots[index - 1].rejected
         if needed and not refused_before and len(here) >= max(1, _MOST * instances):
             placed.append(replace(slot, outage_s=_begins_s(slot, median(here), needed, instances)))
