@@ -3,9 +3,11 @@ admin and for the API."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import apprise
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.crypto import salted_hmac
 
 from dashboard.access.authority import demand
@@ -14,12 +16,19 @@ from dashboard.access.roles import ADMINISTER
 from dashboard.access.services import audit
 from dashboard.alerts.models import Channel
 
-_FIELDS = ("name", "kind", "url", "secret", "enabled")
+_FIELDS: Final = ("name", "kind", "url", "secret", "enabled")
+_LONGEST: Final = {"name": 80, "url": 1000, "secret": 200}
 
 
 def wrong_fields(channel: Channel) -> dict[str, str]:
     """What is wrong with a channel, by field."""
-    wrong = {}
+    wrong = {
+        name: f"{len(getattr(channel, name))} characters; at most {most}."
+        for name, most in _LONGEST.items()
+        if len(getattr(channel, name)) > most
+    }
+    if wrong:
+        return wrong
     if not channel.name.isprintable() or not channel.name.strip():
         wrong["name"] = "A channel has a name of 1 to 80 printable characters."
     if channel.kind == "webhook":
@@ -57,7 +66,12 @@ def save_channel(person: Person, channel: Channel) -> Channel:
         for name in _FIELDS
         if before is None or getattr(before, name) != getattr(channel, name)
     ]
-    channel.save()
+    try:
+        with transaction.atomic():
+            channel.save()
+    except IntegrityError:
+        wrong = {"name": f"Somebody has just added a channel {channel.name!r}."}
+        raise ValidationError(wrong) from None
     what = "channel added" if before is None else "channel changed"
     audit(person, what, name=channel.name, fields=changed)
     return channel

@@ -65,7 +65,7 @@ def keep_channel(
     row = _found(channel)
     if row is not None:
         demand_match(request, channel_settings.version(row))
-    kept = row or Channel(name=channel.replace("\0", "\ufffd"))
+    kept = row or Channel(name=channel)
     kept.kind, kept.enabled = body.kind, body.enabled
     kept.url, kept.secret = body.url or kept.url, body.secret or kept.secret
     channel_settings.save_channel(request.caller.person, kept)

@@ -57,6 +57,8 @@ def test_a_change_needs_what_was_seen_and_keeps_what_is_left_out(api: Api) -> No
         ({**HOOK, "secret": ""}, "secret"),
         ({"kind": "apprise", "url": "nobody-knows://x"}, "url"),
         ({"kind": "apprise"}, "url"),
+        ({**HOOK, "url": "https://" + "x" * 1000}, "url"),
+        ({**HOOK, "secret": "s" * 201}, "secret"),
     ],
 )
 def test_what_could_not_work_is_refused_at_its_field(
