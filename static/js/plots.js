@@ -45,7 +45,7 @@ const FINEST_S = 10;
 const MARGIN_LEFT = 92;
 const MARGIN_LEFT_NARROW = 58;
 /** Letters of an instance's name beside its lane. */
-export const LANE_LETTERS = 13;
+export const LANE_LETTERS = 11;
 /** Round latencies in ms, for the axis of the heatmap. */
 const ROUND_MS = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000];
 
