@@ -37,6 +37,8 @@ _HEARTBEAT_S: Final = 15.0
 _BATCH: Final = 200
 _REMEMBERED: Final = 5000
 
+# The id of an event, its kind, and its data.
+Event = tuple[str, str, dict[str, Any]]
 # Open streams of this process, by caller.
 _open: Counter[str] = Counter()
 
@@ -98,9 +100,9 @@ async def stream(caller: Caller, begin: Position, longest_s: float) -> AsyncIter
                     yield b'event: end\ndata: {"why": "log in again"}\n\n'
                     return
             found = await database_sync_to_async(_batch)(caller.person, begin)
-            for kind, data in found:
+            for id, kind, data in found:
                 yield b"id: %s\nevent: %s\ndata: %s\n\n" % (
-                    str(begin).encode(), kind.encode(), msgspec.json.encode(data),
+                    id.encode(), kind.encode(), msgspec.json.encode(data),
                 )  # fmt: skip
             if found:
                 spoke = now
@@ -116,14 +118,14 @@ async def stream(caller: Caller, begin: Position, longest_s: float) -> AsyncIter
             del _open[caller.key]
 
 
-def _batch(person: Person, at: Position) -> list[tuple[str, dict[str, Any]]]:
-    """What was stored since; moves the position."""
-    # The ids of transitions come first: the position then covers all of the batch.
-    found = [("transition", each) for each in _transitions(person, at)]
-    rows = list(search_audit(person).filter(number__gt=at.number).order_by("number")[:_BATCH])
-    if rows:
-        at.number = rows[-1].number
-    return [*found, *(("audit", audit_row(row)) for row in rows)]
+def _batch(person: Person, at: Position) -> list[Event]:
+    """What was stored since; moves the position. The id of each event is the position after it, so
+    that who is cut off between two of them resumes with the second."""
+    found = [(str(at), "transition", each) for each in _transitions(person, at)]
+    for row in search_audit(person).filter(number__gt=at.number).order_by("number")[:_BATCH]:
+        at.number = row.number
+        found.append((str(at), "audit", audit_row(row)))
+    return found
 
 
 def _transitions(person: Person, at: Position) -> Iterator[dict[str, Any]]:
