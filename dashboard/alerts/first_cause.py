@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from django.db.models import Max, Min
+from django.db.models import F, Max, Min, Q
 
 from dashboard.alerts.cause import Event, Graph, Node, Tripped, first_cause
 from dashboard.alerts.impact import Impact, advise
 from dashboard.alerts.models import Incident, IncidentEvent, Marker
+from dashboard.alerts.rule_kinds import OUTAGE_KINDS
 from dashboard.policies.models import PolicyVersion
 
 MAX_EVENTS: Final = 2000
@@ -25,10 +26,13 @@ def describe(
 ) -> None:
     """Find the first cause again, write the headline, and note whether nothing fires any more."""
     firings = incident.firings.order_by()
+    rows = firings.values_list("service", "breaker").annotate(
+        first=Min("began"), outage=Min("began", filter=Q(rule__kind__in=OUTAGE_KINDS))
+    )
     earliest = list(
-        firings.values_list("service", "breaker")
-        .annotate(first=Min("began"))
-        .order_by("first", "service", "breaker")[: CONSIDERED + 1]
+        rows.order_by(F("outage").asc(nulls_last=True), "first", "service", "breaker")[
+            : CONSIDERED + 1
+        ]
     )
     if not earliest:
         return
@@ -36,17 +40,22 @@ def describe(
     if total > CONSIDERED:
         total = firings.values("service", "breaker").distinct().count()
     impacts = {(service, breaker): impact((service, breaker))
-               for service, breaker, _ in earliest[:CONSIDERED]}  # fmt: skip
-    tripped = [
-        Tripped((service, breaker), at, only_on=impacts[service, breaker].only_on)
-        for service, breaker, at in earliest[:CONSIDERED]
-    ]
-    cause = first_cause(tripped, graph, events)
+               for service, breaker, *_ in earliest[:CONSIDERED]}  # fmt: skip
+    tripped: list[Tripped] = []
+    beside: list[Tripped] = []
+    for service, breaker, first, outage in earliest[:CONSIDERED]:
+        at = first if outage is None else outage
+        each = Tripped((service, breaker), at, only_on=impacts[service, breaker].only_on)
+        (beside if outage is None else tripped).append(each)
+    # A budget that burns may have begun to before anything tripped; it explains nothing.
+    cause = first_cause(tripped or beside, graph, events)
+    if tripped:
+        cause.symptoms += beside
     before = (incident.service, incident.breaker)
     incident.service, incident.breaker = cause.first.node
     incident.why = cause.why
-    incident.began = earliest[0][2]
-    beyond = total - len(tripped)
+    incident.began = min(each.at for each in tripped or beside)
+    beyond = total - len(tripped) - len(beside)
     incident.headline = _headline(
         cause.first, cause.symptoms, graph, impacts[cause.first.node], beyond
     )[:300]

@@ -240,6 +240,12 @@ KINDS: Final[dict[str, Kind]] = {
     ),
 }
 
+# These say that a breaker does not let calls through, or that its instances are gone. The others
+# say that something is wrong with its calls or with an act, which may begin before anything trips.
+OUTAGE_KINDS: Final = frozenset(
+    {"open_share", "flapping", "half_open_stuck", "disagreement", "silent"}
+)
+
 # Rules that exist from the first migration on.
 DEFAULT_RULES: Final[tuple[tuple[str, str, str, dict[str, float]], ...]] = (
     ("Open", "open_share", "critical", {}),

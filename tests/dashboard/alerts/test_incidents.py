@@ -63,6 +63,23 @@ class TestGrouping:
         assert "profile-api/users-db" in incident.headline
         assert incident.firings.count() == 3
 
+    @pytest.mark.parametrize("other", ["Error budget burning", "Retry amplification"])
+    def test_what_went_wrong_before_anything_tripped_is_no_first_cause(self, other: str) -> None:
+        fire(POSTS, at=NOW)
+        # It is told late, and began before: whole minutes are looked at.
+        fire(USERS, at=NOW - 20, rule=other)
+        fire(USERS, at=NOW + 20)
+        incident = Incident.objects.get()
+        assert (incident.service, incident.breaker) == POSTS
+        assert incident.began == NOW - 5
+        assert "also profile-api/users-db" in incident.headline
+
+    def test_without_a_trip_what_began_first_is_the_first_cause(self) -> None:
+        fire(USERS, at=NOW, rule="Error budget burning")
+        fire(POSTS, at=NOW + 30, rule="Retry amplification")
+        incident = Incident.objects.get()
+        assert (incident.service, incident.breaker) == USERS
+
     def test_what_fires_after_a_rest_is_an_incident_with_its_own_first_cause(self) -> None:
         fire(USERS, at=NOW)
         end(USERS, at=NOW + 5)
