@@ -127,11 +127,12 @@ def _fold(fired: Sequence[Change], batch: _Batch) -> None:
     )
     fired = [each for each in fired if (each.rule, *each.key) not in known]
     groups = _groups(fired, batch.graph)
-    open_ = [
-        _Open(incident, batch.graph)
-        for incident in Incident.objects.filter(ended=None).order_by("began")
+    open_ = _candidates(batch)
+    recent = [
+        each
+        for each in open_
+        if each.incident.ended is None and each.incident.began >= batch.now - FLOOD_S
     ]
-    recent = [each for each in open_ if each.incident.began >= batch.now - FLOOD_S]
     flood = None
     if len(groups) + len(recent) > FLOOD_GROUPS:
         groups = [[each for group in groups for each in group]] if groups else []
@@ -143,7 +144,9 @@ def _fold(fired: Sequence[Change], batch: _Batch) -> None:
             found = _Open(_opened(group, worst), batch.graph)
             open_.append(found)
             batch.outcome.opened.append(found.incident)
-        elif SEVERITIES.index(worst) > SEVERITIES.index(found.incident.severity):
+        elif found.incident.ended is None and SEVERITIES.index(worst) > SEVERITIES.index(
+            found.incident.severity
+        ):
             found.incident.severity = worst
             if found.incident not in batch.outcome.opened:
                 batch.outcome.worsened.append(found.incident)
@@ -153,8 +156,15 @@ def _fold(fired: Sequence[Change], batch: _Batch) -> None:
         _store(found.incident, group, batch)
 
 
+def _candidates(batch: _Batch) -> list[_Open]:
+    """The open incidents, the oldest first, and those that a person has just resolved."""
+    rows = Incident.objects.filter(merged_into=None).order_by("began")
+    found = [*rows.filter(ended=None), *rows.filter(ended__gte=batch.now - REST_S)]
+    return [_Open(incident, batch.graph) for incident in found]
+
+
 class _Open:
-    """An open incident, with its breakers and what they depend on."""
+    """An incident that may take firings, with its breakers and what they depend on."""
 
     def __init__(self, incident: Incident, graph: Graph) -> None:
         self.incident = incident
@@ -163,8 +173,11 @@ class _Open:
         self.members: set[Node] = set(rows)
 
     def takes(self, group: Collection[Change], now: float) -> bool:
-        """Whether a call path or a common caller links a group to the incident."""
+        """Whether a call path or a common caller links a group to the incident. What was resolved
+        takes what comes back to its own breakers, as they do until an outage is quite over."""
         incident = self.incident
+        if incident.ended is not None:
+            return all(each.key in self.members for each in group)
         has_rested = incident.calm_since is not None and now - incident.calm_since >= REST_S
         if has_rested or incident.began < now - JOINS_S:
             return False

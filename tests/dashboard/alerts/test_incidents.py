@@ -108,6 +108,26 @@ class TestGrouping:
             "Open: profile-api/posts again",
         ]  # fmt: skip
 
+    def test_what_comes_back_soon_after_it_was_resolved_calls_nobody(self) -> None:
+        fire(POSTS, at=NOW)
+        incident = Incident.objects.get()
+        Incident.objects.filter(pk=incident.pk).update(ended=NOW + 10)
+        end(POSTS, at=NOW + 11)
+        back = fire(POSTS, at=NOW + 15)
+        late = fire(POSTS, at=NOW + 20, rule="Error budget burning")
+        assert [*back.opened, *back.worsened, *late.opened, *late.worsened] == []
+        incident.refresh_from_db()
+        assert incident.ended == NOW + 10
+        assert incident.firings.count() == 2
+
+    def test_another_breaker_or_a_later_time_is_a_new_incident(self) -> None:
+        fire(POSTS, at=NOW)
+        Incident.objects.update(ended=NOW + 10)
+        end(POSTS, at=NOW + 11)
+        assert len(fire(USERS, at=NOW + 15).opened) == 1
+        Incident.objects.update(ended=NOW + 16)
+        assert len(fire(POSTS, at=NOW + 17 + REST_S).opened) == 1
+
     def test_breakers_that_nothing_links_are_incidents_of_their_own(self) -> None:
         fire(POSTS)
         fire(("s1", "db"), at=NOW + 100)
