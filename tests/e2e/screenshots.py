@@ -51,7 +51,7 @@ def act(page: Page) -> None:
 SHOTS = (
     Shot("wall", "/", "[data-breaker=posts][data-state]"),
     Shot("act", "/", "[data-breaker=posts][data-state]", act),
-    Shot("breaker", "/services/profile-api/breakers/posts?range=5m", "#chart-heat .main-svg"),
+    Shot("breaker", "/services/profile-api/breakers/posts?range=5m", "#chart-rate .main-svg"),
     Shot("service", "/services/profile-api", "#breakers tbody tr"),
     Shot("map", "/map", ".edge"),
     Shot("timeline", "/timeline?range=1h", "#events tr"),
@@ -139,6 +139,7 @@ FLEET_SHOTS = (
 
 def large_incident(browser: Browser, home: Path) -> None:
     """250 breakers of 30 services while their database is down."""
+    home.mkdir()
     with running_site(home, filled=False) as site:
         large_fleet.report(site, incident=False)
         large_fleet.report(site, incident=True, tripped=True)
