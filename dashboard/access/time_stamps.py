@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import close_old_connections, connection
 from django.utils import timezone
 from rfc3161_client import (
     HashAlgorithm,
@@ -33,14 +31,14 @@ from breakers import BreakerError, CircuitBreaker
 from breakers.clock import SYSTEM_CLOCK, Clock
 from dashboard.access.models import AuditEntry, AuditHead, AuditTimeStamp
 from dashboard.common import guarded_http
+from dashboard.common.background_job import BackgroundJob
 
 logger = logging.getLogger("switchgear.audit_stamps")
 _HEADERS: Final = {"Content-Type": "application/timestamp-query"}
 _SHA256: Final = "2.16.840.1.101.3.4.2.1"
 _GRANTED: Final = 0
 _PAGE: Final = 500
-_starting = threading.Lock()
-_thread: threading.Thread | None = None
+background: Final = BackgroundJob("time-stamps", lambda: stamp_if_due())
 
 
 class TimeStampError(Exception):
@@ -63,25 +61,8 @@ _breaker = new_breaker()
 
 
 def start() -> bool:
-    """Stamp the head in a thread of its own: the beat has other tasks, and does not wait for an
-    authority that hangs. Returns whether it was started; one at a time runs."""
-    global _thread
-    with _starting:
-        if not settings.TSA_URL or (_thread is not None and _thread.is_alive()):
-            return False
-        _thread = threading.Thread(target=_stamp_and_close, name="time-stamps", daemon=True)
-        _thread.start()
-    return True
-
-
-def _stamp_and_close() -> None:
-    close_old_connections()
-    try:
-        stamp_if_due()
-    except Exception:
-        logger.exception("stamping the audit trail failed; it is tried again")
-    finally:
-        connection.close()
+    """Stamp the head in the background. Returns whether it was started."""
+    return bool(settings.TSA_URL) and background.start()
 
 
 def stamp_if_due(now: datetime | None = None) -> AuditTimeStamp | None:

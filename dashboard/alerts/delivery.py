@@ -8,19 +8,19 @@ A channel that hangs holds at most `PER_CHANNEL` of the sending threads: others 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Final
 
-from django.db import close_old_connections, connection, transaction
+from django.db import transaction
 from django.db.models import F, QuerySet
 
 from breakers import BreakerError, CircuitBreaker, CircuitBreakerOpen, Registry
 from dashboard.alerts.channels import deliver
 from dashboard.alerts.models import Channel, OutboxMessage
+from dashboard.common.background_job import BackgroundJob
 from dashboard.common.guarded_http import DeliveryError
 
 logger = logging.getLogger("switchgear.alerts")
@@ -40,30 +40,12 @@ _LOOK_S: Final = 0.5
 _STEP_S: Final = 2.0
 
 _registry = Registry(max_breakers=2000)
-_starting = threading.Lock()
-_thread: threading.Thread | None = None
+background: Final = BackgroundJob("alerts-delivery", lambda: deliver_due())
 
 
 def start() -> bool:
-    """Deliver what is due in a thread of its own: the beat has other tasks, and does not wait for a
-    channel that hangs. Returns whether it was started; one at a time runs."""
-    global _thread
-    with _starting:
-        if _thread is not None and _thread.is_alive():
-            return False
-        _thread = threading.Thread(target=_deliver_and_close, name="alerts-delivery", daemon=True)
-        _thread.start()
-    return True
-
-
-def _deliver_and_close() -> None:
-    close_old_connections()
-    try:
-        deliver_due()
-    except Exception:
-        logger.exception("the delivery of messages failed; it is tried again")
-    finally:
-        connection.close()
+    """Deliver what is due, in the background. Returns whether it was started."""
+    return background.start()
 
 
 def deliver_due(now: float | None = None) -> int:

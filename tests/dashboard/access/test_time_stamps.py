@@ -138,8 +138,7 @@ def test_the_periodic_task_stamps_in_a_thread_of_its_own(
 ) -> None:
     audit(None, "expired")
     import_string(settings.CELERY_BEAT_SCHEDULE["stamp the audit trail"]["task"])()
-    assert time_stamps._thread is not None
-    time_stamps._thread.join(60)
+    assert time_stamps.background.join(60)
     assert AuditTimeStamp.objects.get().number == 1
 
 

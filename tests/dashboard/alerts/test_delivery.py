@@ -266,7 +266,5 @@ def test_the_beat_does_not_wait_for_a_channel_that_hangs(
     assert delivery.start()
     assert not delivery.start()
     eventually(lambda: len(receiver.requests) == 1, 5)
-    thread = delivery._thread
-    assert thread is not None
-    thread.join(30)
+    assert delivery.background.join(30)
     assert OutboxMessage.objects.get(channel__name="slow").attempts == 1
