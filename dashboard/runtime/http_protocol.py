@@ -75,7 +75,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_due = None
 
     def _end(self, answer: bytes) -> None:
+        if answer is _TOO_LATE and self._is_answering():
+            # A pipelined request waits for the response before it.
+            self._expect_head()
+            return
         self._forget_head()
         if not self.transport.is_closing():
-            self.transport.write(answer)
+            if not self._is_answering():
+                self.transport.write(answer)
             self.transport.close()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete

@@ -16,11 +16,14 @@ from tests.servers import free_port
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 ONE_READ = 256 * 1024
+SLOW_S = 0.5
 
 
 async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
     while (await receive()).get("more_body"):
         pass
+    if scope["path"] == "/slow":
+        await asyncio.sleep(SLOW_S)
     headers = [(b"content-length", b"2")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"ok"})
@@ -157,4 +160,16 @@ async def test_the_next_request_of_a_connection_has_its_time_again(
             await client.reader.readexactly(2)
             await asyncio.sleep(0.25)
         await client.send(HEAD)
+        assert await client.status() == 408
+
+
+async def test_a_pipelined_head_does_not_cut_off_the_response_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_S", SLOW_S / 3)
+    async with serving() as connect:
+        client = await connect()
+        await client.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + HEAD)
+        assert await client.status() == 200
+        assert await client.reader.readexactly(2) == b"ok"
         assert await client.status() == 408
