@@ -4,6 +4,7 @@ admin and for the API."""
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
 
 import apprise
 from django.core.exceptions import ValidationError
@@ -32,13 +33,21 @@ def wrong_fields(channel: Channel) -> dict[str, str]:
     if not channel.name.isprintable() or not channel.name.strip():
         wrong["name"] = "A channel has a name of 1 to 80 printable characters."
     if channel.kind == "webhook":
-        if not channel.url.startswith(("http://", "https://")):
-            wrong["url"] = "A webhook has an http or https address."
+        if not _is_web_address(channel.url):
+            wrong["url"] = "A webhook has an http or https address, with a host."
         if not channel.secret:
             wrong["secret"] = "A webhook needs a secret to sign its messages with."  # noqa: S105
     elif apprise.Apprise.instantiate(channel.url, suppress_exceptions=True) is None:
         wrong["url"] = "Apprise does not know this address, such as slack://… or mailto://…."
     return wrong
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no such port, or no such host
+        return False
 
 
 def version(channel: Channel | None) -> str:

@@ -54,6 +54,9 @@ def test_a_change_needs_what_was_seen_and_keeps_what_is_left_out(api: Api) -> No
     ("body", "field"),
     [
         ({**HOOK, "url": "ftp://x"}, "url"),
+        ({**HOOK, "url": "https://"}, "url"),
+        ({**HOOK, "url": "https://hooks.example.com:99999/"}, "url"),
+        ({**HOOK, "url": "https://[::1/"}, "url"),
         ({**HOOK, "secret": ""}, "secret"),
         ({"kind": "apprise", "url": "nobody-knows://x"}, "url"),
         ({"kind": "apprise"}, "url"),
