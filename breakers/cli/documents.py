@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, tokens
 from ruamel.yaml.error import YAMLError
 
 from breakers.cli import exit_codes
@@ -19,6 +19,11 @@ FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _MAX_BYTES: Final = 1_000_000
 # A document has five levels.
 _MAX_DEPTH: Final = 20
+_OPENING: Final = (
+    tokens.BlockMappingStartToken, tokens.BlockSequenceStartToken,
+    tokens.FlowMappingStartToken, tokens.FlowSequenceStartToken,
+)  # fmt: skip
+_CLOSING: Final = (tokens.BlockEndToken, tokens.FlowMappingEndToken, tokens.FlowSequenceEndToken)
 
 
 def export_document(context: Context, path: str, file: Path | None) -> None:
@@ -67,13 +72,9 @@ def _check_tokens(file: Path, text: str) -> None:
     than fits into memory, and each level of nesting costs a scan of all that are open."""
     depth = 0
     for token in _yaml().scan(text):
-        kind = type(token).__name__
-        if kind == "AliasToken":
+        if isinstance(token, tokens.AliasToken):
             raise CliError(f"{file} has aliases, which are not taken", exit_codes.INVALID)
-        if kind.endswith("StartToken") and kind not in ("StreamStartToken", "DocumentStartToken"):
-            depth += 1
-        elif kind.endswith("EndToken") and kind not in ("StreamEndToken", "DocumentEndToken"):
-            depth -= 1
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
         if depth > _MAX_DEPTH:
             wrong = f"{file} is nested more than {_MAX_DEPTH} levels deep"
             raise CliError(wrong, exit_codes.INVALID)
