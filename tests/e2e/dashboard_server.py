@@ -95,11 +95,11 @@ class Site:
         """Send an empty report of every instance, so that none becomes stale."""
         for service, instance in tuple(self.seqs):
             with self.turn:
-                # It may have been silenced meanwhile.
+                # It may have stopped meanwhile.
                 if (service, instance) in self.seqs:
                     self._send(service, instance, ())
 
-    def silence(self, service: str, instance: str) -> None:
+    def stop_reporting(self, service: str, instance: str) -> None:
         """Let an instance be heard of no more: it is stale after three intervals."""
         with self.turn:
             del self.seqs[service, instance]

@@ -21,9 +21,9 @@ ONE = {"buckets": {"-36": 1}, "sum_s": 0.1}
 def fleet(site: Site) -> Site:
     """A service of one instance that fell silent, and one with a word for each wrong answer."""
     site.report("asleep", breaker("posts"))
-    site.silence("asleep", "one")
+    site.stop_reporting("asleep", "one")
     site.report("half", breaker("mail"), instance="gone")
-    site.silence("half", "gone")
+    site.stop_reporting("half", "gone")
     return site
 
 
